@@ -1,0 +1,156 @@
+//! What the engine writes down about a round: plain data for checks and reports.
+
+use std::time::Duration;
+
+use crate::outcome::{OutcomeKind, Tally};
+
+/// One race, as it happened. Times are nanoseconds since the round's origin, the instant its workers were told to begin.
+#[derive(Debug, Clone)]
+pub struct RoundRecord {
+    /// The round's number, from 0.
+    pub round: u64,
+    /// One attempt per worker, by worker number.
+    pub attempts: Vec<Attempt>,
+    /// What happened at each barrier, `start` included, by [`crate::plan::Case::barriers`].
+    pub barriers: Vec<BarrierRecord>,
+    /// What the invariants said, by [`crate::plan::Checks::invariants`].
+    pub invariants: Vec<InvariantResult>,
+    /// The most workers that were inside their attempts at once.
+    pub overlap: u64,
+    /// From the release of the start barrier (or the round's origin) to the end of the last attempt.
+    pub makespan: Duration,
+}
+
+impl RoundRecord {
+    /// How the attempts ended.
+    pub fn tally(&self) -> Tally {
+        self.attempts.iter().map(|attempt| attempt.outcome.kind).collect()
+    }
+}
+
+/// One worker's try at its steps.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The worker's number.
+    pub worker: usize,
+    /// When it began, after the start barrier.
+    pub started_ns: u64,
+    /// When it ended, after its rollback if it failed.
+    pub ended_ns: u64,
+    /// When the start barrier that it passed was released; equal to `started_ns` without one.
+    pub released_ns: u64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it did, in order. With `repeat`, steps come several times.
+    pub steps: Vec<StepRecord>,
+}
+
+/// How an attempt ended, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The class.
+    pub kind: OutcomeKind,
+    /// The failed step: index into the group's steps, or [`Self::COMMIT`] and [`Self::BEGIN`]. `None` for success.
+    pub step: Option<usize>,
+    /// The system's code, empty for success.
+    pub code: String,
+    /// The system's message, empty for success.
+    pub message: String,
+}
+
+impl Outcome {
+    /// The step index of a transaction's BEGIN.
+    pub const BEGIN: usize = usize::MAX - 1;
+    /// The step index of a transaction's COMMIT.
+    pub const COMMIT: usize = usize::MAX;
+
+    /// A success.
+    pub const fn success() -> Self {
+        Outcome { kind: OutcomeKind::Success, step: None, code: String::new(), message: String::new() }
+    }
+}
+
+/// One step of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepRecord {
+    /// Index into the group's steps, or [`Outcome::BEGIN`] and [`Outcome::COMMIT`].
+    pub step: usize,
+    /// When it began.
+    pub started_ns: u64,
+    /// When it ended.
+    pub ended_ns: u64,
+    /// When the last barrier that the worker passed before the step ended was released.
+    pub released_ns: u64,
+    /// How it ended.
+    pub outcome: OutcomeKind,
+}
+
+/// What happened at one barrier in one round.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BarrierRecord {
+    /// When it was released; `None` if it was never completed, or nobody came.
+    pub released_ns: Option<u64>,
+    /// From the first to the last parked worker past it.
+    pub skew_ns: u64,
+    /// How each party came, in the order in which that was noticed.
+    pub arrivals: Vec<Arrival>,
+    /// When it broke: who was missing.
+    pub missing: Vec<Missing>,
+}
+
+/// How a worker came to a barrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The worker's number.
+    pub worker: usize,
+    /// How.
+    pub kind: ArrivalKind,
+    /// When.
+    pub at_ns: u64,
+}
+
+/// The ways to come to a barrier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArrivalKind {
+    /// It reached the barrier and waited.
+    Arrived,
+    /// Its attempt ended before the barrier, after its rollback.
+    Failed,
+    /// It waits, directly or through others, for a worker parked at this barrier.
+    Blocked {
+        /// The chain of workers from the one it waits for to the parked one.
+        by: Vec<usize>,
+    },
+    /// It reached the barrier after the release and passed at once.
+    Late,
+}
+
+/// A worker for whom a barrier waited in vain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// The worker's number.
+    pub worker: usize,
+    /// What it was doing: the index of the step it was in, if it had begun.
+    pub step: Option<usize>,
+    /// For how long it had been doing that.
+    pub for_ns: u64,
+    /// Whom it was waiting for, if the system could tell.
+    pub waits_for: Vec<String>,
+}
+
+/// What an invariant said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InvariantResult {
+    /// It held.
+    Held,
+    /// It did not; what was read, shortened.
+    Broken {
+        /// The probe's result as text.
+        observed: String,
+    },
+    /// It could not be evaluated.
+    Unevaluated {
+        /// Why.
+        reason: String,
+    },
+}

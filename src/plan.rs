@@ -1,0 +1,606 @@
+//! A case: one cell of a scenario's matrix with everything resolved that can be resolved before the race.
+//!
+//! The engine and the checks read cases and nothing else of a scenario.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::event_store::{Guard, Lookup, PausePoint};
+use crate::expression::{EvaluateError, Expression, Scope, Template};
+use crate::outcome::OutcomeKind;
+use crate::value::Value;
+
+/// A position in a scenario file, for messages about things that go wrong long after parsing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub file: Arc<PathBuf>,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
+    }
+}
+
+/// What the cases of one scenario have in common.
+#[derive(Debug)]
+pub struct ScenarioHead {
+    /// The file, as the user named it.
+    pub file: Arc<PathBuf>,
+    /// `name`, unique among the scenarios of a run.
+    pub name: String,
+    /// `summary`, one line.
+    pub summary: String,
+    /// `tags`.
+    pub tags: Vec<String>,
+    /// SHA-256 of the file and of the SQL files it names, in hex.
+    pub hash: String,
+}
+
+/// One cell of a scenario's matrix, or one control of such a cell.
+#[derive(Debug)]
+pub struct Case {
+    /// What it shares with the scenario's other cases.
+    pub scenario: Arc<ScenarioHead>,
+    /// `version-conflict[backend=sqlite]`; a control adds `/control-name`.
+    pub id: String,
+    /// Set when this is a control: a broken variant that its checks must catch.
+    pub control: Option<Control>,
+    /// The matrix axes with this case's values.
+    pub axes: BTreeMap<String, Value>,
+    /// The params with this case's values.
+    pub params: BTreeMap<String, Value>,
+    /// How many rounds to race, at most 50 for a control.
+    pub rounds: u64,
+    /// How long one round may take.
+    pub round_timeout: Duration,
+    /// The systems raced against.
+    pub targets: Vec<TargetSpec>,
+    /// What is done around the rounds.
+    pub fixture: Fixture,
+    /// Barriers; [`START`] is the implied `start`.
+    pub barriers: Vec<BarrierSpec>,
+    /// Worker groups, in file order.
+    pub groups: Vec<Group>,
+    /// All workers, group after group; a worker's position is its number.
+    pub workers: Vec<Worker>,
+    /// What must hold.
+    pub checks: Checks,
+    /// `[[classify]]` rules, first match wins.
+    pub classify: Vec<ClassifyRule>,
+}
+
+/// The index of the implied start barrier in [`Case::barriers`].
+pub const START: usize = 0;
+
+/// A broken variant and what must catch it.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// `name`.
+    pub name: String,
+    /// `why` it is broken.
+    pub why: String,
+    /// The checks of which one must break: an outcome's word, an invariant's or growth's name, a latency key.
+    pub breaks: Vec<String>,
+    /// Where the control stands.
+    pub place: Place,
+}
+
+/// A system raced against, resolved for one case.
+#[derive(Debug, Clone)]
+pub struct TargetSpec {
+    /// The name under `[targets]`.
+    pub name: String,
+    /// What it is.
+    pub driver: Driver,
+    /// `settings`: set in each session (PostgreSQL: SET).
+    pub settings: BTreeMap<String, String>,
+    /// `url`, or the value of the variable that `url_env` names.
+    pub url: Option<String>,
+    /// Distinct SQL statements of the case's steps on this target: prepared by each session before the first round.
+    pub statements: Vec<Arc<str>>,
+    /// Where the target stands.
+    pub place: Place,
+}
+
+/// The kinds of target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Driver {
+    /// `postgres`: SQL through tokio-postgres, one connection per worker.
+    Postgres,
+    /// `jetstream`: publishes to a stream of its own through async-nats, one connection per worker.
+    JetStream {
+        /// `duplicate_window`: how long the server remembers message ids.
+        duplicate_window: Duration,
+    },
+    /// `event-store`: the reference event store.
+    EventStore(StoreOptions),
+}
+
+/// Options of an `event-store` target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// `backend`.
+    pub backend: Backend,
+    /// `guard`, default `server`.
+    pub guard: Guard,
+    /// `lookup`, default `direct-get`.
+    pub lookup: Lookup,
+    /// `cache`: whether each instance keeps a version cache; default false.
+    pub cache: bool,
+    /// `instances` of the store; worker `w` uses instance `w % instances`. Default 1.
+    pub instances: u32,
+}
+
+/// Where an event store keeps its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// This process's memory.
+    Memory,
+    /// A temporary SQLite file.
+    Sqlite,
+    /// A PostgreSQL schema.
+    Postgres,
+    /// A JetStream stream.
+    JetStream,
+}
+
+/// The servers that targets need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServerKind {
+    /// PostgreSQL.
+    Postgres,
+    /// nats-server with JetStream.
+    Nats,
+}
+
+impl Driver {
+    /// The server this driver talks to; `None` for the embedded ones.
+    pub fn server(&self) -> Option<ServerKind> {
+        match self {
+            Driver::Postgres => Some(ServerKind::Postgres),
+            Driver::JetStream { .. } => Some(ServerKind::Nats),
+            Driver::EventStore(options) => match options.backend {
+                Backend::Memory | Backend::Sqlite => None,
+                Backend::Postgres => Some(ServerKind::Postgres),
+                Backend::JetStream => Some(ServerKind::Nats),
+            },
+        }
+    }
+}
+
+/// What is done around the rounds, over a control connection.
+#[derive(Debug, Clone, Default)]
+pub struct Fixture {
+    /// Once, in the case's empty schema or stream.
+    pub setup: Vec<FixtureStep>,
+    /// Before each round.
+    pub before_round: Vec<FixtureStep>,
+    /// After each round and its invariants.
+    pub after_round: Vec<FixtureStep>,
+    /// Once, after the last round.
+    pub teardown: Vec<FixtureStep>,
+}
+
+/// One operation of a fixture.
+#[derive(Debug, Clone)]
+pub struct FixtureStep {
+    /// Index into [`Case::targets`].
+    pub target: usize,
+    /// What to do.
+    pub operation: Operation<Template>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A named point where workers wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BarrierSpec {
+    /// Its name; `start` for the implied one.
+    pub name: String,
+    /// How long the first to come waits for the last.
+    pub timeout: Duration,
+    /// The workers whose steps contain it, ascending.
+    pub parties: Vec<usize>,
+}
+
+/// A `[[workers]]` table.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// `name`.
+    pub name: String,
+    /// Whether its workers take the start barrier.
+    pub start: Start,
+    /// How often its workers run their steps in one round.
+    pub repeat: u64,
+    /// What its workers do.
+    pub steps: Vec<Step>,
+}
+
+/// How workers begin a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Together, at the start barrier.
+    Together,
+    /// `start = "free"`: as soon as the round begins.
+    Free,
+}
+
+/// One racing party.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Index into [`Case::groups`].
+    pub group: usize,
+    /// Its names: params, axes, its row of `each`, `worker`, `workers`, `group`, `run`. The engine adds `round` and what is saved.
+    pub scope: Arc<Scope>,
+    /// The transaction around its steps, if any.
+    pub transaction: Option<Transaction>,
+}
+
+/// A transaction around a worker's steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transaction {
+    /// Index into [`Case::targets`].
+    pub target: usize,
+    /// Its isolation level.
+    pub isolation: Isolation,
+}
+
+/// SQL isolation levels: the one thing that has to be pasted into a statement, hence a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// `read uncommitted`
+    ReadUncommitted,
+    /// `read committed`
+    ReadCommitted,
+    /// `repeatable read`
+    RepeatableRead,
+    /// `serializable`
+    Serializable,
+}
+
+impl Isolation {
+    /// All levels.
+    pub const ALL: [Isolation; 4] =
+        [Isolation::ReadUncommitted, Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable];
+
+    /// The words used in scenario files and in SQL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Isolation::ReadUncommitted => "read uncommitted",
+            Isolation::ReadCommitted => "read committed",
+            Isolation::RepeatableRead => "repeatable read",
+            Isolation::Serializable => "serializable",
+        }
+    }
+}
+
+/// One thing a worker does.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name: the key under `[steps]`, `name`, or its kind with a number where that is not unique.
+    pub name: String,
+    /// What it does.
+    pub action: Action,
+    /// `rows`: how many rows it must return or change; otherwise the attempt ends with `otherwise`.
+    pub rows: Option<CountRange>,
+    /// The outcome when `rows` or `assert` is not met: default conflict for `rows`, rejected for `assert`.
+    pub otherwise: OutcomeKind,
+    /// What is kept of its result.
+    pub save: Save,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Waits at a barrier: index into [`Case::barriers`].
+    Barrier(usize),
+    /// Pauses for so long: a duration such as `20ms`.
+    Sleep(Template),
+    /// Goes on only if the expression is true.
+    Assert(Expression),
+    /// Binds names, in file order.
+    Let(Vec<(String, Expression)>),
+    /// Asks a target.
+    Call {
+        /// Index into [`Case::targets`].
+        target: usize,
+        /// What is asked.
+        operation: Operation<Template>,
+    },
+}
+
+/// What is kept of a step's result.
+#[derive(Debug, Clone)]
+pub enum Save {
+    /// Nothing.
+    Nothing,
+    /// `save = "name"`: the single value. For SQL: exactly one row and column; else the result.
+    Value(String),
+    /// `save = { name = "expression" }` over `rows`, `affected` and `result`, in file order.
+    Expressions(Vec<(String, Expression)>),
+}
+
+/// What a target can be asked: with templates in a plan, with values when it is asked.
+#[derive(Debug, Clone)]
+pub enum Operation<V> {
+    /// A statement with bound parameters.
+    Sql {
+        /// Index into [`TargetSpec::statements`]; meaningless in fixtures and invariants, which are not prepared ahead.
+        statement: usize,
+        /// The text.
+        text: Arc<str>,
+        /// `$1`, `$2` …
+        args: Vec<V>,
+    },
+    /// Appends an event to the event store.
+    Append {
+        /// Whose event.
+        actor: V,
+        /// Its version: must be greater than the actor's latest.
+        version: V,
+        /// `type`.
+        kind: V,
+        /// Its data.
+        data: V,
+        /// A barrier inside the store: the pause point, and the index into [`Case::barriers`].
+        pause: Option<(PausePoint, usize)>,
+    },
+    /// Reads the latest version of an actor; 0 when there is none.
+    LatestVersion {
+        /// Of whom.
+        actor: V,
+    },
+    /// Reads the events of an actor with a version greater than `since`; the result is a list of maps with `actor`, `version`, `type`, `data`.
+    ReadEvents {
+        /// Of whom.
+        actor: V,
+        /// After which version; 0 for all.
+        since: V,
+    },
+    /// Stores a snapshot of an actor.
+    SaveSnapshot {
+        /// Of whom.
+        actor: V,
+        /// At which version.
+        version: V,
+        /// Its data.
+        data: V,
+    },
+    /// Reads the latest snapshot: a map with `version` and `data`; none is refused with `no-snapshot`.
+    LatestSnapshot {
+        /// Of whom.
+        actor: V,
+    },
+    /// Publishes a message to the target's stream. The result is a map with `sequence`.
+    Publish {
+        /// The subject, relative to the target's own stream.
+        subject: V,
+        /// The payload: text as it is, anything else as JSON.
+        data: V,
+        /// Store only if this is the stream's last sequence.
+        expected_last_sequence: Option<V>,
+        /// Store only if this is the subject's last sequence.
+        expected_last_subject_sequence: Option<V>,
+        /// `Nats-Msg-Id`.
+        message_id: Option<V>,
+        /// Further headers.
+        headers: BTreeMap<String, V>,
+    },
+    /// Reads the messages of the target's stream, oldest first: a list of maps with `sequence`, `subject`, `data`, `headers`.
+    Messages {
+        /// The subject filter, relative to the target's own stream; `>` for all.
+        subject: V,
+    },
+    /// Fixtures only: appends events with versions 1 to `events`.
+    Fill {
+        /// Whose events.
+        actor: V,
+        /// How many.
+        events: V,
+    },
+}
+
+impl<V> Operation<V> {
+    /// The word for this operation in messages and default step names.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Operation::Sql { .. } => "sql",
+            Operation::Append { .. } => "append",
+            Operation::LatestVersion { .. } => "latest-version",
+            Operation::ReadEvents { .. } => "read-events",
+            Operation::SaveSnapshot { .. } => "save-snapshot",
+            Operation::LatestSnapshot { .. } => "latest-snapshot",
+            Operation::Publish { .. } => "publish",
+            Operation::Messages { .. } => "messages",
+            Operation::Fill { .. } => "fill",
+        }
+    }
+
+    /// The same operation with every `V` turned into a `W`.
+    pub fn try_map<'a, W, E>(&'a self, mut map: impl FnMut(&'a V) -> Result<W, E>) -> Result<Operation<W>, E> {
+        Ok(match self {
+            Operation::Sql { statement, text, args } => Operation::Sql {
+                statement: *statement,
+                text: text.clone(),
+                args: args.iter().map(map).collect::<Result<_, _>>()?,
+            },
+            Operation::Append { actor, version, kind, data, pause } => Operation::Append {
+                actor: map(actor)?,
+                version: map(version)?,
+                kind: map(kind)?,
+                data: map(data)?,
+                pause: *pause,
+            },
+            Operation::LatestVersion { actor } => Operation::LatestVersion { actor: map(actor)? },
+            Operation::ReadEvents { actor, since } => Operation::ReadEvents { actor: map(actor)?, since: map(since)? },
+            Operation::SaveSnapshot { actor, version, data } => {
+                Operation::SaveSnapshot { actor: map(actor)?, version: map(version)?, data: map(data)? }
+            }
+            Operation::LatestSnapshot { actor } => Operation::LatestSnapshot { actor: map(actor)? },
+            Operation::Publish {
+                subject,
+                data,
+                expected_last_sequence,
+                expected_last_subject_sequence,
+                message_id,
+                headers,
+            } => Operation::Publish {
+                subject: map(subject)?,
+                data: map(data)?,
+                expected_last_sequence: expected_last_sequence.as_ref().map(&mut map).transpose()?,
+                expected_last_subject_sequence: expected_last_subject_sequence.as_ref().map(&mut map).transpose()?,
+                message_id: message_id.as_ref().map(&mut map).transpose()?,
+                headers: headers
+                    .iter()
+                    .map(|(name, value)| Ok((name.clone(), map(value)?)))
+                    .collect::<Result<_, E>>()?,
+            },
+            Operation::Messages { subject } => Operation::Messages { subject: map(subject)? },
+            Operation::Fill { actor, events } => Operation::Fill { actor: map(actor)?, events: map(events)? },
+        })
+    }
+}
+
+impl Operation<Template> {
+    /// The operation with every template resolved in `scope`.
+    pub fn resolve(&self, scope: &Scope) -> Result<Operation<Value>, EvaluateError> {
+        self.try_map(|template| template.resolve(scope))
+    }
+}
+
+/// A rule of `[[classify]]`: an outcome for refusals that the built-in table does not know well enough.
+#[derive(Debug, Clone)]
+pub struct ClassifyRule {
+    /// The refusal's code, if it matters.
+    pub code: Option<String>,
+    /// What the refusal's message must match, if it matters.
+    pub message: Option<Regex>,
+    /// The step, if it matters.
+    pub step: Option<String>,
+    /// The outcome.
+    pub outcome: OutcomeKind,
+}
+
+/// Everything that must hold of a case.
+#[derive(Debug, Clone, Default)]
+pub struct Checks {
+    /// `[expect]`: in every round one of these alternatives must fit. Empty: nothing is expected of the counts.
+    pub expect: Vec<Expectation>,
+    /// `[expect.by_group.NAME]`, by index into [`Case::groups`].
+    pub by_group: BTreeMap<usize, Expectation>,
+    /// `[sometimes]`: in at least one round of the run each of these must fit.
+    pub sometimes: Vec<(OutcomeKind, CountRange)>,
+    /// `[expect.latency]`.
+    pub latency: Vec<LatencyBound>,
+    /// `[[invariants]]`.
+    pub invariants: Vec<Invariant>,
+    /// `[[growth]]`; judged over all cases of the scenario.
+    pub growth: Vec<Growth>,
+}
+
+/// How many attempts may end in each outcome. Outcomes that are not named must not occur, except `unknown`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    /// Allowed counts by outcome.
+    pub counts: BTreeMap<OutcomeKind, CountRange>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// An inclusive range of counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountRange {
+    /// The least count allowed.
+    pub low: u64,
+    /// The greatest count allowed; `None` for no limit.
+    pub high: Option<u64>,
+}
+
+impl CountRange {
+    /// Exactly `count`.
+    pub const fn exactly(count: u64) -> Self {
+        CountRange { low: count, high: Some(count) }
+    }
+
+    /// Whether `count` is allowed.
+    pub fn contains(&self, count: u64) -> bool {
+        self.low <= count && self.high.is_none_or(|high| count <= high)
+    }
+}
+
+impl fmt::Display for CountRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.low, self.high) {
+            (low, Some(high)) if low == high => write!(f, "{low}"),
+            (0, Some(high)) => write!(f, "<= {high}"),
+            (low, Some(high)) => write!(f, "{low}..={high}"),
+            (low, None) => write!(f, ">= {low}"),
+        }
+    }
+}
+
+/// `"append.p99" = "< 50ms"`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyBound {
+    /// The key as written, `append.p99`.
+    pub key: String,
+    /// The step, or `attempt`.
+    pub step: String,
+    /// The quantile, 0 to 1; 1 is the maximum.
+    pub quantile: f64,
+    /// The bound.
+    pub at_most: Duration,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A check of the final state after a round.
+#[derive(Debug, Clone)]
+pub struct Invariant {
+    /// `name`.
+    pub name: String,
+    /// Index into [`Case::targets`].
+    pub target: usize,
+    /// What is read.
+    pub probe: Operation<Template>,
+    /// What must be true of `rows`, `events`, `messages` or `result`, and of the round's counts: every outcome's word with `_` for `-`, such as `success` or `broken_barrier`.
+    pub that: Expression,
+    /// Names the expression may use beside the probe's result: params, axes, `run`, `workers`. The engine adds `round`.
+    pub scope: Arc<Scope>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A cost that must not grow: over the cases of a scenario.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Growth {
+    /// `name`.
+    pub name: String,
+    /// `metric` as written, `latest-version.p50`.
+    pub metric: String,
+    /// The metric's step, or `attempt`.
+    pub step: String,
+    /// The metric's quantile, 0 to 1.
+    pub quantile: f64,
+    /// The axis.
+    pub over: String,
+    /// The greatest exponent allowed: 0 is O(1), 1 is O(n).
+    pub at_most: f64,
+    /// Where it stands.
+    pub place: Place,
+}

@@ -1,0 +1,166 @@
+//! The systems raced against. Only the modules below this one name a driver crate.
+
+use std::collections::BTreeMap;
+
+use futures::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::outcome::OutcomeKind;
+use crate::plan::{Isolation, Operation};
+use crate::value::Value;
+
+/// A system raced against, with a schema, stream or file of its own for one case.
+///
+/// Protocol: fixtures are `apply`d; one `session` per worker is opened; sessions race; after each round `observe`
+/// reads the final state; `close` removes what the case created. All but `session` use control connections of the target's own.
+pub trait Target: Send + Sync {
+    /// What is on the other side.
+    fn description(&self) -> &Description;
+
+    /// Carries out one operation of a fixture. SQL without arguments may hold several statements.
+    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>>;
+
+    /// Opens the session of worker `worker`: connected, settings applied, statements not yet prepared.
+    fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>>;
+
+    /// Reads state for an invariant. A refusal is an error here: the invariant could not be evaluated.
+    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>>;
+
+    /// Who waits for whom at this moment, as far as the system can tell.
+    fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>>;
+
+    /// Whether `waits` can ever report anything.
+    fn sees_waits(&self) -> bool;
+
+    /// Removes the case's schema, stream or file. Sessions are closed before.
+    fn close(&self) -> BoxFuture<'_, Result<(), TargetError>>;
+}
+
+/// One worker's connection to a target.
+///
+/// `Err` means the harness could not ask. Whatever the system answered, or left unanswered, is a [`Reply`].
+/// Every call returns by its deadline, plus the short time it takes to cancel what is in flight.
+pub trait Session: Send {
+    /// Prepares the target's statements ([`crate::plan::TargetSpec::statements`]), again if they were prepared before.
+    fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>>;
+
+    /// Begins a transaction.
+    fn begin(&mut self, isolation: Isolation, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>>;
+
+    /// Carries out one operation.
+    fn call<'a>(
+        &'a mut self,
+        operation: &'a Operation<Value>,
+        deadline: Instant,
+        pause: Option<&'a dyn Pause>,
+    ) -> BoxFuture<'a, Result<Reply, TargetError>>;
+
+    /// Commits the transaction. A commit of a failed transaction is never reported as done.
+    fn commit(&mut self, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>>;
+
+    /// Makes the session fit for the next attempt after one that failed: rolls back, or connects anew and prepares.
+    fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>>;
+}
+
+/// A barrier inside a target's operation.
+pub trait Pause: Send + Sync {
+    /// Called by the target at the operation's pause point; returns when the worker may go on.
+    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>>;
+}
+
+/// The barrier at a pause point was never completed: the operation must end without its effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BarrierBroken;
+
+/// What a system answered.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// It did what was asked.
+    Done(Done),
+    /// It did not, or it is not known whether it did.
+    Refused(Refusal),
+}
+
+/// The result of something done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// For SQL: the rows. Otherwise empty.
+    pub rows: Vec<Vec<Value>>,
+    /// For SQL: how many rows were returned or changed.
+    pub affected: u64,
+    /// For everything else: the result.
+    pub result: Value,
+}
+
+impl Done {
+    /// Done, with nothing to tell.
+    pub const fn nothing() -> Self {
+        Done { rows: Vec::new(), affected: 0, result: Value::Null }
+    }
+
+    /// Done, with a result that is not rows.
+    pub const fn result(result: Value) -> Self {
+        Done { rows: Vec::new(), affected: 0, result }
+    }
+}
+
+/// A refusal, classified by the target's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its class; never `Success`.
+    pub kind: OutcomeKind,
+    /// The system's code: SQLSTATE, SQLite's extended code, JetStream's `err_code`; or our own word, such as `no-snapshot`.
+    pub code: String,
+    /// The system's message.
+    pub message: String,
+}
+
+/// A worker that the system sees waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// Who waits.
+    pub waiter: usize,
+    /// For whom, directly.
+    pub holders: Vec<Holder>,
+}
+
+/// Who is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// Another worker of the race.
+    Worker(usize),
+    /// Somebody else, named for the message.
+    Other(String),
+}
+
+/// What is known of the other side of a target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description {
+    /// The driver's word, with the backend for an event store: `event-store/sqlite`.
+    pub driver: String,
+    /// The server's version, or the embedded library's.
+    pub version: String,
+    /// Where it came from: `embedded`, `private server`, `--target`, `DEADHEAT_POSTGRES_URL`, …
+    pub origin: String,
+    /// Settings that matter when reports are compared, such as `fsync`.
+    pub settings: BTreeMap<String, String>,
+    /// Remarks for the user, such as a setting that the server refused.
+    pub warnings: Vec<String>,
+}
+
+/// The harness could not ask.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// The scenario asks for something that cannot be: a table that does not exist, an argument of the wrong type. Exit code 64.
+    #[error("{message}")]
+    Fault {
+        /// What is wrong, with the system's code.
+        message: String,
+    },
+    /// The system is not there, or refuses us altogether. Exit code 10.
+    #[error("{message}")]
+    Environment {
+        /// What happened, and what to do.
+        message: String,
+    },
+}
