@@ -320,7 +320,7 @@ pub enum Action {
         /// Index into [`Case::targets`].
         target: usize,
         /// What is asked.
-        operation: Operation<Template>,
+        operation: Box<Operation<Template>>,
     },
 }
 
