@@ -82,6 +82,7 @@ impl ServerDirectory {
         // PostgreSQL reports its data directory with links resolved, and is asked for it.
         let path = tempfile::Builder::new()
             .prefix(&prefix(kind))
+            .permissions(Permissions::from_mode(0o700))
             .tempdir_in(root.canonicalize()?)?
             .keep();
         let directory = lock_new(&path.join(LOCK_FILE)).map(|lock| ServerDirectory {
@@ -195,6 +196,8 @@ mod tests {
         );
         let path = directory.path().to_owned();
         assert!(path.join(LOCK_FILE).exists());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         drop(directory);
         assert!(!path.exists());
     }
@@ -217,8 +220,8 @@ mod tests {
         let Some(user) = RunAs::needed().unwrap() else {
             return;
         };
-        // A fresh temporary directory is closed to everyone but us.
         let closed = tempfile::tempdir().unwrap();
+        fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
         let open = tempfile::tempdir().unwrap();
         fs::set_permissions(open.path(), Permissions::from_mode(0o755)).unwrap();
         let roots = [closed.path().to_owned(), open.path().to_owned()];

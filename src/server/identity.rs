@@ -37,8 +37,9 @@ impl ProcessIdentity {
         let text = fs::read_to_string(path).ok()?;
         // Without its line end, the file was cut short and the time may be only half there.
         let (pid, started) = text.strip_suffix('\n')?.split_once(' ')?;
+        let pid: u32 = pid.parse().ok()?;
         Some(ProcessIdentity {
-            pid: Pid::from_raw(pid.parse().ok()?)?,
+            pid: Pid::from_raw(i32::try_from(pid).ok()?)?,
             started: started.to_owned(),
         })
     }

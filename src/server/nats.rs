@@ -277,12 +277,12 @@ mod tests {
     async fn live_a_refused_configuration_is_an_error_with_the_servers_own_words() {
         let root = testing::root();
         let (program, mut options) = testing::nats(root.path());
-        options.config = "max_payload: lots".into();
+        options.config = "jetstream: sideways".into();
         let error = start(&program, &options).await.unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains("/nats-server` ended with exit status: 1; its log ends:\n")
-                && text.contains("max_payload"),
+                && text.contains("sideways"),
             "{text}"
         );
     }
