@@ -147,6 +147,7 @@ impl Drop for ServerDirectory {
 
 fn lock_new(path: &Path) -> io::Result<File> {
     let file = File::create(path)?;
+    // Waits only for a sweep that is just looking at the new directory and will let it be.
     match file.lock() {
         // Without locks nobody can learn that we ended, and nobody will touch the directory.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(file),

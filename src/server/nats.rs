@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::server::testing::{self, processes_in};
     use async_nats::ConnectOptions;
-    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::process::{Pid, Signal, getpgid, kill_process};
     use std::sync::{Arc, Mutex};
     use std::time::Instant;
 
@@ -205,6 +205,12 @@ mod tests {
             .unwrap();
         assert!(server.directory().join("data/jetstream").is_dir());
         assert!(server.log_tail(3).contains("Server is ready"));
+        let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
+        assert_eq!(
+            getpgid(pid).ok(),
+            pid,
+            "a Ctrl-C in the terminal passes it by"
+        );
 
         let directory = server.directory().to_owned();
         let stop_time = Instant::now();

@@ -385,11 +385,21 @@ mod tests {
     async fn live_an_abandoned_start_leaves_nothing() {
         let root = testing::root();
         let (programs, options) = testing::postgres(root.path());
-        let started =
-            tokio::time::timeout(Duration::from_millis(150), start(&programs, &options)).await;
-        assert!(started.is_err(), "initdb takes longer");
-        assert_eq!(processes_in(root.path()), Vec::<String>::new());
+        let starting = tokio::spawn(async move { start(&programs, &options).await });
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while processes_in(root.path()).is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        starting.abort();
+        assert!(starting.await.unwrap_err().is_cancelled());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+
+        // Our signal reached initdb's own child too, which may take a moment longer.
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !processes_in(root.path()).is_empty() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(processes_in(root.path()), Vec::<String>::new());
     }
 
     #[tokio::test]
