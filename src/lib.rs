@@ -6,5 +6,6 @@ pub mod event_store;
 pub mod expression;
 pub mod outcome;
 pub mod plan;
+pub mod server;
 pub mod target;
 pub mod value;

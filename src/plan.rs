@@ -13,6 +13,7 @@ use regex::Regex;
 use crate::event_store::{Guard, Lookup, PausePoint};
 use crate::expression::{EvaluateError, Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
+use crate::server::ServerKind;
 use crate::value::Value;
 
 /// A position in a scenario file, for messages about things that go wrong long after parsing.
@@ -153,15 +154,6 @@ pub enum Backend {
     Postgres,
     /// A JetStream stream.
     JetStream,
-}
-
-/// The servers that targets need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ServerKind {
-    /// PostgreSQL.
-    Postgres,
-    /// nats-server with JetStream.
-    Nats,
 }
 
 impl Driver {
