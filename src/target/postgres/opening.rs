@@ -65,7 +65,7 @@ pub(super) async fn opened(
 }
 
 async fn described(server: &Server, link: &Link, endpoint: &Endpoint) -> Result<Description, TargetError> {
-    let query = "SELECT current_setting('server_version'), \
+    let query = "SELECT split_part(current_setting('server_version'), ' ', 1), \
         ARRAY (SELECT current_setting(name) FROM unnest($1::text[]) WITH ORDINALITY AS described (name, at) ORDER BY at)";
     let row = link.client.query_one(query, &[&DESCRIBED_SETTINGS.as_slice()]).await;
     let row = row.map_err(|error| server.unavailable(&error))?;
