@@ -56,7 +56,7 @@ pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result
         locks_sessions: statements.iter().any(|statement| statement.text.to_lowercase().contains("advisory_lock")),
         statements,
         server,
-        application: format!("deadheat {space} worker "),
+        application: format!("deadheat {space} "),
         settings,
         shape: AtomicU64::new(0),
     };
@@ -74,7 +74,7 @@ struct PostgresTarget {
 struct Shared {
     server: Arc<Server>,
     watch: Watch,
-    /// The beginning of what sessions call themselves.
+    /// The beginning of what all connections call themselves.
     application: String,
     /// The settings that the server accepted.
     settings: BTreeMap<String, String>,
@@ -100,7 +100,7 @@ impl Statement {
 impl Shared {
     /// What the session of `worker` calls itself.
     fn application(&self, worker: usize) -> String {
-        format!("{}{worker};", self.application)
+        format!("{}worker {worker};", self.application)
     }
 
     /// A connection for `worker`, with the settings.
@@ -130,14 +130,15 @@ impl Target for PostgresTarget {
             let Operation::Sql { text, args, .. } = operation else {
                 return Err(fault::not_sql(operation.word()));
             };
+            if args.is_empty() {
+                self.control.batch(text, FIXTURE_DEADLINE).await?;
+            } else {
+                self.control.query(text, args, FIXTURE_DEADLINE).await?;
+            }
             if changes_shapes(text) {
                 self.shared.shape.fetch_add(1, Ordering::AcqRel);
             }
-            if args.is_empty() {
-                self.control.batch(text, FIXTURE_DEADLINE).await
-            } else {
-                self.control.query(text, args, FIXTURE_DEADLINE).await.map(drop)
-            }
+            Ok(())
         }
         .boxed()
     }
