@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::*;
@@ -58,8 +59,6 @@ async fn waits_name_workers_and_strangers() {
     drop(sessions);
     case.target.close().await.unwrap();
 }
-
-use futures::FutureExt;
 
 async fn seen_waits(target: &dyn Target, number: usize) -> Vec<Wait> {
     loop {
@@ -133,11 +132,13 @@ async fn a_reset_leaves_nothing_behind() {
     case.target.close().await.unwrap();
 }
 
-/// Short stretches of each in turn, the best of which are compared: what else the machine does cancels out.
+/// Short stretches of each in turn, the best of which are compared: what else the machine does cancels out. Without
+/// optimization the test is about the order of magnitude only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_costs_little_more_than_the_driver() {
     const CALLS: u32 = 100;
     const STRETCHES: Range<usize> = 50..1000;
+    const RATIO_WANTED: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.9 };
     let server = server().await;
     let query = "SELECT 1";
     let case = Case::open(&server.url, SETUP, &[query]).await;
@@ -160,11 +161,11 @@ async fn a_call_costs_little_more_than_the_driver() {
         }
         ours = ours.min(started.elapsed() / CALLS);
         ratio = bare.as_secs_f64() / ours.as_secs_f64();
-        if stretch >= STRETCHES.start && ratio >= 0.9 {
+        if stretch >= STRETCHES.start && ratio >= RATIO_WANTED {
             break;
         }
     }
     println!("bare {bare:?}, session {ours:?} a call: {ratio:.3}");
-    assert!(ratio >= 0.9, "bare {bare:?}, session {ours:?} a call: {ratio:.3}");
+    assert!(ratio >= RATIO_WANTED, "bare {bare:?}, session {ours:?} a call: {ratio:.3}");
     case.target.close().await.unwrap();
 }
