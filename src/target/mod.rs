@@ -1,6 +1,7 @@
 //! The systems raced against. Only the modules below this one name a driver crate.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -146,6 +147,42 @@ pub struct Description {
     pub settings: BTreeMap<String, String>,
     /// Remarks for the user, such as a setting that the server refused.
     pub warnings: Vec<String>,
+}
+
+/// Where a server answers.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The URL to connect to, credentials included: never to be printed.
+    pub url: String,
+    /// Where the URL came from: `--target`, `DEADHEAT_POSTGRES_URL`, `docker-compose.yml`, `private server` …
+    pub origin: String,
+}
+
+impl Endpoint {
+    /// The URL without password, token and query.
+    pub fn redacted(&self) -> String {
+        redacted(&self.url)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("url", &self.redacted()).field("origin", &self.origin).finish()
+    }
+}
+
+/// A URL as it may be shown: scheme, host, port and path. Whatever cannot be parsed is not shown at all.
+pub fn redacted(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.has_host() => {
+            // Both fail only for URLs that cannot have a user; a bare user may be a token.
+            let cleared = parsed.set_password(None).and_then(|()| parsed.set_username(""));
+            parsed.set_query(None);
+            parsed.set_fragment(None);
+            cleared.map_or_else(|()| "(a URL)".to_owned(), |()| parsed.to_string())
+        }
+        _ => "(not a URL)".to_owned(),
+    }
 }
 
 /// The harness could not ask.
