@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::event_store::{Guard, Lookup, PausePoint};
+use crate::event_store::{Backend, Guard, Lookup, PausePoint};
 use crate::expression::{EvaluateError, Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
 use crate::server::ServerKind;
@@ -141,19 +141,6 @@ pub struct StoreOptions {
     pub cache: bool,
     /// `instances` of the store; worker `w` uses instance `w % instances`. Default 1.
     pub instances: u32,
-}
-
-/// Where an event store keeps its events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// This process's memory.
-    Memory,
-    /// A temporary SQLite file.
-    Sqlite,
-    /// A PostgreSQL schema.
-    Postgres,
-    /// A JetStream stream.
-    JetStream,
 }
 
 impl Driver {
