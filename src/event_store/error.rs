@@ -120,11 +120,7 @@ impl Doing {
     }
 
     pub(super) fn no_store(&self, found: impl fmt::Display, remedy: impl fmt::Display) -> StoreError {
-        StoreError::Environment {
-            doing: self.what.clone(),
-            found: found.to_string(),
-            remedy: remedy.to_string(),
-        }
+        StoreError::Environment { doing: self.what.clone(), found: found.to_string(), remedy: remedy.to_string() }
     }
 
     pub(super) fn malformed(&self, reason: impl fmt::Display) -> StoreError {

@@ -10,8 +10,7 @@ use super::error::{Doing, StoreError};
 use super::{Backend, Event, EventsRead, Guard, Malformed, Snapshot, SnapshotSaved};
 
 /// The head of an actor's history: `version`, `position`; no row when there is none.
-pub(super) const LATEST: &str =
-    "SELECT version, position FROM events WHERE actor = $1 ORDER BY version DESC LIMIT 1";
+pub(super) const LATEST: &str = "SELECT version, position FROM events WHERE actor = $1 ORDER BY version DESC LIMIT 1";
 
 /// Parameters: id, actor, type, version, previous, data, time.
 pub(super) const APPEND: &str = "INSERT INTO events (id, actor, type, version, previous, data, recorded_at) \
@@ -100,8 +99,7 @@ pub(super) fn position_of(row: i64) -> u64 {
 fn event_of(row: EventRow) -> Result<Event, String> {
     let EventRow { position, id, actor, kind, version, data, recorded_at } = row;
     let data = serde_json::from_str(&data).map_err(|error| format!("`data` is not JSON: {error}"))?;
-    let timestamp: Timestamp =
-        recorded_at.parse().map_err(|error| format!("`recorded_at` is not a time: {error}"))?;
+    let timestamp: Timestamp = recorded_at.parse().map_err(|error| format!("`recorded_at` is not a time: {error}"))?;
     Ok(Event { position: position_of(position), id, actor, kind, version, data, timestamp })
 }
 

@@ -43,13 +43,12 @@ impl SqliteConnection {
         let doing = Doing::read(format!("opening `{}`", path.display()));
         match doing.within(deadline, pool.connect_with(options)).await? {
             Ok(pool) => Ok(Self { pool, deadline }),
-            Err(error) => {
-                Err(doing.no_store(error, "name a file in a folder that exists and can be written to"))
-            }
+            Err(error) => Err(doing.no_store(error, "name a file in a folder that exists and can be written to")),
         }
     }
 
-    /// Creates the tables that the guard needs. The file must not have them yet.
+    /// Creates the tables, which the file must not have yet. They have the unique keys only for the
+    /// guard `server`; it must be the guard of the instances that write.
     pub async fn create_tables(&self, guard: Guard) -> Result<(), StoreError> {
         let doing = Doing::write("creating the tables");
         let mut connection = self.acquire(&doing).await?;

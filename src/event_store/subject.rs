@@ -14,7 +14,7 @@ const TOKEN_BYTES_MAX: usize = 512;
 /// Different ids have different tokens: the escapes can be undone. A token that would be too long
 /// is cut and ends in `_h` and the SHA-256 of the id; `h` begins no escape, so it cannot be mistaken
 /// for another id's token.
-pub fn token(actor: &str) -> String {
+pub(super) fn token(actor: &str) -> String {
     if actor.is_empty() {
         return "_".to_owned();
     }
@@ -86,8 +86,30 @@ mod tests {
         let long = "x".repeat(600);
         let longer = "x".repeat(601);
         let ids = [
-            "", "_", "_5F", "a.b", "a_b", "a b", "a*b", "a>b", "a_2Eb", "A.B", "ä", "a\u{308}", "\0", ">", "*", ".",
-            &long, &longer, &token(&long), &token(&longer), "order-1", "order.1", "order_2D1", "order_1",
+            "",
+            "_",
+            "_5F",
+            "a.b",
+            "a_b",
+            "a b",
+            "a*b",
+            "a>b",
+            "a_2Eb",
+            "A.B",
+            "ä",
+            "a\u{308}",
+            "\0",
+            ">",
+            "*",
+            ".",
+            &long,
+            &longer,
+            &token(&long),
+            &token(&longer),
+            "order-1",
+            "order.1",
+            "order_2D1",
+            "order_1",
         ];
         let mut seen = BTreeMap::new();
         for id in ids {

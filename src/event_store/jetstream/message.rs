@@ -53,11 +53,10 @@ fn bytes_of(payload: &impl Serialize) -> Vec<u8> {
 pub(super) fn event_of(stored: &Stored) -> Result<Event, Malformed> {
     let position = stored.sequence;
     let malformed = |reason: String| Malformed { position, reason };
-    let payload: EventPayload =
-        serde_json::from_slice(&stored.payload).map_err(|error| malformed(format!("the payload is no event: {error}")))?;
+    let payload: EventPayload = serde_json::from_slice(&stored.payload)
+        .map_err(|error| malformed(format!("the payload is no event: {error}")))?;
     let EventPayload { id, actor, kind, version, data, timestamp } = payload;
-    let timestamp =
-        timestamp.parse().map_err(|error| malformed(format!("`timestamp` is not a time: {error}")))?;
+    let timestamp = timestamp.parse().map_err(|error| malformed(format!("`timestamp` is not a time: {error}")))?;
     Ok(Event { position, id, actor, kind, version, data, timestamp })
 }
 

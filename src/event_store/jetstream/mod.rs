@@ -11,12 +11,12 @@ mod message;
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
+use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{Config, StorageType, Stream};
-use async_nats::jetstream::Context;
-use async_nats::HeaderMap;
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 use tokio::time::Instant;
