@@ -50,7 +50,8 @@ pub trait Connection: Send + Sync {
         self.latest(actor)
     }
 
-    /// Stores an event. With `guarded`, only if `read` is still the head of the actor's history.
+    /// Stores an event. With `guarded`, only if `read` is still the head of the actor's history. (A SQL
+    /// backend has the guard in its tables, and needs no telling.)
     fn write<'a>(
         &'a self,
         event: &'a NewEvent,

@@ -61,7 +61,7 @@ pub use guard::{Backend, Guard, Lookup, UnknownName, UnsupportedLookup};
 pub use instance::{Instance, InstanceOptions};
 pub use jetstream::JetStreamConnection;
 pub use memory::MemoryConnection;
-pub use mutex::{Caller, Held, ObservableMutex};
+pub use mutex::Caller;
 pub use postgres::PostgresConnection;
 pub use sqlite::SqliteConnection;
 pub use store::{Appended, EventStore, Pause, PauseBroken, PausePoint, VersionConflict};

@@ -14,7 +14,7 @@ pub struct Caller(pub u32);
 
 /// A mutex that is granted in the order in which it was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct ObservableMutex {
+pub(super) struct ObservableMutex {
     state: Arc<Mutex<State>>,
 }
 
@@ -28,14 +28,14 @@ struct State {
 /// The mutex is held as long as this exists.
 #[derive(Debug)]
 #[must_use = "the mutex is released when this is dropped"]
-pub struct Held {
+pub(super) struct Held {
     mutex: ObservableMutex,
 }
 
 impl ObservableMutex {
     /// Waits until the mutex is free and every earlier caller has had it. Dropping the future gives
     /// the place in the queue up.
-    pub async fn lock(&self, caller: Caller) -> Held {
+    pub(super) async fn lock(&self, caller: Caller) -> Held {
         let granted = {
             let mut state = self.state();
             if state.holder.is_none() {
@@ -51,7 +51,7 @@ impl ObservableMutex {
 
     /// Who waits for whom, at the instant of the call, in the order of arrival. Empty when nobody
     /// waits.
-    pub fn waits(&self) -> Vec<(Caller, Caller)> {
+    pub(super) fn waits(&self) -> Vec<(Caller, Caller)> {
         let state = self.state();
         let Some(holder) = state.holder else { return Vec::new() };
         let waiting = state.queue.iter().filter(|(_, grant)| !grant.is_closed());

@@ -29,8 +29,8 @@ pub struct PostgresConnection {
 }
 
 impl PostgresConnection {
-    /// Creates the tables that the guard needs, in the first schema of the connection's
-    /// `search_path`.
+    /// Creates the tables in the first schema of the connection's `search_path`. They have the
+    /// unique keys only for the guard `server`; it must be the guard of the instances that write.
     pub async fn create_tables(client: &Client, guard: Guard, deadline: Duration) -> Result<(), StoreError> {
         let doing = Doing::write("creating the tables");
         let statements = sql::create_tables(Backend::Postgres, guard);
@@ -56,9 +56,9 @@ impl PostgresConnection {
     async fn reply<T>(
         &self,
         doing: &Doing,
-        reply_future: impl Future<Output = Result<T, tokio_postgres::Error>>,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
     ) -> Result<T, StoreError> {
-        reply(doing, self.deadline, reply_future).await
+        reply(doing, self.deadline, answer).await
     }
 
     /// A write on a connection that is known to be closed is not sent.
@@ -73,9 +73,9 @@ impl PostgresConnection {
 async fn reply<T>(
     doing: &Doing,
     deadline: Duration,
-    reply: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, StoreError> {
-    doing.within(deadline, reply).await?.map_err(|error| failure(doing, &error))
+    doing.within(deadline, answer).await?.map_err(|error| failure(doing, &error))
 }
 
 fn failure(doing: &Doing, error: &tokio_postgres::Error) -> StoreError {
@@ -83,10 +83,19 @@ fn failure(doing: &Doing, error: &tokio_postgres::Error) -> StoreError {
         (Some(refusal), _) if *refusal.code() == SqlState::UNDEFINED_TABLE => {
             doing.no_store(refusal.message(), sql::TABLES_REMEDY)
         }
+        // The server has ended the session. A commit may have been written just before.
+        (Some(end), _) if ends_session(end.code()) => {
+            doing.lost(format_args!("{} ({})", end.message(), end.code().code()))
+        }
         (Some(refusal), _) => doing.refused(refusal.code().code(), refusal.message()),
         (None, Some(source)) => doing.lost(format_args!("{error}: {source}")),
         (None, None) => doing.lost(error),
     }
+}
+
+fn ends_session(code: &SqlState) -> bool {
+    let shutdowns = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+    shutdowns.contains(code) || code.code().starts_with("08")
 }
 
 impl Connection for PostgresConnection {

@@ -47,7 +47,8 @@ impl SqliteConnection {
         }
     }
 
-    /// Creates the tables that the guard needs. The file must not have them yet.
+    /// Creates the tables, which the file must not have yet. They have the unique keys only for the
+    /// guard `server`; it must be the guard of the instances that write.
     pub async fn create_tables(&self, guard: Guard) -> Result<(), StoreError> {
         let doing = Doing::write("creating the tables");
         let mut connection = self.acquire(&doing).await?;

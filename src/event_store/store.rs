@@ -57,8 +57,8 @@ pub enum PausePoint {
 
 /// What holds a caller up at a pause point.
 pub trait Pause: Send + Sync {
-    /// Called once per append that reaches the point, also when the append is repeated inside. An
-    /// error ends the append without a write.
+    /// Called at most once per append: the second try after a refused stale cache does not pause
+    /// again. An error ends the append without a write.
     fn reached<'a>(&'a self, point: PausePoint) -> BoxFuture<'a, Result<(), PauseBroken>>;
 }
 

@@ -14,7 +14,7 @@ const TOKEN_BYTES_MAX: usize = 512;
 /// Different ids have different tokens: the escapes can be undone. A token that would be too long
 /// is cut and ends in `_h` and the SHA-256 of the id; `h` begins no escape, so it cannot be mistaken
 /// for another id's token.
-pub fn token(actor: &str) -> String {
+pub(super) fn token(actor: &str) -> String {
     if actor.is_empty() {
         return "_".to_owned();
     }

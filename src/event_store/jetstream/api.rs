@@ -4,7 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_nats::jetstream::context::{
-    CreateStreamError, CreateStreamErrorKind, DeleteStreamError, DeleteStreamErrorKind, PublishError, PublishErrorKind,
+    CreateStreamError, CreateStreamErrorKind, DeleteStreamError, DeleteStreamErrorKind, GetStreamError,
+    GetStreamErrorKind, PublishError, PublishErrorKind,
 };
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind, DirectGetError, DirectGetErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
@@ -44,6 +45,16 @@ pub(super) fn direct_get_failure(doing: &Doing, deadline: Duration, error: &Dire
         DirectGetErrorKind::ErrorResponse(status, description) => doing.refused(status, description),
         DirectGetErrorKind::TimedOut => doing.late(deadline),
         _ => doing.lost(error),
+    }
+}
+
+/// The failure that says that there is no stream, if the error does.
+pub(super) fn absent_stream(doing: &Doing, error: &GetStreamError) -> Option<StoreError> {
+    match error.kind() {
+        GetStreamErrorKind::JetStream(refusal) => {
+            Some(refused(doing, &refusal)).filter(|failure| matches!(failure, StoreError::Environment { .. }))
+        }
+        _ => None,
     }
 }
 
@@ -94,5 +105,42 @@ fn refused(doing: &Doing, refusal: &jetstream::Error) -> StoreError {
     match absent.contains(&refusal.error_code()) {
         true => doing.no_store(refusal, REMEDY),
         false => doing.refused(refusal.error_code().0, refusal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a publish fails with when the server answers with this API error code.
+    fn failure(kind: PublishErrorKind, code: u64) -> StoreError {
+        let answer = serde_json::json!({ "code": 400, "err_code": code, "description": "wrong last sequence" });
+        let answer: jetstream::Error = serde_json::from_value(answer).unwrap();
+        publish_failure(&Doing::write("publishing"), Duration::ZERO, &PublishError::with_source(kind, answer))
+    }
+
+    #[test]
+    fn both_codes_of_a_wrong_last_sequence_are_conflicts() {
+        for (kind, code) in [(PublishErrorKind::WrongLastSequence, 10071), (PublishErrorKind::Other, 10164)] {
+            let failure = failure(kind, code);
+            let StoreError::Refused { refusal, .. } = &failure else { panic!("{failure}") };
+            assert_eq!(refusal.code, code.to_string());
+            assert!(is_conflict(&refusal.code));
+        }
+        assert!(!is_conflict("10054"));
+    }
+
+    #[test]
+    fn an_absent_stream_is_no_refusal() {
+        let failure = failure(PublishErrorKind::Other, 10059);
+        assert!(matches!(failure, StoreError::Environment { .. }), "{failure}");
+    }
+
+    #[test]
+    fn an_ack_that_never_comes_leaves_the_effect_open() {
+        for kind in [PublishErrorKind::TimedOut, PublishErrorKind::BrokenPipe] {
+            let failure = publish_failure(&Doing::write("publishing"), Duration::ZERO, &PublishError::new(kind));
+            assert!(matches!(failure, StoreError::NoReply { sent: true, .. }), "{failure}");
+        }
     }
 }

@@ -19,11 +19,18 @@ const CONSUMER_IDLE_MAX: Duration = Duration::from_secs(30);
 impl JetStreamConnection {
     /// The last message of a subject, by direct get: one round trip, no state on the server.
     pub(super) async fn last_message(&self, doing: &Doing, subject: String) -> Result<Option<Stored>, StoreError> {
-        let got = doing.within(self.deadline, self.stream.direct_get_last_for_subject(subject)).await?;
-        match got {
-            Ok(message) => Ok(Some(Stored { sequence: message.sequence, payload: message.payload })),
-            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
-            Err(error) => Err(api::direct_get_failure(doing, self.deadline, &error)),
+        let getting = self.stream.direct_get_last_for_subject(subject);
+        let failure = match doing.within(self.deadline, getting).await {
+            Ok(Ok(message)) => return Ok(Some(Stored { sequence: message.sequence, payload: message.payload })),
+            Ok(Err(error)) if error.kind() == DirectGetErrorKind::NotFound => return Ok(None),
+            Ok(Err(error)) => api::direct_get_failure(doing, self.deadline, &error),
+            Err(late) => late,
+        };
+        // Nobody answers a direct get from a stream that does not exist.
+        let asking = self.context.get_stream(&self.name);
+        match doing.within(self.deadline, asking).await {
+            Ok(Err(error)) => Err(api::absent_stream(doing, &error).unwrap_or(failure)),
+            _ => Err(failure),
         }
     }
 
@@ -61,10 +68,10 @@ impl JetStreamConnection {
 
         let fetched = self.fetch(doing, &consumer).await;
         let deleting = self.context.delete_consumer_from_stream(&consumer.cached_info().name, &self.name);
-        let deleted = doing.within(self.deadline, deleting).await?;
-        let fetched = fetched?;
-        deleted.map_err(|error| api::consumer_failure(doing, self.deadline, &error))?;
-        Ok(fetched)
+        // What was fetched does not become wrong when this fails; the server then removes an idle
+        // consumer by itself.
+        let _ = doing.within(self.deadline, deleting).await;
+        fetched
     }
 
     async fn fetch(&self, doing: &Doing, consumer: &PullConsumer) -> Result<Vec<Stored>, StoreError> {
