@@ -1,6 +1,10 @@
 //! The systems raced against. Only the modules below this one name a driver crate.
 
+pub mod api_code;
+pub mod jetstream;
+
 use std::collections::BTreeMap;
+use std::fmt;
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
@@ -146,6 +150,35 @@ pub struct Description {
     pub settings: BTreeMap<String, String>,
     /// Remarks for the user, such as a setting that the server refused.
     pub warnings: Vec<String>,
+}
+
+/// Where a system is, and who says so.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its URL, which may hold credentials.
+    pub url: String,
+    /// Where the URL came from, as in [`Description::origin`].
+    pub origin: String,
+}
+
+impl Endpoint {
+    /// The URL without credentials and query, for messages and reports.
+    pub fn redacted(&self) -> String {
+        let Ok(mut url) = url::Url::parse(&self.url) else {
+            return "an invalid URL".to_owned();
+        };
+        // Both fail for URLs that cannot hold credentials, and then there is nothing to remove.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_query(None);
+        url.to_string()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("url", &self.redacted()).field("origin", &self.origin).finish()
+    }
 }
 
 /// The harness could not ask.
