@@ -42,6 +42,11 @@ impl Instance {
         Ok(Self { backend, guard, lookup, mutex: ObservableMutex::default(), mutex_deadline, cache })
     }
 
+    /// The backend that its connections are to.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
     /// Which caller waits for which other one to let go of the instance's mutex, at the instant of
     /// the call.
     pub fn waits(&self) -> Vec<(Caller, Caller)> {

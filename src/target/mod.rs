@@ -1,5 +1,8 @@
 //! The systems raced against. Only the modules below this one name a driver crate.
 
+pub mod api_code;
+pub mod jetstream;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Description, Done, Holder, Reply, Session, Target, TargetError, Wait};
 use crate::endpoints::Source;
 use crate::event_store::{EventStore, Instance, InstanceOptions};
-use crate::plan::{Driver, Operation, StoreOptions, TargetSpec};
+use crate::plan::{Operation, StoreOptions, TargetSpec};
 use crate::value::Value;
 use home::Home;
 use session::{StoreSession, fill};
@@ -50,7 +50,7 @@ pub(super) async fn open(
     };
     let instances = (0..options.instances).map(|_| instance(racing)).collect::<Result<Vec<_>, _>>()?;
     let control = EventStore::new(instance(InstanceOptions::default())?, home.connection("control").await?);
-    let description = home.description(options, source).await;
+    let description = home.description(options, source).await?;
     Ok(Box::new(StoreTarget { description, home, instances, control }))
 }
 
@@ -114,13 +114,5 @@ impl StoreTarget {
                 ),
             }),
         }
-    }
-}
-
-/// Whether `driver` is this target, with its options.
-pub(super) fn options(driver: &Driver) -> Option<&StoreOptions> {
-    match driver {
-        Driver::EventStore(options) => Some(options),
-        Driver::Postgres | Driver::JetStream { .. } => None,
     }
 }
