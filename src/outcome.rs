@@ -86,7 +86,7 @@ impl FromStr for OutcomeKind {
 }
 
 /// How many attempts ended in each kind of outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tally([u64; OutcomeKind::ALL.len()]);
 
 impl Tally {

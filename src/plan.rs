@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::event_store::{Guard, Lookup, PausePoint};
+use crate::event_store::{Backend, Guard, Lookup, PausePoint};
 use crate::expression::{EvaluateError, Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
+use crate::server::ServerKind;
 use crate::value::Value;
 
 /// A position in a scenario file, for messages about things that go wrong long after parsing.
@@ -140,28 +141,6 @@ pub struct StoreOptions {
     pub cache: bool,
     /// `instances` of the store; worker `w` uses instance `w % instances`. Default 1.
     pub instances: u32,
-}
-
-/// Where an event store keeps its events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// This process's memory.
-    Memory,
-    /// A temporary SQLite file.
-    Sqlite,
-    /// A PostgreSQL schema.
-    Postgres,
-    /// A JetStream stream.
-    JetStream,
-}
-
-/// The servers that targets need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ServerKind {
-    /// PostgreSQL.
-    Postgres,
-    /// nats-server with JetStream.
-    Nats,
 }
 
 impl Driver {

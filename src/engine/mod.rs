@@ -1,3 +1,56 @@
 //! Runs the rounds of a case: releases workers together and writes down what happened.
+//!
+//! The engine knows no SQL and no NATS. A [`Race`] is one case under way: `open` does everything that can be done
+//! before the race, `round` races once and returns what happened, `close` cleans up.
 
+mod barrier;
+mod clock;
+mod observe;
+mod race;
 pub mod record;
+mod round;
+mod waits;
+mod worker;
+
+pub use race::Race;
+
+use crate::plan::Place;
+use crate::target::TargetError;
+
+/// The race cannot go on: nothing can be concluded from it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EngineError {
+    /// The scenario asks for something that cannot be. Exit code 64.
+    #[error("{}{message}", place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default())]
+    Fault {
+        /// Where in the scenario, if that is known.
+        place: Option<Place>,
+        /// What is wrong.
+        message: String,
+    },
+    /// A system raced against is not there, or refuses us altogether. Exit code 10.
+    #[error("{message}")]
+    Environment {
+        /// What happened, and what to do.
+        message: String,
+    },
+}
+
+impl EngineError {
+    /// The error of a target, at the place in the scenario that asked it.
+    fn at(place: &Place, error: TargetError) -> Self {
+        match error {
+            TargetError::Fault { message } => EngineError::Fault { place: Some(place.clone()), message },
+            TargetError::Environment { message } => EngineError::Environment { message },
+        }
+    }
+}
+
+impl From<TargetError> for EngineError {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Fault { message } => EngineError::Fault { place: None, message },
+            TargetError::Environment { message } => EngineError::Environment { message },
+        }
+    }
+}

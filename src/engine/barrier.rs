@@ -1,0 +1,358 @@
+//! A barrier that understands databases: parties arrive, fail before it, or block on somebody parked at it.
+//!
+//! A plain barrier hangs as soon as one party waits for another's lock or dies. This one counts a party that
+//! failed as arrived (after its rollback, so that nobody waits for the dead), and is released when every party that
+//! is still missing waits, through however many others, for a worker parked here: such a wait cannot end without
+//! the release, so seeing it once is enough, but it is judged anew at each look and never remembered.
+//!
+//! Each round has barriers of its own, so that nothing of one round can leak into the next.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use super::clock::{Clock, duration_ns};
+use super::record::{Arrival, ArrivalKind, BarrierRecord, Missing};
+use super::waits::WaitGraph;
+use crate::plan::BarrierSpec;
+use crate::target::BarrierBroken;
+
+/// One barrier in one round.
+#[derive(Debug)]
+pub(crate) struct Barrier {
+    parties: Vec<usize>,
+    timeout: Duration,
+    state: Mutex<State>,
+    phase: watch::Sender<Phase>,
+    /// When each parked party was past the barrier, by position in `parties`; 0 if it never was. Written without a
+    /// lock: what a worker does right after the release must not queue up behind the others.
+    passed_ns: Vec<AtomicU64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Released { at_ns: u64 },
+    Broken,
+}
+
+#[derive(Debug)]
+struct State {
+    /// How each party came, by position; `None` while it is missing.
+    came: Vec<Option<Came>>,
+    missing: usize,
+    arrivals: Vec<Arrival>,
+    first_arrival_ns: Option<u64>,
+    broken_by: Vec<Missing>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Parked,
+    Failed,
+}
+
+impl Barrier {
+    pub(crate) fn new(spec: &BarrierSpec) -> Self {
+        let parties = spec.parties.len();
+        Barrier {
+            parties: spec.parties.clone(),
+            timeout: spec.timeout,
+            state: Mutex::new(State {
+                came: vec![None; parties],
+                missing: parties,
+                arrivals: Vec::with_capacity(parties),
+                first_arrival_ns: None,
+                broken_by: Vec::new(),
+            }),
+            phase: watch::Sender::new(Phase::Waiting),
+            passed_ns: (0..parties).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Waits until the barrier is released, and returns when that was. `attention` wakes whoever watches over
+    /// blocked parties and the deadline.
+    pub(crate) async fn arrive(&self, worker: usize, clock: &Clock, attention: &Notify) -> Result<u64, BarrierBroken> {
+        let Some(position) = self.position(worker) else { return Err(BarrierBroken) };
+        // Subscribed before the state is looked at, so that no release can be missed.
+        let mut phase = self.phase.subscribe();
+        let now_ns = clock.now_ns();
+        {
+            let mut state = self.lock();
+            let current = *self.phase.borrow();
+            let kind = if current == Phase::Waiting { ArrivalKind::Arrived } else { ArrivalKind::Late };
+            state.arrivals.push(Arrival { worker, kind, at_ns: now_ns });
+            match current {
+                Phase::Waiting => {
+                    let first = state.first_arrival_ns.is_none();
+                    state.first_arrival_ns.get_or_insert(now_ns);
+                    self.came(&mut state, position, Came::Parked, clock);
+                    if first && state.missing > 0 {
+                        attention.notify_one();
+                    }
+                }
+                Phase::Released { at_ns } => return Ok(at_ns),
+                Phase::Broken => return Err(BarrierBroken),
+            }
+        }
+        let reached = phase.wait_for(|phase| *phase != Phase::Waiting).await.map(|phase| *phase);
+        match reached {
+            Ok(Phase::Released { at_ns }) => {
+                self.passed_ns[position].store(clock.now_ns().max(1), Ordering::Relaxed);
+                Ok(at_ns)
+            }
+            Ok(Phase::Waiting | Phase::Broken) | Err(_) => Err(BarrierBroken),
+        }
+    }
+
+    /// Notes that `worker`'s attempt has ended, after its rollback. Does nothing if it is no party or came before.
+    pub(crate) fn fail(&self, worker: usize, clock: &Clock) {
+        let Some(position) = self.position(worker) else { return };
+        let mut state = self.lock();
+        if *self.phase.borrow() == Phase::Waiting && state.came[position].is_none() {
+            state.arrivals.push(Arrival { worker, kind: ArrivalKind::Failed, at_ns: clock.now_ns() });
+            self.came(&mut state, position, Came::Failed, clock);
+        }
+    }
+
+    /// Whether somebody is parked here and others are missing.
+    pub(crate) fn is_pending(&self) -> bool {
+        let state = self.lock();
+        *self.phase.borrow() == Phase::Waiting && state.first_arrival_ns.is_some() && state.missing > 0
+    }
+
+    /// The workers parked here now.
+    pub(crate) fn parked(&self) -> Vec<usize> {
+        let state = self.lock();
+        if *self.phase.borrow() != Phase::Waiting {
+            return Vec::new();
+        }
+        self.with(&state, Some(Came::Parked)).collect()
+    }
+
+    /// Releases the barrier if every missing party is, in `waits`, blocked by a worker of `parked`: those who were
+    /// parked here before `waits` was read, and therefore still are.
+    pub(crate) fn release_if_rest_blocked(&self, waits: &WaitGraph, parked: &[usize], clock: &Clock) {
+        let mut state = self.lock();
+        if *self.phase.borrow() != Phase::Waiting || state.missing == 0 {
+            return;
+        }
+        let mut blocked = Vec::new();
+        for worker in self.with(&state, None) {
+            match waits.chain_to(worker, parked) {
+                Some(by) => {
+                    blocked.push(Arrival { worker, kind: ArrivalKind::Blocked { by }, at_ns: clock.now_ns() });
+                }
+                None => return,
+            }
+        }
+        state.arrivals.extend(blocked);
+        self.phase.send_replace(Phase::Released { at_ns: clock.now_ns() });
+    }
+
+    /// Breaks the barrier if its deadline has passed, or at once if `now`. `missing` tells what a worker is doing.
+    pub(crate) fn break_if_due(&self, clock: &Clock, now: bool, missing: impl Fn(usize) -> Missing) {
+        let mut state = self.lock();
+        let Some(first_ns) = state.first_arrival_ns else { return };
+        let due = now || clock.now_ns().saturating_sub(first_ns) >= duration_ns(self.timeout);
+        if due && *self.phase.borrow() == Phase::Waiting {
+            state.broken_by = self.with(&state, None).map(missing).collect();
+            self.phase.send_replace(Phase::Broken);
+        }
+    }
+
+    /// What happened here.
+    pub(crate) fn record(&self) -> BarrierRecord {
+        let state = self.lock();
+        let passed = || self.passed_ns.iter().map(|ns| ns.load(Ordering::Relaxed)).filter(|ns| *ns > 0);
+        BarrierRecord {
+            released_ns: match *self.phase.borrow() {
+                Phase::Released { at_ns } => Some(at_ns),
+                Phase::Waiting | Phase::Broken => None,
+            },
+            skew_ns: passed().max().unwrap_or(0) - passed().min().unwrap_or(0),
+            arrivals: state.arrivals.clone(),
+            missing: state.broken_by.clone(),
+        }
+    }
+
+    fn came(&self, state: &mut State, position: usize, how: Came, clock: &Clock) {
+        if state.came[position].replace(how).is_none() {
+            state.missing -= 1;
+        }
+        // With nobody parked there is nobody to release; it is released all the same, so that a late one passes.
+        if state.missing == 0 {
+            self.phase.send_replace(Phase::Released { at_ns: clock.now_ns() });
+        }
+    }
+
+    fn with(&self, state: &State, how: Option<Came>) -> impl Iterator<Item = usize> {
+        let chosen: Vec<usize> =
+            self.parties.iter().zip(&state.came).filter(|(_, came)| **came == how).map(|(worker, _)| *worker).collect();
+        chosen.into_iter()
+    }
+
+    fn position(&self, worker: usize) -> Option<usize> {
+        self.parties.binary_search(&worker).ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::target::{Holder, Wait};
+
+    struct Stage {
+        barrier: Arc<Barrier>,
+        clock: Clock,
+        attention: Arc<Notify>,
+    }
+
+    fn stage(parties: usize, timeout_ms: u64) -> Stage {
+        Stage {
+            barrier: Arc::new(Barrier::new(&BarrierSpec {
+                name: "inside".into(),
+                timeout: Duration::from_millis(timeout_ms),
+                parties: (0..parties).collect(),
+            })),
+            clock: Clock::start(),
+            attention: Arc::new(Notify::new()),
+        }
+    }
+
+    impl Stage {
+        fn arrive(&self, worker: usize) -> tokio::task::JoinHandle<Result<u64, BarrierBroken>> {
+            let (barrier, clock, attention) = (self.barrier.clone(), self.clock, self.attention.clone());
+            tokio::spawn(async move { barrier.arrive(worker, &clock, &attention).await })
+        }
+
+        async fn settled(&self, parked: usize) {
+            while self.barrier.parked().len() < parked {
+                tokio::task::yield_now().await;
+            }
+        }
+
+        fn kinds(&self) -> Vec<(usize, ArrivalKind)> {
+            self.barrier.record().arrivals.into_iter().map(|arrival| (arrival.worker, arrival.kind)).collect()
+        }
+    }
+
+    fn waits(edges: &[(usize, usize)]) -> WaitGraph {
+        let wait = |&(waiter, holder)| Wait { waiter, holders: vec![Holder::Worker(holder)] };
+        WaitGraph::new(edges.iter().map(wait))
+    }
+
+    fn missing(worker: usize) -> Missing {
+        Missing { worker, step: None, for_ns: 0, waits_for: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_before_the_last_party_has_come() {
+        let stage = stage(3, 1000);
+        let early = [stage.arrive(0), stage.arrive(1)];
+        stage.settled(2).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(early.iter().all(|worker| !worker.is_finished()), "one was let through early");
+        let last = stage.arrive(2).await.unwrap();
+        for worker in early {
+            assert_eq!(worker.await.unwrap(), last, "all parties share one release");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_party_that_failed_counts_as_come_and_is_named() {
+        let stage = stage(2, 1000);
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        stage.barrier.fail(1, &stage.clock);
+        assert!(parked.await.unwrap().is_ok());
+        assert_eq!(stage.kinds(), [(0, ArrivalKind::Arrived), (1, ArrivalKind::Failed)]);
+    }
+
+    #[tokio::test]
+    async fn a_failure_after_arriving_does_not_count_twice() {
+        let stage = stage(3, 1000);
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        stage.barrier.fail(0, &stage.clock);
+        stage.barrier.fail(1, &stage.clock);
+        stage.barrier.fail(1, &stage.clock);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!parked.is_finished());
+        stage.barrier.fail(2, &stage.clock);
+        assert!(parked.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_party_blocked_by_a_parked_one_releases_with_its_chain() {
+        let stage = stage(3, 1000);
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        stage.barrier.release_if_rest_blocked(&waits(&[(1, 2), (2, 0)]), &[0], &stage.clock);
+        assert!(parked.await.unwrap().is_ok());
+        let kinds = stage.kinds();
+        assert!(kinds.contains(&(1, ArrivalKind::Blocked { by: vec![2, 0] })), "{kinds:?}");
+        assert!(kinds.contains(&(2, ArrivalKind::Blocked { by: vec![0] })), "{kinds:?}");
+    }
+
+    #[tokio::test]
+    async fn a_block_seen_once_is_not_remembered() {
+        let stage = stage(3, 1000);
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        // At the first look 1 is blocked and 2 is not; at the second it is the other way round.
+        stage.barrier.release_if_rest_blocked(&waits(&[(1, 0)]), &[0], &stage.clock);
+        stage.barrier.release_if_rest_blocked(&waits(&[(2, 0)]), &[0], &stage.clock);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!parked.is_finished(), "a block that had ended was still counted");
+        stage.barrier.release_if_rest_blocked(&waits(&[(1, 0), (2, 0)]), &[0], &stage.clock);
+        assert!(parked.await.unwrap().is_ok());
+    }
+
+    #[tokio::test]
+    async fn blocked_by_anybody_else_does_not_count() {
+        let stage = stage(2, 1000);
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        let stranger = WaitGraph::new([Wait { waiter: 1, holders: vec![Holder::Other("pid 7".into())] }]);
+        stage.barrier.release_if_rest_blocked(&stranger, &[0], &stage.clock);
+        stage.barrier.release_if_rest_blocked(&waits(&[(1, 5), (5, 1)]), &[0], &stage.clock);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert!(!parked.is_finished());
+        stage.barrier.break_if_due(&stage.clock, true, missing);
+        assert_eq!(parked.await.unwrap(), Err(BarrierBroken));
+        assert_eq!(stage.barrier.record().missing, [missing(1)]);
+    }
+
+    #[tokio::test]
+    async fn a_barrier_breaks_at_its_deadline_and_not_before() {
+        let stage = stage(2, 30);
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        stage.barrier.break_if_due(&stage.clock, false, missing);
+        assert!(!parked.is_finished());
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        stage.barrier.break_if_due(&stage.clock, false, missing);
+        assert_eq!(parked.await.unwrap(), Err(BarrierBroken));
+        assert_eq!(stage.arrive(1).await.unwrap(), Err(BarrierBroken), "it stays broken for those who come late");
+    }
+
+    #[tokio::test]
+    async fn one_that_comes_after_the_release_passes_at_once() {
+        let stage = stage(2, 1000);
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        stage.barrier.release_if_rest_blocked(&waits(&[(1, 0)]), &[0], &stage.clock);
+        let released = parked.await.unwrap();
+        assert_eq!(stage.arrive(1).await.unwrap(), released);
+        assert_eq!(stage.kinds().last(), Some(&(1, ArrivalKind::Late)));
+    }
+}

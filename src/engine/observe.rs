@@ -1,0 +1,65 @@
+//! Reads the final state of a round and evaluates the invariants over it.
+
+use std::sync::Arc;
+
+use super::EngineError;
+use super::record::InvariantResult;
+use super::worker::rows_value;
+use crate::expression::Scope;
+use crate::outcome::{OutcomeKind, Tally};
+use crate::plan::{Invariant, Operation};
+use crate::target::{Done, Target, TargetError};
+use crate::value::Value;
+
+/// At most so many characters of what a broken invariant saw are kept.
+const OBSERVED_MAX: usize = 2000;
+
+/// Evaluates one invariant after round `round`, whose attempts ended as `tally` counts.
+pub(crate) async fn evaluate(
+    invariant: &Invariant,
+    target: &dyn Target,
+    round: u64,
+    tally: &Tally,
+) -> Result<InvariantResult, EngineError> {
+    let mut scope = Scope::inside(invariant.scope.clone());
+    scope.bind("round", Value::Int(i64::try_from(round).unwrap_or(i64::MAX)));
+    let fault = |message: String| EngineError::Fault { place: Some(invariant.place.clone()), message };
+    let probe = invariant.probe.resolve(&scope).map_err(|error| fault(error.to_string()))?;
+    let done = match target.observe(&probe).await {
+        Ok(done) => done,
+        Err(TargetError::Fault { message }) => return Err(fault(message)),
+        Err(TargetError::Environment { message }) => return Ok(InvariantResult::Unevaluated { reason: message }),
+    };
+    let (name, observed) = observed(&probe, &done);
+    let mut scope = Scope::inside(Arc::new(scope));
+    scope.bind(name, observed.clone());
+    for kind in OutcomeKind::ALL {
+        let count = i64::try_from(tally.of(kind)).unwrap_or(i64::MAX);
+        scope.bind(kind.as_str().replace('-', "_"), Value::Int(count));
+    }
+    let held = invariant.that.evaluate_bool(&scope).map_err(|error| fault(error.to_string()))?;
+    Ok(if held { InvariantResult::Held } else { InvariantResult::Broken { observed: shortened(name, &observed) } })
+}
+
+/// The name under which an expression sees what a probe read, and its value.
+fn observed(probe: &Operation<Value>, done: &Done) -> (&'static str, Value) {
+    match probe {
+        Operation::Sql { .. } => ("rows", rows_value(done)),
+        Operation::ReadEvents { .. } => ("events", done.result.clone()),
+        Operation::Messages { .. } => ("messages", done.result.clone()),
+        Operation::Append { .. }
+        | Operation::LatestVersion { .. }
+        | Operation::SaveSnapshot { .. }
+        | Operation::LatestSnapshot { .. }
+        | Operation::Publish { .. }
+        | Operation::Fill { .. } => ("result", done.result.clone()),
+    }
+}
+
+fn shortened(name: &str, value: &Value) -> String {
+    let text = format!("{name} = {value}");
+    match text.char_indices().nth(OBSERVED_MAX) {
+        Some((end, _)) => format!("{} …", &text[..end]),
+        None => text,
+    }
+}

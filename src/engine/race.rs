@@ -1,0 +1,255 @@
+//! A race: one case with its targets, its workers and their sessions, through all its rounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::EngineError;
+use super::observe::evaluate;
+use super::record::{Attempt, RoundRecord};
+use super::round::Round;
+use super::worker::{Finished, WorkerTask};
+use crate::expression::Scope;
+use crate::outcome::Tally;
+use crate::plan::{Action, Case, FixtureStep, START};
+use crate::target::{Session, Target};
+use crate::value::Value;
+
+/// So many sessions are opened at once: more only queue up in the server.
+const SESSIONS_OPENED_AT_ONCE: usize = 16;
+
+/// How much longer than the round's deadline the engine waits for workers, whose steps all end by that deadline and
+/// whose sessions then have to cancel what is in flight and connect anew.
+const ROUND_GRACE: Duration = Duration::from_secs(15);
+
+/// One case under way.
+pub struct Race {
+    case: Arc<Case>,
+    targets: Vec<Arc<dyn Target>>,
+    scope: Arc<Scope>,
+    workers: Vec<mpsc::Sender<Arc<Round>>>,
+    finished: mpsc::Receiver<Finished>,
+    tasks: JoinSet<()>,
+    /// Orders the workers anew in each round: the one thing about a race that is ours to choose.
+    order: StdRng,
+}
+
+impl Race {
+    /// Sets the case up on its targets (by [`Case::targets`]), opens a session for every worker, and starts the workers.
+    pub async fn open(
+        case: Arc<Case>,
+        targets: Vec<Arc<dyn Target>>,
+        run: &str,
+        seed: u64,
+    ) -> Result<Self, EngineError> {
+        let scope = Arc::new(case_scope(&case, run));
+        apply(&case.fixture.setup, &targets, &scope).await?;
+        let sessions = open_sessions(&case, &targets).await?;
+        let (report, finished) = mpsc::channel(case.workers.len().max(1));
+        let mut workers = Vec::with_capacity(case.workers.len());
+        let mut tasks = JoinSet::new();
+        for (worker, sessions) in sessions.into_iter().enumerate() {
+            let (sender, receiver) = mpsc::channel(1);
+            workers.push(sender);
+            tasks.spawn(WorkerTask::new(case.clone(), worker, sessions).run(receiver, report.clone()));
+        }
+        Ok(Race { case, targets, scope, workers, finished, tasks, order: StdRng::seed_from_u64(seed) })
+    }
+
+    /// Races once: fresh state, workers released together, outcomes counted, invariants evaluated.
+    pub async fn round(&mut self, number: u64) -> Result<RoundRecord, EngineError> {
+        let scope = self.round_scope(number);
+        apply(&self.case.fixture.before_round, &self.targets, &scope).await?;
+        let round = Arc::new(Round::new(&self.case, number));
+        let mut order: Vec<usize> = (0..self.workers.len()).collect();
+        order.shuffle(&mut self.order);
+        for worker in order {
+            if self.workers[worker].send(round.clone()).await.is_err() {
+                return Err(stuck(&self.case, &[worker]));
+            }
+        }
+        let attempts = self.collect(&round).await?;
+        let mut record = RoundRecord {
+            round: number,
+            barriers: round.barriers.iter().map(|barrier| barrier.record()).collect(),
+            invariants: Vec::with_capacity(self.case.checks.invariants.len()),
+            overlap: overlap(&attempts),
+            makespan: makespan(&attempts, round.barriers[START].record().released_ns),
+            attempts,
+        };
+        let tally: Tally = record.tally();
+        for invariant in &self.case.checks.invariants {
+            let target = self.targets[invariant.target].as_ref();
+            record.invariants.push(evaluate(invariant, target, number, &tally).await?);
+        }
+        apply(&self.case.fixture.after_round, &self.targets, &scope).await?;
+        Ok(record)
+    }
+
+    /// Waits for every worker's attempt while watching over the barriers.
+    async fn collect(&mut self, round: &Round) -> Result<Vec<Attempt>, EngineError> {
+        let workers = self.workers.len();
+        let mut attempts: Vec<Option<Attempt>> = vec![None; workers];
+        let mut failure = None;
+        let finished = &mut self.finished;
+        let all = async {
+            for _ in 0..workers {
+                let Some(Finished { worker, result }) = finished.recv().await else { break };
+                match result {
+                    Ok(attempt) => attempts[worker] = Some(attempt),
+                    Err(error) => failure = failure.take().or(Some(error)),
+                }
+            }
+        };
+        let watched = async {
+            tokio::select! {
+                () = all => {}
+                () = round.watch(&self.targets) => {}
+            }
+        };
+        let in_time = tokio::time::timeout_at(round.deadline + ROUND_GRACE, watched).await;
+        match (failure, in_time) {
+            (Some(failure), _) => Err(failure),
+            (None, Ok(())) => {
+                let attempts: Vec<Attempt> = attempts.into_iter().flatten().collect();
+                assert_eq!(attempts.len(), workers, "every worker reports exactly one attempt a round");
+                Ok(attempts)
+            }
+            (None, Err(_)) => {
+                let missing: Vec<usize> = (0..workers).filter(|worker| attempts[*worker].is_none()).collect();
+                Err(stuck(&self.case, &missing))
+            }
+        }
+    }
+
+    /// Ends the workers, closes their sessions and runs the teardown. The targets are the caller's to close.
+    pub async fn close(mut self) -> Result<(), EngineError> {
+        self.workers.clear();
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(ROUND_GRACE, ended).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+        apply(&self.case.fixture.teardown, &self.targets, &self.scope).await
+    }
+
+    fn round_scope(&self, number: u64) -> Arc<Scope> {
+        let mut scope = Scope::inside(self.scope.clone());
+        scope.bind("round", Value::Int(i64::try_from(number).unwrap_or(i64::MAX)));
+        Arc::new(scope)
+    }
+}
+
+/// The names that fixtures may use: params, axes, `run` and `workers`; around a round also `round`.
+fn case_scope(case: &Case, run: &str) -> Scope {
+    let mut scope: Scope =
+        case.params.iter().chain(&case.axes).map(|(name, value)| (name.as_str(), value.clone())).collect();
+    scope.bind("run", Value::text(run));
+    scope.bind("workers", Value::Int(i64::try_from(case.workers.len()).unwrap_or(i64::MAX)));
+    scope
+}
+
+async fn apply(steps: &[FixtureStep], targets: &[Arc<dyn Target>], scope: &Scope) -> Result<(), EngineError> {
+    for step in steps {
+        let operation = step
+            .operation
+            .resolve(scope)
+            .map_err(|error| EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() })?;
+        targets[step.target].apply(&operation).await.map_err(|error| EngineError::at(&step.place, error))?;
+    }
+    Ok(())
+}
+
+/// Opens and prepares a session for every worker on each target that its group uses.
+async fn open_sessions(
+    case: &Case,
+    targets: &[Arc<dyn Target>],
+) -> Result<Vec<Vec<Option<Box<dyn Session>>>>, EngineError> {
+    futures::stream::iter(0..case.workers.len())
+        .map(async |worker| {
+            let mut sessions = Vec::with_capacity(targets.len());
+            for (index, target) in targets.iter().enumerate() {
+                sessions.push(if uses(case, worker, index) {
+                    let mut session = target.session(worker).await?;
+                    session.prepare().await.map_err(|error| EngineError::at(&case.targets[index].place, error))?;
+                    Some(session)
+                } else {
+                    None
+                });
+            }
+            Ok(sessions)
+        })
+        .buffered(SESSIONS_OPENED_AT_ONCE)
+        .try_collect()
+        .await
+}
+
+fn uses(case: &Case, worker: usize, target: usize) -> bool {
+    let worker = &case.workers[worker];
+    worker.transaction.is_some_and(|transaction| transaction.target == target)
+        || case.groups[worker.group]
+            .steps
+            .iter()
+            .any(|step| matches!(&step.action, Action::Call { target: used, .. } if *used == target))
+}
+
+/// The most attempts under way at once. One that ends at the instant at which another begins does not overlap it.
+fn overlap(attempts: &[Attempt]) -> u64 {
+    let mut edges: Vec<(u64, i64)> =
+        attempts.iter().flat_map(|attempt| [(attempt.started_ns, 1), (attempt.ended_ns, -1)]).collect();
+    edges.sort_unstable();
+    let mut inside = 0i64;
+    let mut most = 0;
+    for (_, change) in edges {
+        inside += change;
+        most = most.max(inside);
+    }
+    u64::try_from(most).unwrap_or(0)
+}
+
+fn makespan(attempts: &[Attempt], released_ns: Option<u64>) -> Duration {
+    let last = attempts.iter().map(|attempt| attempt.ended_ns).max().unwrap_or(0);
+    Duration::from_nanos(last.saturating_sub(released_ns.unwrap_or(0)))
+}
+
+fn stuck(case: &Case, workers: &[usize]) -> EngineError {
+    let named: Vec<String> = workers.iter().map(|worker| format!("worker {worker}")).collect();
+    EngineError::Environment {
+        message: format!(
+            "{} of `{}` did not come back within {:?} after the round's deadline of {:?}: the system neither answered nor let go of the connection; look at its log, or raise the scenario's `timeout`",
+            named.join(", "),
+            case.id,
+            ROUND_GRACE,
+            case.round_timeout,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::record::Outcome;
+
+    fn attempt(started_ns: u64, ended_ns: u64) -> Attempt {
+        Attempt { worker: 0, started_ns, ended_ns, released_ns: 0, outcome: Outcome::success(), steps: Vec::new() }
+    }
+
+    #[test]
+    fn overlap_counts_attempts_that_are_under_way_at_once() {
+        assert_eq!(overlap(&[]), 0);
+        assert_eq!(overlap(&[attempt(0, 10), attempt(10, 20)]), 1, "one after the other");
+        assert_eq!(overlap(&[attempt(0, 10), attempt(5, 20), attempt(9, 11)]), 3);
+        assert_eq!(overlap(&[attempt(0, 3), attempt(1, 2), attempt(4, 9)]), 2);
+    }
+
+    #[test]
+    fn makespan_runs_from_the_release_to_the_last_end() {
+        assert_eq!(makespan(&[attempt(5, 30), attempt(6, 20)], Some(4)), Duration::from_nanos(26));
+        assert_eq!(makespan(&[attempt(5, 30)], None), Duration::from_nanos(30));
+    }
+}

@@ -1,0 +1,113 @@
+//! What the workers of one round share, and the watch over its barriers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::barrier::Barrier;
+use super::clock::Clock;
+use super::record::Missing;
+use super::waits::WaitGraph;
+use crate::plan::Case;
+use crate::target::Target;
+
+/// How soon after the first arrival, and then how often, blocked parties and deadlines are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(4);
+
+/// The state that the workers of one round share.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) number: u64,
+    pub(crate) clock: Clock,
+    /// When every step of the round must have ended.
+    pub(crate) deadline: Instant,
+    /// By [`Case::barriers`].
+    pub(crate) barriers: Vec<Barrier>,
+    /// Wakes the watch when somebody parks first at a barrier.
+    pub(crate) attention: Notify,
+    doing: Vec<Doing>,
+}
+
+/// What a worker is doing, for the message when a barrier waits for it in vain.
+#[derive(Debug, Default)]
+struct Doing {
+    /// Index of the step, plus one; 0 before the first.
+    step: AtomicU64,
+    since_ns: AtomicU64,
+}
+
+impl Round {
+    pub(crate) fn new(case: &Case, number: u64) -> Self {
+        let clock = Clock::start();
+        Round {
+            number,
+            clock,
+            deadline: clock.after(case.round_timeout),
+            barriers: case.barriers.iter().map(Barrier::new).collect(),
+            attention: Notify::new(),
+            doing: case.workers.iter().map(|_| Doing::default()).collect(),
+        }
+    }
+
+    /// Notes that `worker` begins its step `step` at `now_ns`.
+    pub(crate) fn begins(&self, worker: usize, step: usize, now_ns: u64) {
+        self.doing[worker].since_ns.store(now_ns, Ordering::Relaxed);
+        self.doing[worker].step.store(step as u64 + 1, Ordering::Relaxed);
+    }
+
+    /// Notes at every barrier that `worker`'s attempt has ended, after its rollback.
+    pub(crate) fn ended(&self, worker: usize) {
+        for barrier in &self.barriers {
+            barrier.fail(worker, &self.clock);
+        }
+    }
+
+    /// Breaks every barrier that somebody is parked at: the race cannot go on.
+    pub(crate) fn abandon(&self) {
+        for barrier in &self.barriers {
+            barrier.break_if_due(&self.clock, true, |worker| self.missing(worker, &WaitGraph::default()));
+        }
+    }
+
+    /// Watches over the barriers: releases one when all that are missing are blocked by somebody parked there,
+    /// and breaks it when its deadline passes. Never returns; dropped when the round is over.
+    pub(crate) async fn watch(&self, targets: &[Arc<dyn Target>]) {
+        loop {
+            if !self.barriers.iter().any(Barrier::is_pending) {
+                self.attention.notified().await;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            let parked: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
+            if parked.iter().all(Vec::is_empty) {
+                continue;
+            }
+            let waits = look(targets).await;
+            for (barrier, parked) in self.barriers.iter().zip(&parked) {
+                barrier.release_if_rest_blocked(&waits, parked, &self.clock);
+                barrier.break_if_due(&self.clock, false, |worker| self.missing(worker, &waits));
+            }
+        }
+    }
+
+    fn missing(&self, worker: usize, waits: &WaitGraph) -> Missing {
+        let doing = &self.doing[worker];
+        let step = doing.step.load(Ordering::Relaxed).checked_sub(1);
+        Missing {
+            worker,
+            step: step.and_then(|step| usize::try_from(step).ok()),
+            for_ns: self.clock.now_ns().saturating_sub(doing.since_ns.load(Ordering::Relaxed)),
+            waits_for: waits.named_holders(worker, |holder| format!("worker {holder}")),
+        }
+    }
+}
+
+/// Asks every target that can tell who waits for whom. A look that fails is one that saw nothing: the next one may
+/// succeed, and the barrier's deadline holds in any case.
+async fn look(targets: &[Arc<dyn Target>]) -> WaitGraph {
+    let looks = targets.iter().filter(|target| target.sees_waits()).map(|target| target.waits());
+    let seen = futures::future::join_all(looks).await;
+    WaitGraph::new(seen.into_iter().flatten().flatten())
+}

@@ -1,0 +1,465 @@
+//! One worker: holds its sessions through all rounds and makes one attempt at its steps in each.
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::EngineError;
+use super::record::{Attempt, Outcome, StepRecord};
+use super::round::Round;
+use crate::expression::{EvaluateError, Scope, Template};
+use crate::outcome::OutcomeKind;
+use crate::plan::{Action, Case, Group, Operation, START, Save, Start, Step, Transaction};
+use crate::target::{BarrierBroken, Done, Pause, Refusal, Reply, Session, TargetError};
+use crate::value::Value;
+
+/// At most so many step records are reserved before a round; more only grow the buffer as they come.
+const RESERVED_STEPS_MAX: usize = 1 << 20;
+
+/// What a worker sends when its part of a round is over.
+pub(crate) struct Finished {
+    pub(crate) worker: usize,
+    pub(crate) result: Result<Attempt, EngineError>,
+}
+
+/// A racing party, alive through all rounds of a case.
+pub(crate) struct WorkerTask {
+    case: Arc<Case>,
+    worker: usize,
+    /// By [`Case::targets`]; `None` for targets its group does not use.
+    sessions: Vec<Option<Box<dyn Session>>>,
+    /// Its names in this round.
+    scope: Scope,
+    /// Operations, by step, that need nothing that is saved during the race, resolved before it.
+    ready: Vec<Option<Operation<Value>>>,
+    /// Names that steps of its group bind during the race.
+    bound_in_race: BTreeSet<String>,
+    steps: Vec<StepRecord>,
+    /// When the last barrier that it passed was released.
+    released_ns: AtomicU64,
+}
+
+/// Why an attempt goes no further.
+enum Stop {
+    /// It ended with this outcome.
+    Ended(Outcome),
+    /// The harness cannot go on.
+    Failed(EngineError),
+}
+
+/// Why a step was not a success.
+enum StepEnd {
+    /// The system, or the step's own condition, refused.
+    Refused(Refusal),
+    /// The harness cannot go on.
+    Failed(EngineError),
+}
+
+impl From<EngineError> for StepEnd {
+    fn from(error: EngineError) -> Self {
+        StepEnd::Failed(error)
+    }
+}
+
+impl From<TargetError> for StepEnd {
+    fn from(error: TargetError) -> Self {
+        StepEnd::Failed(error.into())
+    }
+}
+
+impl WorkerTask {
+    pub(crate) fn new(case: Arc<Case>, worker: usize, sessions: Vec<Option<Box<dyn Session>>>) -> Self {
+        let group = &case.groups[case.workers[worker].group];
+        let bound_in_race = group.steps.iter().flat_map(bound_names).collect();
+        WorkerTask {
+            scope: Scope::inside(case.workers[worker].scope.clone()),
+            ready: Vec::with_capacity(group.steps.len()),
+            steps: Vec::new(),
+            released_ns: AtomicU64::new(0),
+            bound_in_race,
+            case,
+            worker,
+            sessions,
+        }
+    }
+
+    /// Races in every round it is told of, until there are no more.
+    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>, finished: mpsc::Sender<Finished>) {
+        while let Some(round) = rounds.recv().await {
+            let result = match AssertUnwindSafe(self.attempt(&round)).catch_unwind().await {
+                Ok(result) => result,
+                Err(panic) => self.crashed(&round, panic_message(panic.as_ref())).await,
+            };
+            if result.is_err() {
+                round.abandon();
+            }
+            round.ended(self.worker);
+            if finished.send(Finished { worker: self.worker, result }).await.is_err() {
+                break;
+            }
+        }
+    }
+
+    async fn attempt(&mut self, round: &Round) -> Result<Attempt, EngineError> {
+        let case = self.case.clone();
+        let group = &case.groups[case.workers[self.worker].group];
+        self.make_ready(group, round)?;
+        if group.start == Start::Together
+            && let Err(BarrierBroken) = self.pass(round, START).await
+        {
+            let now_ns = round.clock.now_ns();
+            let Refusal { kind, code, message } = broken(&case, START);
+            return Ok(self.attempted(round, now_ns, now_ns, Outcome { kind, step: None, code, message }));
+        }
+        let started_ns = round.clock.now_ns();
+        if group.start == Start::Free {
+            self.released_ns.store(started_ns, Ordering::Relaxed);
+        }
+        let released_ns = self.released_ns.load(Ordering::Relaxed);
+        for repetition in 0..group.repeat {
+            if repetition > 0 {
+                self.name_round(round);
+            }
+            match self.run_steps(group, round).await {
+                Ok(()) => {}
+                Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::Ended(outcome)) => {
+                    self.reset().await?;
+                    return Ok(self.attempted(round, released_ns, started_ns, outcome));
+                }
+            }
+        }
+        Ok(self.attempted(round, released_ns, started_ns, Outcome::success()))
+    }
+
+    /// Before the start barrier: names bound, memory reserved, and every operation resolved that can be.
+    fn make_ready(&mut self, group: &Group, round: &Round) -> Result<(), EngineError> {
+        let repeat = usize::try_from(group.repeat).unwrap_or(usize::MAX);
+        self.steps = Vec::with_capacity((group.steps.len() + 2).saturating_mul(repeat).min(RESERVED_STEPS_MAX));
+        self.name_round(round);
+        self.ready.clear();
+        for step in &group.steps {
+            let ready = match &step.action {
+                Action::Call { operation, .. } if self.needs_nothing_saved(operation) => {
+                    Some(operation.resolve(&self.scope).map_err(|error| fault(step, &error))?)
+                }
+                _ => None,
+            };
+            self.ready.push(ready);
+        }
+        Ok(())
+    }
+
+    /// Forgets what was saved, and binds `round`.
+    fn name_round(&mut self, round: &Round) {
+        self.scope.clear();
+        self.scope.bind("round", Value::Int(i64::try_from(round.number).unwrap_or(i64::MAX)));
+    }
+
+    /// Waits at a barrier, and notes when it was released. (`&mut`, since a shared worker could not cross threads.)
+    async fn pass(&mut self, round: &Round, barrier: usize) -> Result<(), BarrierBroken> {
+        PauseAtBarrier { round, barrier, worker: self.worker, released_ns: &self.released_ns }.reached().await
+    }
+
+    fn needs_nothing_saved(&self, operation: &Operation<Template>) -> bool {
+        let mut needs_nothing = true;
+        let checked: Result<Operation<()>, std::convert::Infallible> = operation.try_map(|template| {
+            template.visit_expressions(&mut |expression| {
+                needs_nothing &= expression.variables().is_disjoint(&self.bound_in_race);
+            });
+            Ok(())
+        });
+        checked.is_ok() && needs_nothing
+    }
+
+    async fn run_steps(&mut self, group: &Group, round: &Round) -> Result<(), Stop> {
+        let transaction = self.case.workers[self.worker].transaction;
+        if let Some(Transaction { target, isolation }) = transaction {
+            let started_ns = self.begins(round, Outcome::BEGIN);
+            let end = match self.session(target) {
+                Ok(session) => nothing(session.begin(isolation, round.deadline).await),
+                Err(end) => Err(end),
+            };
+            self.ends(round, Outcome::BEGIN, started_ns, end)?;
+        }
+        for (index, step) in group.steps.iter().enumerate() {
+            let started_ns = self.begins(round, index);
+            let end = self.step(index, step, round).await;
+            self.ends(round, index, started_ns, end)?;
+        }
+        if let Some(Transaction { target, .. }) = transaction {
+            let started_ns = self.begins(round, Outcome::COMMIT);
+            let end = match self.session(target) {
+                Ok(session) => nothing(session.commit(round.deadline).await),
+                Err(end) => Err(end),
+            };
+            self.ends(round, Outcome::COMMIT, started_ns, end)?;
+        }
+        Ok(())
+    }
+
+    fn begins(&self, round: &Round, index: usize) -> u64 {
+        let now_ns = round.clock.now_ns();
+        round.begins(self.worker, index, now_ns);
+        now_ns
+    }
+
+    /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
+    fn ends(&mut self, round: &Round, index: usize, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
+        let ended_ns = round.clock.now_ns();
+        let result = match end {
+            Ok(()) => Ok(()),
+            Err(StepEnd::Refused(refusal)) => Err(self.classified(index, refusal)),
+            Err(StepEnd::Failed(error)) => return Err(Stop::Failed(error)),
+        };
+        self.steps.push(StepRecord {
+            step: index,
+            started_ns,
+            ended_ns,
+            released_ns: self.released_ns.load(Ordering::Relaxed),
+            outcome: result.as_ref().map_or_else(|outcome| outcome.kind, |()| OutcomeKind::Success),
+        });
+        result.map_err(Stop::Ended)
+    }
+
+    async fn step(&mut self, index: usize, step: &Step, round: &Round) -> Result<(), StepEnd> {
+        let deadline = round.deadline.min(Instant::now() + step.timeout);
+        match &step.action {
+            Action::Barrier(barrier) => {
+                let passed = self.pass(round, *barrier).await;
+                passed.map_err(|BarrierBroken| StepEnd::Refused(broken(&self.case, *barrier)))
+            }
+            Action::Sleep(template) => {
+                let value = template.resolve(&self.scope).map_err(|error| fault(step, &error))?;
+                tokio::time::sleep_until(deadline.min(Instant::now() + duration_of(step, &value)?)).await;
+                Ok(())
+            }
+            Action::Assert(expression) => {
+                if expression.evaluate_bool(&self.scope).map_err(|error| fault(step, &error))? {
+                    return Ok(());
+                }
+                Err(StepEnd::Refused(Refusal {
+                    kind: step.otherwise,
+                    code: "assert".to_owned(),
+                    message: format!("`{}` is false", expression.source()),
+                }))
+            }
+            Action::Let(bindings) => {
+                for (name, expression) in bindings {
+                    let value = expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?;
+                    self.scope.bind(name.as_str(), value);
+                }
+                Ok(())
+            }
+            Action::Call { target, operation } => {
+                let done = self.call(index, step, *target, operation, deadline, round).await?;
+                if let Some(rows) = step.rows.as_ref().filter(|rows| !rows.contains(done.affected)) {
+                    return Err(StepEnd::Refused(Refusal {
+                        kind: step.otherwise,
+                        code: "rows".to_owned(),
+                        message: format!("{} rows, wanted {rows}", done.affected),
+                    }));
+                }
+                self.save(step, &done)
+            }
+        }
+    }
+
+    async fn call(
+        &mut self,
+        index: usize,
+        step: &Step,
+        target: usize,
+        operation: &Operation<Template>,
+        deadline: Instant,
+        round: &Round,
+    ) -> Result<Done, StepEnd> {
+        let resolved;
+        let operation = match &self.ready[index] {
+            Some(ready) => ready,
+            None => {
+                resolved = operation.resolve(&self.scope).map_err(|error| fault(step, &error))?;
+                &resolved
+            }
+        };
+        let pause = match operation {
+            Operation::Append { pause: Some((_, barrier)), .. } => {
+                Some(PauseAtBarrier { round, barrier: *barrier, worker: self.worker, released_ns: &self.released_ns })
+            }
+            _ => None,
+        };
+        let session = self.sessions[target].as_mut().ok_or_else(|| no_session(&self.case, target))?;
+        let reply = session.call(operation, deadline, pause.as_ref().map(|pause| pause as &dyn Pause)).await;
+        match reply.map_err(|error| EngineError::at(&step.place, error))? {
+            Reply::Done(done) => Ok(done),
+            Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
+        }
+    }
+
+    fn save(&mut self, step: &Step, done: &Done) -> Result<(), StepEnd> {
+        let is_sql =
+            matches!(&step.action, Action::Call { operation, .. } if matches!(**operation, Operation::Sql { .. }));
+        match &step.save {
+            Save::Nothing => {}
+            Save::Value(name) if is_sql => match done.rows.as_slice() {
+                [row] if row.len() == 1 => self.scope.bind(name.as_str(), row[0].clone()),
+                rows => {
+                    let message = format!(
+                        "`save = \"{name}\"` wants exactly one row and one column, but `{}` returned {} rows of {} columns; add `rows = 1`, or save an expression over `rows`",
+                        step.name,
+                        rows.len(),
+                        rows.first().map_or(0, Vec::len),
+                    );
+                    return Err(EngineError::Fault { place: Some(step.place.clone()), message }.into());
+                }
+            },
+            Save::Value(name) => self.scope.bind(name.as_str(), done.result.clone()),
+            Save::Expressions(expressions) => {
+                // The result's names are visible to the expressions of this step only.
+                let mut scope = Scope::inside(Arc::new(self.scope.clone()));
+                scope.bind("rows", rows_value(done));
+                scope.bind("affected", Value::Int(i64::try_from(done.affected).unwrap_or(i64::MAX)));
+                scope.bind("result", done.result.clone());
+                for (name, expression) in expressions {
+                    let value = expression.evaluate(&scope).map_err(|error| fault(step, &error))?;
+                    scope.bind(name.as_str(), value.clone());
+                    self.scope.bind(name.as_str(), value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The outcome of a refusal: by the scenario's `[[classify]]` rules, else as the target classified it.
+    fn classified(&self, index: usize, refusal: Refusal) -> Outcome {
+        let group = &self.case.groups[self.case.workers[self.worker].group];
+        let name = group.steps.get(index).map(|step| step.name.as_str());
+        let rule = self.case.classify.iter().find(|rule| {
+            rule.code.as_ref().is_none_or(|code| *code == refusal.code)
+                && rule.message.as_ref().is_none_or(|message| message.is_match(&refusal.message))
+                && rule.step.as_ref().is_none_or(|step| Some(step.as_str()) == name)
+        });
+        Outcome {
+            kind: rule.map_or(refusal.kind, |rule| rule.outcome),
+            step: Some(index),
+            code: refusal.code,
+            message: refusal.message,
+        }
+    }
+
+    fn attempted(&mut self, round: &Round, released_ns: u64, started_ns: u64, outcome: Outcome) -> Attempt {
+        Attempt {
+            worker: self.worker,
+            started_ns,
+            ended_ns: round.clock.now_ns(),
+            released_ns,
+            outcome,
+            steps: std::mem::take(&mut self.steps),
+        }
+    }
+
+    /// The attempt of a worker that panicked: a crash, after which its sessions begin anew.
+    async fn crashed(&mut self, round: &Round, message: String) -> Result<Attempt, EngineError> {
+        self.reset().await?;
+        let started_ns = self.steps.first().map_or_else(|| round.clock.now_ns(), |step| step.started_ns);
+        let outcome = Outcome { kind: OutcomeKind::Crash, step: None, code: "panic".to_owned(), message };
+        Ok(self.attempted(round, self.released_ns.load(Ordering::Relaxed), started_ns, outcome))
+    }
+
+    async fn reset(&mut self) -> Result<(), EngineError> {
+        for session in self.sessions.iter_mut().flatten() {
+            session.reset().await.map_err(EngineError::from)?;
+        }
+        Ok(())
+    }
+
+    fn session(&mut self, target: usize) -> Result<&mut Box<dyn Session>, StepEnd> {
+        let case = &self.case;
+        self.sessions[target].as_mut().ok_or_else(|| no_session(case, target))
+    }
+}
+
+/// A barrier as an operation's pause point, or as a step.
+struct PauseAtBarrier<'a> {
+    round: &'a Round,
+    barrier: usize,
+    worker: usize,
+    released_ns: &'a AtomicU64,
+}
+
+impl Pause for PauseAtBarrier<'_> {
+    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
+        Box::pin(async {
+            let round = self.round;
+            let released_ns = round.barriers[self.barrier].arrive(self.worker, &round.clock, &round.attention).await?;
+            self.released_ns.store(released_ns, Ordering::Relaxed);
+            Ok(())
+        })
+    }
+}
+
+/// The outcome of an attempt that a barrier held up until it broke.
+fn broken(case: &Case, barrier: usize) -> Refusal {
+    let spec = &case.barriers[barrier];
+    Refusal {
+        kind: OutcomeKind::BrokenBarrier,
+        code: "barrier".to_owned(),
+        message: format!("barrier `{}` was not completed within {:?}", spec.name, spec.timeout),
+    }
+}
+
+/// A reply of which only matters whether it was a refusal.
+fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
+    match reply? {
+        Reply::Done(_) => Ok(()),
+        Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
+    }
+}
+
+/// The names that a step binds during the race.
+fn bound_names(step: &Step) -> Vec<String> {
+    let saved = match &step.save {
+        Save::Nothing => Vec::new(),
+        Save::Value(name) => vec![name.clone()],
+        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.clone()).collect(),
+    };
+    let bound = match &step.action {
+        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.clone()).collect(),
+        Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Call { .. } => Vec::new(),
+    };
+    saved.into_iter().chain(bound).collect()
+}
+
+/// The rows as the value that expressions see: a list of lists.
+pub(super) fn rows_value(done: &Done) -> Value {
+    Value::list(done.rows.iter().map(|row| Value::List(row.as_slice().into())))
+}
+
+fn duration_of(step: &Step, value: &Value) -> Result<Duration, EngineError> {
+    let parsed = value.to_string().parse::<jiff::SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
+    parsed.ok_or_else(|| EngineError::Fault {
+        place: Some(step.place.clone()),
+        message: format!("`sleep` is {} `{value}`, but must be a duration such as `20ms`", value.type_name()),
+    })
+}
+
+fn fault(step: &Step, error: &EvaluateError) -> EngineError {
+    EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() }
+}
+
+fn no_session(case: &Case, target: usize) -> StepEnd {
+    let message = format!("no session was opened on target `{}`", case.targets[target].name);
+    StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+}

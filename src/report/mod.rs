@@ -1,0 +1,10 @@
+//! What a run leaves on disk and on the terminal. [`schema`] is the only thing that is written to disk.
+
+pub mod build;
+pub mod load;
+pub mod schema;
+pub mod sinks;
+pub mod terminal;
+
+pub use load::{LoadError, load};
+pub use sinks::{RunFolder, SinkError};

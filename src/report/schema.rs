@@ -1,0 +1,811 @@
+//! The schema of `report.json`, version by version. These types face the outside: no other type is written to disk.
+//!
+//! Times are whole nanoseconds (`_ns`). Text that names an outcome is one of [`OutcomeWord`]'s words. Later versions only add:
+//! readers ignore what they do not know, and what an older version lacks has a default.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The version written by this build.
+///
+/// - 1.0: first.
+pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 0 };
+
+/// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct SchemaVersion {
+    /// Raised when a reader of the former version would misread the report.
+    pub major: u32,
+    /// Raised when something was added.
+    pub minor: u32,
+}
+
+impl fmt::Display for SchemaVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
+
+impl From<SchemaVersion> for String {
+    fn from(version: SchemaVersion) -> Self {
+        version.to_string()
+    }
+}
+
+impl TryFrom<String> for SchemaVersion {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl FromStr for SchemaVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let (major, minor) = parsed.ok_or_else(|| format!("`{text}` is not a schema version such as `{SCHEMA}`"))?;
+        Ok(SchemaVersion { major, minor })
+    }
+}
+
+/// The value of `kind`, by which a report is recognised.
+pub const KIND: &str = "deadheat-report";
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// Always `deadheat-report`.
+    pub kind: String,
+    /// The version of this schema.
+    pub schema: SchemaVersion,
+    /// What wrote it.
+    pub tool: Tool,
+    /// How the run ended; `interrupted` while it is under way.
+    pub verdict: RunVerdictWord,
+    /// When, where and how it ran.
+    pub run: Run,
+    /// What was raced, scenario by scenario.
+    pub scenarios: Vec<ScenarioReport>,
+    /// Cases that were not raced.
+    #[serde(default)]
+    pub skipped: Vec<SkippedCase>,
+    /// Remarks about the run as a whole.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The data files beside the report.
+    #[serde(default)]
+    pub files: Vec<DataFile>,
+}
+
+/// The program that wrote a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tool {
+    /// `deadheat`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// When, where and how a run ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// The name of the run's folder.
+    pub id: String,
+    /// RFC 3339.
+    pub started: String,
+    /// How long it had run when this was written.
+    pub elapsed_ns: u64,
+    /// The seed of the workers' choices.
+    pub seed: u64,
+    /// The command line, without secrets.
+    pub command: Vec<String>,
+    /// The working copy that the run was started in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<Git>,
+    /// The machine.
+    pub machine: Machine,
+}
+
+/// A git working copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Git {
+    /// The branch; `HEAD` when detached.
+    pub branch: String,
+    /// The commit, in full.
+    pub sha: String,
+    /// Whether tracked files differed from it.
+    pub dirty: bool,
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Machine {
+    /// The processor's model.
+    pub cpu: String,
+    /// Cores this process may use.
+    pub cores: u64,
+    /// The operating system and its version.
+    pub os: String,
+    /// Bytes.
+    pub memory: u64,
+}
+
+/// A scenario and its cases.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioReport {
+    /// The file, as the user named it.
+    pub file: String,
+    /// Its `name`.
+    pub name: String,
+    /// Its `summary`.
+    pub summary: String,
+    /// Its `tags`.
+    pub tags: Vec<String>,
+    /// SHA-256 of the file and of the SQL files it names, in hex.
+    pub hash: String,
+    /// The cases raced.
+    pub cases: Vec<CaseReport>,
+    /// `[[growth]]`, judged over the cases.
+    #[serde(default)]
+    pub growth: Vec<GrowthReport>,
+}
+
+/// A case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseReport {
+    /// `version-conflict[backend=sqlite]`.
+    pub id: String,
+    /// The matrix axes with this case's values.
+    pub axes: BTreeMap<String, serde_json::Value>,
+    /// The params with this case's values.
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// The systems raced against.
+    pub targets: Vec<TargetReport>,
+    /// What the case proved.
+    pub verdict: VerdictWord,
+    /// Why it is not a pass.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// How long the case took, controls included.
+    pub elapsed_ns: u64,
+    /// What happened.
+    pub race: Race,
+    /// Its controls.
+    #[serde(default)]
+    pub controls: Vec<ControlReport>,
+    /// Remarks.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// A system raced against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetReport {
+    /// The name under `[targets]`.
+    pub name: String,
+    /// The driver's word, with the backend for an event store.
+    pub driver: String,
+    /// The server's or embedded library's version.
+    pub version: String,
+    /// Where it came from: `embedded`, `private server`, …
+    pub origin: String,
+    /// Settings that matter when reports are compared.
+    pub settings: BTreeMap<String, String>,
+}
+
+/// What happened in a case's (or a control's) rounds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Race {
+    /// Workers in each round.
+    pub workers: u64,
+    /// Rounds wanted.
+    pub rounds_planned: u64,
+    /// Rounds raced.
+    pub rounds: u64,
+    /// Rounds that failed.
+    pub rounds_failed: u64,
+    /// Rounds that were inconclusive.
+    pub rounds_open: u64,
+    /// The first failing round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failed: Option<u64>,
+    /// With 95 % confidence, at most this share of rounds fails; absent after a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_bound: Option<f64>,
+    /// How all attempts ended: adds up to `workers * rounds`.
+    pub counts: Counts,
+    /// The worker groups.
+    pub groups: Vec<GroupReport>,
+    /// Expected and observed counts.
+    pub expectations: Vec<ExpectationRow>,
+    /// How many rounds ended in each distinct mix of outcomes, the most frequent first.
+    pub mixes: Vec<Mix>,
+    /// Rounds whose mix is not listed.
+    #[serde(default)]
+    pub other_mixes: u64,
+    /// Latency of whole attempts.
+    pub attempts: LatencyReport,
+    /// Latency of the steps that ask a target, in order of appearance.
+    pub steps: Vec<StepReport>,
+    /// The barriers, `start` first.
+    pub barriers: Vec<BarrierReport>,
+    /// The most workers inside their attempts at once: one value per round.
+    pub overlap: Distribution,
+    /// Nanoseconds from the start to the end of the last attempt: one value per round.
+    pub makespan: Distribution,
+    /// `[[invariants]]`.
+    #[serde(default)]
+    pub invariants: Vec<InvariantReport>,
+    /// `[expect.latency]`.
+    #[serde(default)]
+    pub latency_bounds: Vec<LatencyBoundReport>,
+    /// `[sometimes]`.
+    #[serde(default)]
+    pub sometimes: Vec<SometimesReport>,
+    /// Why attempts did not succeed, the most frequent first.
+    #[serde(default)]
+    pub refusals: Vec<RefusalReport>,
+    /// Refusals of sorts that are not listed.
+    #[serde(default)]
+    pub other_refusals: u64,
+    /// Rounds kept in full: the first failing ones and a few others.
+    #[serde(default)]
+    pub kept: Vec<RoundReport>,
+}
+
+/// Attempts by outcome; what did not occur is absent.
+pub type Counts = BTreeMap<OutcomeWord, u64>;
+
+/// A worker group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupReport {
+    /// Its name.
+    pub name: String,
+    /// Its workers in each round.
+    pub workers: u64,
+    /// How often its workers run their steps in one round.
+    pub repeat: u64,
+    /// The isolation level of the transaction around its steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<String>,
+    /// Its steps.
+    pub steps: Vec<StepPlan>,
+    /// How its attempts ended.
+    pub counts: Counts,
+}
+
+/// A step as planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepPlan {
+    /// Its name.
+    pub name: String,
+    /// What it does: `sql`, `append`, `barrier`, …
+    pub action: String,
+    /// The statement, expression or barrier.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
+/// Expected and observed counts of one outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExpectationRow {
+    /// The group; absent for the whole round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// The outcome.
+    pub outcome: OutcomeWord,
+    /// What is expected in each round: `1`, `>= 1`, `1..=3`, alternatives joined by ` or `; `any` where nothing is expected.
+    pub expected: String,
+    /// The least count in a round.
+    pub least: u64,
+    /// The greatest count in a round.
+    pub most: u64,
+    /// Attempts in all rounds.
+    pub total: u64,
+    /// Rounds in which this count broke the expectation.
+    pub rounds_broken: u64,
+}
+
+/// A distinct mix of outcomes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Mix {
+    /// One round's counts.
+    pub counts: Counts,
+    /// How many rounds ended so.
+    pub rounds: u64,
+}
+
+/// Latency by outcome and by clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LatencyReport {
+    /// Over all outcomes.
+    pub all: ClocksReport,
+    /// By outcome.
+    pub outcomes: BTreeMap<OutcomeWord, ClocksReport>,
+}
+
+/// Latency of one step, over all groups that have a step of this name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepReport {
+    /// Its name; `begin` and `commit` for a transaction's ends.
+    pub name: String,
+    /// Its latency.
+    pub latency: LatencyReport,
+}
+
+/// One latency on two clocks, in nanoseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClocksReport {
+    /// From the release of the last barrier that the worker had passed.
+    pub since_release: Distribution,
+    /// From the step's or attempt's own start.
+    pub own: Distribution,
+}
+
+/// How a value was distributed. Quantiles that the sample does not support are absent; histograms may be merged, quantiles not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    /// How many values.
+    pub count: u64,
+    /// The least, exact to 0.1 % as all of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    /// The median.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50: Option<u64>,
+    /// Needs 29 values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90: Option<u64>,
+    /// Needs 299 values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<u64>,
+    /// Needs 2995 values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p999: Option<u64>,
+    /// The greatest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+    /// HdrHistogram V2, deflated, in base64.
+    pub histogram: String,
+}
+
+/// What happened at one barrier over all rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BarrierReport {
+    /// Its name.
+    pub name: String,
+    /// How many workers it waits for.
+    pub parties: u64,
+    /// Rounds in which it was released.
+    pub released: u64,
+    /// Rounds in which it was never completed although somebody came.
+    pub broken: u64,
+    /// Workers that reached it and waited.
+    pub arrived: u64,
+    /// Workers whose attempt ended before it.
+    pub failed: u64,
+    /// Workers that were waiting for one parked at it.
+    pub blocked: u64,
+    /// Workers that came after its release.
+    pub late: u64,
+    /// Nanoseconds from the first to the last parked worker past it: one value per release.
+    pub skew: Distribution,
+}
+
+/// An invariant over all rounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InvariantReport {
+    /// Its name.
+    pub name: String,
+    /// Its expression.
+    pub that: String,
+    /// Rounds in which it held.
+    pub held: u64,
+    /// Rounds in which it did not.
+    pub broken: u64,
+    /// Rounds in which it could not be evaluated.
+    pub unevaluated: u64,
+}
+
+/// A key of `[expect.latency]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LatencyBoundReport {
+    /// The key as written.
+    pub key: String,
+    /// The bound.
+    pub at_most_ns: u64,
+    /// What was observed; absent when too few operations support the quantile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_ns: Option<u64>,
+    /// How many operations there were.
+    pub operations: u64,
+    /// How many the quantile needs.
+    pub needed: u64,
+    /// Inconclusive when unsupported.
+    pub verdict: VerdictWord,
+}
+
+/// A key of `[sometimes]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SometimesReport {
+    /// The outcome.
+    pub outcome: OutcomeWord,
+    /// The count that at least one round must show.
+    pub expected: String,
+    /// How many rounds showed it.
+    pub rounds: u64,
+}
+
+/// A sort of refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RefusalReport {
+    /// The outcome.
+    pub outcome: OutcomeWord,
+    /// The failed step.
+    pub step: String,
+    /// The system's code.
+    pub code: String,
+    /// How many attempts ended so.
+    pub count: u64,
+    /// What the system said the first time.
+    pub example: String,
+}
+
+/// A control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ControlReport {
+    /// Its name.
+    pub name: String,
+    /// Why it is broken.
+    pub why: String,
+    /// The checks of which one must break.
+    pub breaks: Vec<String>,
+    /// How it ended.
+    pub verdict: ControlVerdictWord,
+    /// The catching, or the invalidating round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<u64>,
+    /// The check that caught it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<String>,
+    /// What that check expected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// What was observed instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<String>,
+    /// Why it is invalid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What happened.
+    pub race: Race,
+}
+
+/// A growth check, for one combination of the axes it does not go over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GrowthReport {
+    /// Its name.
+    pub name: String,
+    /// The control whose cases these are; absent for the scenario's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// `latest-version.p50`.
+    pub metric: String,
+    /// The axis.
+    pub over: String,
+    /// The axes held fixed.
+    pub others: BTreeMap<String, serde_json::Value>,
+    /// The points, by rising x.
+    pub points: Vec<GrowthPointReport>,
+    /// The fitted exponent; absent with fewer than three usable points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exponent: Option<f64>,
+    /// By which factor points typically lie off the fitted law.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spread: Option<f64>,
+    /// The greatest exponent allowed.
+    pub at_most: f64,
+    /// For a control: pass means caught.
+    pub verdict: VerdictWord,
+    /// Why it is not a pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// One case's point.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GrowthPointReport {
+    /// The case.
+    pub case: String,
+    /// The axis.
+    pub x: f64,
+    /// The metric; absent when too few operations support it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y_ns: Option<u64>,
+}
+
+/// A case that was not raced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SkippedCase {
+    /// Its scenario.
+    pub scenario: String,
+    /// Its id.
+    pub case: String,
+    /// Why.
+    pub reason: String,
+    /// What would provide what it needs.
+    pub remedy: String,
+}
+
+/// A data file beside the report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DataFile {
+    /// Its name in the run's folder.
+    pub name: String,
+    /// SHA-256 in hex of its first `bytes` bytes.
+    pub sha256: String,
+    /// Its size when the report was written.
+    pub bytes: u64,
+    /// Its rows, without a header.
+    pub rows: u64,
+}
+
+/// A round kept in full. Times are nanoseconds since the round's origin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RoundReport {
+    /// Its number, from 0.
+    pub round: u64,
+    /// What it proved.
+    pub verdict: VerdictWord,
+    /// What did not hold.
+    #[serde(default)]
+    pub failures: Vec<FailureReport>,
+    /// Why it is inconclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<String>,
+    /// How its attempts ended.
+    pub counts: Counts,
+    /// The most workers inside their attempts at once.
+    pub overlap: u64,
+    /// From the start to the end of the last attempt.
+    pub makespan_ns: u64,
+    /// One per worker, by number.
+    pub attempts: Vec<AttemptReport>,
+    /// What happened at the barriers.
+    pub barriers: Vec<BarrierRoundReport>,
+    /// What the invariants said.
+    #[serde(default)]
+    pub invariants: Vec<InvariantRoundReport>,
+}
+
+/// Something that did not hold in a round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailureReport {
+    /// The check, named as in a control's `breaks`.
+    pub check: String,
+    /// What kind of check it is.
+    pub kind: FailureKindWord,
+    /// The group whose count it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// What was expected.
+    pub expected: String,
+    /// What was observed.
+    pub observed: String,
+    /// `file:line:column` of the check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
+}
+
+/// One worker's try at its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttemptReport {
+    /// The worker's number.
+    pub worker: u64,
+    /// Its group.
+    pub group: String,
+    /// How it ended.
+    pub outcome: OutcomeWord,
+    /// The failed step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The system's code.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub code: String,
+    /// The system's message.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// When it began, after the start barrier.
+    pub started_ns: u64,
+    /// When it ended, after its rollback if it failed.
+    pub ended_ns: u64,
+    /// When the start barrier that it passed was released.
+    pub released_ns: u64,
+    /// What it did, in order.
+    pub steps: Vec<StepRoundReport>,
+}
+
+/// One step of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StepRoundReport {
+    /// Its name.
+    pub step: String,
+    /// How it ended.
+    pub outcome: OutcomeWord,
+    /// When it began.
+    pub started_ns: u64,
+    /// When it ended.
+    pub ended_ns: u64,
+    /// When the last barrier that the worker passed before the step ended was released.
+    pub released_ns: u64,
+}
+
+/// What happened at one barrier in one round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BarrierRoundReport {
+    /// Its name.
+    pub name: String,
+    /// When it was released; absent if it was never completed, or nobody came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released_ns: Option<u64>,
+    /// From the first to the last parked worker past it.
+    pub skew_ns: u64,
+    /// How each party came, in the order in which that was noticed.
+    pub arrivals: Vec<ArrivalReport>,
+    /// When it broke: who was missing.
+    #[serde(default)]
+    pub missing: Vec<MissingReport>,
+}
+
+/// How a worker came to a barrier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ArrivalReport {
+    /// The worker's number.
+    pub worker: u64,
+    /// How.
+    pub how: ArrivalWord,
+    /// When.
+    pub at_ns: u64,
+    /// When blocked: the chain of workers from the one it waits for to the parked one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<u64>,
+}
+
+/// A worker for whom a barrier waited in vain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MissingReport {
+    /// The worker's number.
+    pub worker: u64,
+    /// The step it was in, if it had begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// For how long.
+    pub for_ns: u64,
+    /// Whom it was waiting for, if the system could tell.
+    #[serde(default)]
+    pub waits_for: Vec<String>,
+}
+
+/// What an invariant said in one round.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InvariantRoundReport {
+    /// Its name.
+    pub name: String,
+    /// What it said.
+    pub result: InvariantWord,
+    /// What was read, or why it could not be evaluated.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// The class of an attempt's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the words are documented at `OutcomeKind`, in the same order")]
+pub enum OutcomeWord {
+    Success,
+    Conflict,
+    Deadlock,
+    Busy,
+    Serialization,
+    Duplicate,
+    Rejected,
+    Timeout,
+    Unknown,
+    BrokenBarrier,
+    Crash,
+}
+
+/// What a round, a case or a check proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictWord {
+    /// Everything that was expected held.
+    Pass,
+    /// Nothing was seen to be wrong, but what was seen does not prove that all is well.
+    Inconclusive,
+    /// Something that must hold did not.
+    Fail,
+}
+
+/// How a run ended; each is an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunVerdictWord {
+    /// 0
+    Pass,
+    /// 1
+    Fail,
+    /// 3
+    Regression,
+    /// 4
+    Inconclusive,
+    /// 5
+    NotComparable,
+    /// 10
+    Environment,
+    /// 64
+    Usage,
+    /// 130
+    Interrupted,
+}
+
+/// How a control ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlVerdictWord {
+    /// A check that it names broke.
+    Caught,
+    /// None did: the case fails.
+    Survived,
+    /// A round had something that would make any check break: the case fails.
+    Invalid,
+    /// A growth check says: see the scenario's `growth`.
+    AwaitsGrowth,
+}
+
+/// The kinds of check that can fail a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKindWord {
+    /// A count.
+    Count,
+    /// A broken invariant.
+    Invariant,
+    /// An invariant that could not be evaluated.
+    Unevaluated,
+}
+
+/// How a worker came to a barrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArrivalWord {
+    /// It reached the barrier and waited.
+    Arrived,
+    /// Its attempt ended before the barrier.
+    Failed,
+    /// It was waiting for a worker parked at this barrier.
+    Blocked,
+    /// It came after the release.
+    Late,
+}
+
+/// What an invariant said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InvariantWord {
+    /// It held.
+    Held,
+    /// It did not.
+    Broken,
+    /// It could not be evaluated.
+    Unevaluated,
+}
