@@ -1,6 +1,7 @@
 //! Connections to NATS servers: addresses, logins, TLS.
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -132,11 +133,15 @@ impl Address {
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => TargetError::Environment {
                 message: format!("NATS at {self} (from {}) refused the login with {}", self.origin, self.login),
             },
-            ConnectErrorKind::Tls => TargetError::Environment {
+            _ if is_of_tls(error) => TargetError::Environment {
                 message: format!(
-                    "TLS with NATS at {self} (from {}) failed: {cause}; trust the server's certificate with \
-                     `?ca=FILE` in the URL",
-                    self.origin
+                    "TLS with NATS at {self} (from {}) failed, trusting {}: {cause}; name the authority that signed the \
+                     server's certificate with `?ca=FILE` in the URL",
+                    self.origin,
+                    self.authority.as_ref().map_or("the machine's authorities".to_owned(), |authority| format!(
+                        "the authorities in `{}`",
+                        authority.display()
+                    ))
                 ),
             },
             _ => self.unreachable(cause),
@@ -175,6 +180,13 @@ impl fmt::Display for Login {
             ),
         }
     }
+}
+
+fn is_of_tls(error: &ConnectError) -> bool {
+    // The client reports a failed handshake as an I/O error.
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    error.kind() == ConnectErrorKind::Tls
+        || source.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// Whether the connection is gone for good.

@@ -1,6 +1,6 @@
 //! NATS JetStream: workers publish to a stream that is the case's own.
 
-pub(super) mod connection;
+pub(crate) mod connection;
 mod messages;
 mod publish;
 mod request;

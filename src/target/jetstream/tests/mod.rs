@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use tokio::sync::Barrier;
 use tokio::time::{Instant, timeout};
 
@@ -263,6 +264,40 @@ async fn a_stream_that_is_gone_is_the_environments_error() {
     let messages = Operation::Messages { subject: ">".into() };
     assert!(matches!(target.observe(&messages).await, Err(TargetError::Environment { .. })));
     assert!(matches!(target.session(1).await, Err(TargetError::Environment { .. })));
+}
+
+#[tokio::test]
+async fn answers_that_only_other_servers_give_are_understood() {
+    let server = Server::start();
+    let target = open_on(&server).await;
+    let mut session = target.session(0).await.unwrap();
+    target.close().await.unwrap();
+    // Somebody who answers a publish with its own payload takes the stream's place.
+    let raw = async_nats::connect(server.url()).await.unwrap();
+    let mut requests = raw.subscribe(format!("{SPACE}.>")).await.unwrap();
+    raw.flush().await.unwrap();
+    tokio::spawn(async move {
+        while let Some(request) = requests.next().await {
+            raw.publish(request.reply.unwrap(), request.payload).await.unwrap();
+        }
+    });
+    let mut answer = async |answer: &str| {
+        let publish = Publish { data: Some(answer.into()), ..Publish::to("a") };
+        session.call(&publish.operation(), soon(), None).await
+    };
+
+    let clustered = r#"{"error":{"code":400,"err_code":10164,"description":"wrong last sequence"}}"#;
+    assert_eq!(
+        answer(clustered).await,
+        Ok(Reply::Refused(Refusal {
+            kind: OutcomeKind::Conflict,
+            code: "10164".to_owned(),
+            message: "wrong last sequence".to_owned()
+        }))
+    );
+    let gone = r#"{"error":{"code":404,"err_code":10059,"description":"stream not found"}}"#;
+    assert!(matches!(answer(gone).await, Err(TargetError::Environment { .. })));
+    assert_eq!(refusal(answer("hello").await.unwrap()).kind, OutcomeKind::Crash);
 }
 
 #[tokio::test]
