@@ -2,6 +2,8 @@
 //! and who was refused, and says whether that is what should have happened.
 
 pub mod check;
+pub mod diagnostic;
+pub mod duration;
 pub mod endpoints;
 pub mod engine;
 pub mod event_store;
@@ -10,6 +12,7 @@ pub mod measure;
 pub mod outcome;
 pub mod plan;
 pub mod report;
+pub mod scenario;
 pub mod server;
 pub mod target;
 pub mod value;
