@@ -2,6 +2,7 @@
 //! and who was refused, and says whether that is what should have happened.
 
 pub mod check;
+pub mod cli;
 pub mod diagnostic;
 pub mod duration;
 pub mod endpoints;
@@ -12,6 +13,7 @@ pub mod measure;
 pub mod outcome;
 pub mod plan;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod server;
 pub mod target;

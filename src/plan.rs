@@ -20,7 +20,7 @@ use crate::outcome::OutcomeKind;
 use crate::server::ServerKind;
 use crate::value::Value;
 
-pub use cells::{Overrides, Plan, PlannedCase, cases};
+pub use cells::{Overrides, Plan, PlannedCase, PlannedScenario, cases};
 
 /// A position in a scenario file, for messages about things that go wrong long after parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::select;
 use crate::check::RunVerdict;
 
 pub(crate) fn exec(args: &CheckArgs, output: &Output) -> Result<RunVerdict, Failure> {
-    let planned = select::plan(&args.selection, None, args.format, output)?;
+    let planned = select::plan(&args.selection, None, "run", args.format, output)?;
     if args.format == Format::Text {
         let cases: usize = planned.iter().map(|scenario| scenario.cases.len()).sum();
         let controls: usize =

@@ -11,7 +11,7 @@ use crate::plan::{Case, PlannedScenario};
 
 pub(crate) fn exec(args: &ListArgs, output: &Output) -> Result<RunVerdict, Failure> {
     // Faults are printed as text in any case: the list itself is the data.
-    let planned = select::plan(&args.selection, None, Format::Text, output)?;
+    let planned = select::plan(&args.selection, None, "run", Format::Text, output)?;
     match args.format {
         Format::Text => output.data(&planned.iter().map(text).collect::<Vec<_>>().join("\n")),
         Format::Json => {

@@ -24,16 +24,18 @@ use crate::target::redacted;
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
-    let planned = select::plan(&args.selection, args.rounds, Format::Text, output)?;
+    let run = run::space_prefix();
+    let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
     let mut report = new_report(args);
     let name = folder_name(report.run.git.as_ref());
-    let mut folder = RunFolder::create(&args.out, &name).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
+    let mut folder =
+        RunFolder::create(&args.out, &name).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     report.run.id = folder.path().file_name().map_or(name, |name| name.to_string_lossy().into_owned());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
-    let ended = runtime.block_on(race(args, &planned, &mut report, &mut folder, output));
+    let ended = runtime.block_on(race(args, &run, &planned, &mut report, &mut folder, output));
     // Whatever still blocks a thread has been given up on.
     runtime.shutdown_timeout(TEARDOWN_LIMIT);
     ended
@@ -41,6 +43,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
 
 async fn race(
     args: &RunArgs,
+    run: &str,
     planned: &[PlannedScenario],
     report: &mut Report,
     folder: &mut RunFolder,
@@ -53,7 +56,7 @@ async fn race(
     let mut progress = Progress::new(*output, args.quiet);
     let open = OpenTargets::default();
     let ended = {
-        let running = provide_and_run(args, planned, report, folder, &stop, &open, &mut progress);
+        let running = provide_and_run(args, run, planned, report, folder, &stop, &open, &mut progress);
         tokio::select! {
             ended = running => ended,
             () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
@@ -71,17 +74,18 @@ async fn race(
             // The error that ended the run is the one to tell; this is what could still be saved.
             drop(folder.write_report(report));
             if !report.scenarios.is_empty() {
-                output.data(&terminal::run_footer(report, folder.path(), output.style));
+                output.data(&terminal::run_footer(report, output.style));
             }
             return Err(failure);
         }
     };
-    output.data(&terminal::run_footer(report, folder.path(), output.style));
+    output.data(&terminal::run_footer(report, output.style));
     Ok(verdict)
 }
 
 async fn provide_and_run(
     args: &RunArgs,
+    run: &str,
     planned: &[PlannedScenario],
     report: &mut Report,
     folder: &mut RunFolder,
@@ -105,8 +109,8 @@ async fn provide_and_run(
         fail_fast: args.fail_fast,
         no_skip: args.no_skip,
     };
-    let inputs = Inputs { scenarios: planned, endpoints: &endpoints, options, stop, open };
-    let raced = run::run(inputs, report, folder, &mut |event| progress.tell(event)).await;
+    let inputs = Inputs { run, scenarios: planned, endpoints: &endpoints, options, stop, open };
+    let raced = crate::run::run(inputs, report, folder, &mut |event| progress.tell(event)).await;
     let raced = raced.map_err(|error| failure(&error, &endpoints, report));
     let closed = endpoints.close().await;
     raced?;

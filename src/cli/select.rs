@@ -7,14 +7,15 @@ use super::Failure;
 use super::args::{Format, Selection};
 use super::output::Output;
 use crate::check::RunVerdict;
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::plan::{self, Overrides, PlannedScenario};
 use crate::scenario::{self, LoadError, Scenario};
 
-/// The scenarios chosen, planned. Warnings have been printed.
+/// The scenarios chosen, planned for a run called `run`. Warnings have been printed.
 pub(crate) fn plan(
     selection: &Selection,
     rounds: Option<u64>,
+    run: &str,
     format: Format,
     output: &Output,
 ) -> Result<Vec<PlannedScenario>, Failure> {
@@ -38,13 +39,17 @@ pub(crate) fn plan(
     let params = known_params(&loaded, &selection.param, &mut faults);
     let mut planned = Vec::new();
     for scenario in &loaded {
-        let overrides = Overrides { params: params_of(scenario, &params), rounds };
+        let overrides = Overrides {
+            params: params_of(scenario, &params),
+            rounds,
+            filters: selection.filter.clone(),
+            run: run.to_owned(),
+            variable: |name| std::env::var(name).ok(),
+        };
         match plan::cases(scenario, &overrides) {
             Ok(plan) => {
                 faults.warnings(&scenario.source, &plan.warnings);
-                planned.push(plan.into_scenario(scenario.head.clone(), |id| {
-                    selection.filter.is_empty() || selection.filter.iter().any(|text| id.contains(text))
-                }));
+                planned.push(PlannedScenario { head: scenario.head.clone(), cases: plan.cases });
             }
             Err(diagnostics) => faults.errors(&scenario.source, &diagnostics),
         }
@@ -73,16 +78,21 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     for path in paths {
         if path.is_dir() {
             let before = files.len();
-            collect(path, &mut files)
-                .map_err(|error| Failure::new(RunVerdict::Usage, format!("cannot read `{}`: {error}", path.display())))?;
+            collect(path, &mut files).map_err(|error| {
+                Failure::new(RunVerdict::Usage, format!("cannot read `{}`: {error}", path.display()))
+            })?;
             if files.len() == before {
-                let message = format!("`{}` holds no scenario files (`*.toml`); name a file, or another directory", path.display());
+                let message = format!(
+                    "`{}` holds no scenario files (`*.toml`); name a file, or another directory",
+                    path.display()
+                );
                 return Err(Failure::new(RunVerdict::Usage, message));
             }
         } else if path.exists() {
             files.push(path.clone());
         } else {
-            let message = format!("there is no `{}`; name a scenario file, or a directory that holds some", path.display());
+            let message =
+                format!("there is no `{}`; name a scenario file, or a directory that holds some", path.display());
             return Err(Failure::new(RunVerdict::Usage, message));
         }
     }
@@ -153,7 +163,7 @@ impl<'a> Faults<'a> {
     }
 
     fn errors(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) {
-        self.errors += diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+        self.errors += diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         self.print(source, diagnostics);
     }
 
@@ -191,7 +201,9 @@ impl<'a> Faults<'a> {
             (0, _) => Ok(()),
             (_, Format::Json) => Err(Failure::new(RunVerdict::Usage, "")),
             (1, Format::Text) => Err(Failure::new(RunVerdict::Usage, "1 fault; nothing was raced")),
-            (errors, Format::Text) => Err(Failure::new(RunVerdict::Usage, format!("{errors} faults; nothing was raced"))),
+            (errors, Format::Text) => {
+                Err(Failure::new(RunVerdict::Usage, format!("{errors} faults; nothing was raced")))
+            }
         }
     }
 }

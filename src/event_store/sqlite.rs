@@ -57,6 +57,13 @@ impl SqliteConnection {
         Ok(())
     }
 
+    /// The version of SQLite.
+    pub async fn version(&self) -> Result<String, StoreError> {
+        let doing = Doing::read("reading SQLite's version");
+        let mut connection = self.acquire(&doing).await?;
+        self.reply(&doing, sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut *connection)).await
+    }
+
     /// Closes the pool's connections, so that the file can be removed.
     pub async fn close(&self) {
         self.pool.close().await;

@@ -1,9 +1,10 @@
 //! Which cases a scenario has: the cells of its matrix, and for each the controls that apply to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::Case;
 use super::case::{self, Cell};
+use super::{Case, Growth, ScenarioHead};
 use crate::diagnostic::{Code, Diagnostic, Severity, sorted, suggestion};
 use crate::scenario::Scenario;
 use crate::scenario::model::{Condition, Control};
@@ -16,8 +17,8 @@ pub struct Overrides {
     pub params: Vec<(String, String)>,
     /// `--rounds`.
     pub rounds: Option<u64>,
-    /// Only cases whose id contains this text.
-    pub filter: Option<String>,
+    /// Only cases whose id contains one of these texts; all cases if there are none.
+    pub filters: Vec<String>,
     /// The name of the run, bound to `run`.
     pub run: String,
     /// Looks up the environment variables that `url_env` names.
@@ -27,7 +28,7 @@ pub struct Overrides {
 impl Default for Overrides {
     /// Overrides nothing, in a run called `run` whose environment is empty.
     fn default() -> Self {
-        Overrides { params: Vec::new(), rounds: None, filter: None, run: "run".to_owned(), variable: |_| None }
+        Overrides { params: Vec::new(), rounds: None, filters: Vec::new(), run: "run".to_owned(), variable: |_| None }
     }
 }
 
@@ -44,9 +45,30 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct PlannedCase {
     /// The case.
-    pub case: Case,
+    pub case: Arc<Case>,
     /// Its controls.
-    pub controls: Vec<Case>,
+    pub controls: Vec<Arc<Case>>,
+}
+
+/// A scenario whose cases are planned.
+#[derive(Debug)]
+pub struct PlannedScenario {
+    /// What its cases have in common.
+    pub head: Arc<ScenarioHead>,
+    /// Its cases.
+    pub cases: Vec<PlannedCase>,
+}
+
+impl PlannedScenario {
+    /// Every case and every control.
+    pub fn all_cases(&self) -> impl Iterator<Item = &Case> + Clone {
+        self.cases.iter().flat_map(|planned| planned.controls.iter().chain([&planned.case])).map(AsRef::as_ref)
+    }
+
+    /// `[[growth]]`, which all cases share.
+    pub fn growth(&self) -> &[Growth] {
+        self.cases.first().map_or(&[], |planned| planned.case.checks.growth.as_slice())
+    }
 }
 
 /// Plans every case of a scenario. All faults of all cases are reported, each place once.
@@ -61,7 +83,8 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
     for axes in combinations(&axes) {
         let cell = Cell { params: params.clone(), axes };
         let excluded = scenario.exclude.iter().any(|condition| holds(&condition.value, &cell));
-        let wanted = overrides.filter.as_ref().is_none_or(|filter| cell.id(scenario).contains(filter));
+        let id = cell.id(scenario);
+        let wanted = overrides.filters.is_empty() || overrides.filters.iter().any(|filter| id.contains(filter));
         if excluded || !wanted {
             continue;
         }
@@ -82,10 +105,11 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         let controls = variants
             .iter()
             .filter_map(|(control, broken)| case::build(scenario, broken, Some(control), overrides, &mut diagnostics))
+            .map(Arc::new)
             .collect();
-        planned.extend(case.map(|case| PlannedCase { case, controls }));
+        planned.extend(case.map(|case| PlannedCase { case: Arc::new(case), controls }));
     }
-    if overrides.filter.is_none() {
+    if overrides.filters.is_empty() {
         diagnostics.extend(idle_controls(scenario, &controls));
         if planned.is_empty() && diagnostics.is_empty() {
             let message = format!("the matrix of `{}` has no case left", scenario.head.name);

@@ -7,8 +7,8 @@ use futures::FutureExt;
 
 use super::{Context, Event, RunError};
 use crate::check::{CaseTally, ControlVerdict, judge_control, judge_control_round, judge_round};
-use crate::engine::{EngineError, Race};
 use crate::endpoints::Source;
+use crate::engine::{EngineError, Race};
 use crate::plan::Case;
 use crate::target::{self, Description, Target};
 

@@ -178,6 +178,8 @@ struct ControlState {
 
 /// Everything a run needs.
 pub struct Inputs<'a> {
+    /// Names the run in schemas, streams and scenarios; see [`space_prefix`].
+    pub run: &'a str,
     /// What to race.
     pub scenarios: &'a [PlannedScenario],
     /// Where the servers are.
@@ -198,14 +200,14 @@ pub async fn run(
     folder: &mut RunFolder,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
-    let Inputs { scenarios, endpoints, options, stop, open } = inputs;
+    let Inputs { run, scenarios, endpoints, options, stop, open } = inputs;
     let began = Instant::now();
     let mut context = Context {
         folder,
         stop,
         open,
         tell,
-        run: space_prefix(),
+        run: run.to_owned(),
         seed: report.run.seed,
         spaces: 0,
         ends: options.lasting.map(|lasting| began + lasting),
@@ -341,14 +343,7 @@ fn case_report(state: &CaseState<'_>) -> CaseReport {
     let verdict: CaseVerdict = judge_case(&state.planned.case, &state.tally, &controls);
     let reports = state.planned.controls.iter().zip(&state.controls);
     let reports = reports.map(|(case, control)| build::control_report(case, &control.tally, &control.verdict));
-    build::case_report(
-        &state.planned.case,
-        &state.tally,
-        &verdict,
-        reports.collect(),
-        &state.targets,
-        state.elapsed,
-    )
+    build::case_report(&state.planned.case, &state.tally, &verdict, reports.collect(), &state.targets, state.elapsed)
 }
 
 /// Judges a scenario's growth checks over its own cases, and over the cases of each control that is to break one.
@@ -367,9 +362,8 @@ fn growth(planned: &PlannedScenario, states: &[CaseState<'_>]) -> Vec<GrowthRepo
             }
         }
         let judged = judge_growth(growth, None, &own).into_iter();
-        let judged: Vec<GrowthVerdict> = judged
-            .chain(controls.iter().flat_map(|(name, points)| judge_growth(growth, Some(name), points)))
-            .collect();
+        let judged: Vec<GrowthVerdict> =
+            judged.chain(controls.iter().flat_map(|(name, points)| judge_growth(growth, Some(name), points))).collect();
         reports.extend(judged.iter().map(|verdict| build::growth_report(growth, verdict)));
     }
     reports

@@ -6,6 +6,7 @@ pub mod model;
 mod read;
 mod read_checks;
 mod reader;
+pub mod schema;
 pub(crate) mod steps;
 mod syntax;
 pub(crate) mod variant;

@@ -1,17 +1,36 @@
 //! The systems raced against. Only the modules below this one name a driver crate.
 
 pub mod api_code;
+pub mod event_store;
 pub mod jetstream;
+pub mod postgres;
+pub mod sqlite_code;
+pub mod sqlstate;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::endpoints::Source;
 use crate::outcome::OutcomeKind;
-use crate::plan::{Isolation, Operation};
+use crate::plan::{Driver, Isolation, Operation, TargetSpec};
 use crate::value::Value;
+
+/// Opens the target `spec` in `space`: a schema, stream or file of its own, which `close` removes.
+pub async fn open(spec: &TargetSpec, source: &Source, space: &str) -> Result<Arc<dyn Target>, TargetError> {
+    let target: Box<dyn Target> = match (&spec.driver, source) {
+        (Driver::EventStore(options), source) => event_store::open(spec, options, source, space).await?,
+        (Driver::Postgres, Source::Server(endpoint)) => postgres::open(spec, endpoint, space).await?,
+        (Driver::JetStream { .. }, Source::Server(endpoint)) => jetstream::open(spec, endpoint, space).await?,
+        (Driver::Postgres | Driver::JetStream { .. }, Source::Embedded) => {
+            return Err(TargetError::Environment { message: format!("target `{}` was given no server", spec.name) });
+        }
+    };
+    Ok(target.into())
+}
 
 /// A system raced against, with a schema, stream or file of its own for one case.
 ///

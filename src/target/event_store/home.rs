@@ -111,7 +111,11 @@ impl Home {
         }
     }
 
-    pub(super) async fn description(&self, options: &StoreOptions, source: &Source) -> Result<Description, TargetError> {
+    pub(super) async fn description(
+        &self,
+        options: &StoreOptions,
+        source: &Source,
+    ) -> Result<Description, TargetError> {
         let mut settings = BTreeMap::from([
             ("guard".to_owned(), options.guard.to_string()),
             ("lookup".to_owned(), options.lookup.to_string()),

@@ -127,11 +127,8 @@ async fn carry_out(
             read.map(events_reply)
         }
         Operation::SaveSnapshot { actor, version, data } => {
-            let snapshot = Snapshot {
-                actor: text("actor", actor)?,
-                version: whole("version", version)?,
-                data: data.to_json(),
-            };
+            let snapshot =
+                Snapshot { actor: text("actor", actor)?, version: whole("version", version)?, data: data.to_json() };
             store.save_snapshot(&snapshot).await.map(|saved| {
                 let stored = saved == event_store::SnapshotSaved::Stored;
                 Reply::Done(Done::result(Value::map([("stored", Value::Bool(stored))])))
@@ -170,11 +167,9 @@ fn appended_reply(store: &EventStore, event: &NewEvent, appended: Appended) -> R
             let kind = classify(store.instance().backend(), &refusal.code);
             Reply::Refused(Refusal { kind, code: refusal.code, message: refusal.message })
         }
-        Appended::PauseBroken(PauseBroken { reason }) => Reply::Refused(Refusal {
-            kind: OutcomeKind::BrokenBarrier,
-            code: "barrier".to_owned(),
-            message: reason,
-        }),
+        Appended::PauseBroken(PauseBroken { reason }) => {
+            Reply::Refused(Refusal { kind: OutcomeKind::BrokenBarrier, code: "barrier".to_owned(), message: reason })
+        }
     }
 }
 
@@ -230,9 +225,7 @@ fn refused(backend: Backend, error: StoreError) -> Result<Refusal, TargetError> 
             };
             Refusal { kind, code: NO_REPLY.to_owned(), message }
         }
-        StoreError::Malformed { .. } => {
-            Refusal { kind: OutcomeKind::Rejected, code: "malformed".to_owned(), message }
-        }
+        StoreError::Malformed { .. } => Refusal { kind: OutcomeKind::Rejected, code: "malformed".to_owned(), message },
         StoreError::Environment { .. } => return Err(TargetError::Environment { message }),
     })
 }
@@ -242,8 +235,15 @@ fn classify(backend: Backend, code: &str) -> OutcomeKind {
     match backend {
         Backend::Memory => OutcomeKind::Crash,
         Backend::Sqlite => sqlite_code::classify(code),
-        Backend::Postgres => sqlstate::outcome(code),
-        Backend::JetStream => api_code::outcome(code),
+        Backend::Postgres => match sqlstate::meaning(code) {
+            sqlstate::Meaning::Outcome(kind) => kind,
+            sqlstate::Meaning::ConnectionLost | sqlstate::Meaning::Fault => OutcomeKind::Crash,
+        },
+        Backend::JetStream => match code.parse() {
+            Ok(code) => api_code::classify(code).unwrap_or(OutcomeKind::Crash),
+            // The store's own word for a message that is too large for the client to send.
+            Err(_) => OutcomeKind::Rejected,
+        },
     }
 }
 
