@@ -19,7 +19,7 @@ pub use count::{Assignment, assign_unknowns};
 pub use growth::{GrowthFit, GrowthPoint, GrowthVerdict, fit_power_law, judge_growth};
 pub(crate) use round::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
-pub use tally::{all_outcomes, 
-    BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, step_name,
+pub use tally::{
+    BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, all_outcomes, step_name,
 };
 pub use verdict::{RunVerdict, Verdict};

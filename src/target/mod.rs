@@ -4,6 +4,8 @@ pub mod api_code;
 pub mod event_store;
 pub mod jetstream;
 pub mod postgres;
+#[cfg(test)]
+pub(crate) mod proxy;
 pub mod sqlite_code;
 pub mod sqlstate;
 

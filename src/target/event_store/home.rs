@@ -56,7 +56,7 @@ impl Home {
                 Ok(Home::Sqlite { shared, _directory: directory })
             }
             Backend::Postgres => {
-                let schema = Schema::create(server(spec, source)?, space).await?;
+                let schema = Schema::create(spec, server(spec, source)?, space).await?;
                 let home = Home::Postgres(schema);
                 let created = home.create_tables(options).await;
                 match created {
@@ -91,7 +91,7 @@ impl Home {
             Home::Memory(shared) => Box::new(shared.clone()),
             Home::Sqlite { shared, .. } => Box::new(shared.clone()),
             Home::Postgres(schema) => {
-                let client = Arc::new(schema.connect(name).await?.client);
+                let client = Arc::new(schema.connect(name).await?);
                 Box::new(PostgresConnection::prepare(client, DEADLINE).await.map_err(environment)?)
             }
             Home::JetStream { .. } => Box::new(self.stream(name).await?),
@@ -126,9 +126,8 @@ impl Home {
             Home::Memory(_) => env!("CARGO_PKG_VERSION").to_owned(),
             Home::Sqlite { shared, .. } => shared.version().await.map_err(environment)?,
             Home::Postgres(schema) => {
-                let (version, server_settings) = schema.server_facts().await?;
-                settings.extend(server_settings);
-                version
+                settings.extend(schema.description().settings.clone());
+                schema.description().version.clone()
             }
             Home::JetStream { address, .. } => address.connect("deadheat version").await?.server_info().version,
         };
@@ -146,8 +145,8 @@ impl Home {
 
     async fn create_tables(&self, options: &StoreOptions) -> Result<(), TargetError> {
         let Home::Postgres(schema) = self else { return Ok(()) };
-        let link = schema.connect("setup").await?;
-        PostgresConnection::create_tables(&link.client, options.guard, DEADLINE).await.map_err(environment)
+        let client = schema.connect("setup").await?;
+        PostgresConnection::create_tables(&client, options.guard, DEADLINE).await.map_err(environment)
     }
 
     async fn stream(&self, name: &str) -> Result<JetStreamConnection, TargetError> {

@@ -1,0 +1,125 @@
+//! The connection for fixtures and invariants.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
+
+use super::connect::{Link, Server};
+use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
+use super::fault;
+use crate::target::{Done, TargetError};
+use crate::value::Value;
+
+/// A connection that is opened when it is first needed, and anew when it was lost.
+pub(super) struct Control {
+    server: Arc<Server>,
+    application: String,
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    link: Link,
+    statements: HashMap<Arc<str>, Prepared>,
+}
+
+impl Control {
+    pub(super) fn new(server: Arc<Server>, application: String) -> Self {
+        Control { server, application, open: Mutex::new(None) }
+    }
+
+    /// Carries out a text of one or several statements without arguments.
+    pub(super) async fn batch(&self, text: &str, deadline: Duration) -> Result<(), TargetError> {
+        let (mut place, open) = self.open().await?;
+        let answer = timeout(deadline, open.link.client.batch_execute(text)).await;
+        let answer = answer.map(|answer| answer.map_err(Failure::Ended));
+        self.settle(&mut place, open, text, &[], answer, deadline)
+    }
+
+    /// Carries out one statement, which is prepared at its first use.
+    pub(super) async fn query(&self, text: &Arc<str>, args: &[Value], deadline: Duration) -> Result<Done, TargetError> {
+        let (mut place, mut open) = self.open().await?;
+        let answer = timeout(deadline, open.query(text, args)).await;
+        self.settle(&mut place, open, text, args, answer, deadline)
+    }
+
+    /// Closes the connection; the next use opens a fresh one.
+    pub(super) async fn close(&self) {
+        *self.open.lock().await = None;
+    }
+
+    /// Takes the connection out of its place: whoever is cut off in the middle leaves none behind.
+    async fn open(&self) -> Result<(MutexGuard<'_, Option<Open>>, Open), TargetError> {
+        let mut place = self.open.lock().await;
+        let open = match place.take() {
+            Some(open) if !open.link.client.is_closed() => open,
+            _ => Open { link: self.server.connect(&self.application).await?, statements: HashMap::new() },
+        };
+        Ok((place, open))
+    }
+
+    /// Puts the connection back, if there still is one, and says what the answer means.
+    fn settle<T>(
+        &self,
+        place: &mut Option<Open>,
+        open: Open,
+        text: &str,
+        args: &[Value],
+        answer: Result<Result<T, Failure>, Elapsed>,
+        deadline: Duration,
+    ) -> Result<T, TargetError> {
+        let answer = answer.map_err(|_| TargetError::Environment {
+            message: format!(
+                "{} did not end within {deadline:?} on PostgreSQL at {}; look for a lock that something else holds, or for a missing index",
+                fault::snippet(text),
+                self.server.name()
+            ),
+        })?;
+        let failure = match answer {
+            Ok(answer) => {
+                *place = Some(open);
+                return Ok(answer);
+            }
+            Err(failure) => failure,
+        };
+        let error = match failure {
+            Failure::NotStarted(error) | Failure::Ended(error) if ends_connection(&error) => {
+                return Err(self.server.unavailable(open.link.end().unwrap_or(&error)));
+            }
+            Failure::NotStarted(error) => {
+                let refusal = error.as_db_error();
+                refusal
+                    .and_then(|refusal| fault::argument(text, args, refusal))
+                    .unwrap_or_else(|| fault::statement(text, &error))
+            }
+            Failure::Ended(error) => fault::statement(text, &error),
+            Failure::Fault(error) => error,
+        };
+        *place = Some(open);
+        Err(error)
+    }
+}
+
+impl Open {
+    async fn query(&mut self, text: &Arc<str>, args: &[Value]) -> Result<Done, Failure> {
+        match self.query_once(text, args).await {
+            Err(failure) if failure.is_stale() => {
+                self.statements.remove(text);
+                self.query_once(text, args).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn query_once(&mut self, text: &Arc<str>, args: &[Value]) -> Result<Done, Failure> {
+        let client = &self.link.client;
+        if !self.statements.contains_key(text) {
+            let prepared = prepare(client, text).await?;
+            self.statements.insert(text.clone(), prepared);
+        }
+        execute(client, &self.statements[text], args).await
+    }
+}

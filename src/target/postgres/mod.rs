@@ -1,0 +1,203 @@
+//! PostgreSQL: SQL over one connection per worker, in a schema of the case's own.
+//!
+//! Three kinds of connection: each worker's session; one for fixtures and invariants; one that watches who waits for whom
+//! and ends statements that outlive their deadline, so that neither ever waits behind a long query.
+
+mod argument;
+mod column;
+mod connect;
+mod control;
+mod effect;
+mod execute;
+mod fault;
+mod opening;
+pub(super) mod schema;
+mod session;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod watch;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::timeout;
+
+use self::connect::{Link, Server};
+use self::control::Control;
+use self::opening::Opened;
+use self::session::PostgresSession;
+use self::watch::Watch;
+use super::{Description, Done, Endpoint, Session, Target, TargetError, Wait};
+use crate::plan::{Operation, TargetSpec};
+use crate::value::Value;
+
+/// Fixtures may fill large tables.
+const FIXTURE_DEADLINE: Duration = Duration::from_secs(60);
+const QUERY_DEADLINE: Duration = Duration::from_secs(10);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Connects to the server at `endpoint` and creates the schema `space`, which must not exist yet.
+///
+/// A setting of `spec` that the server refuses to this user is left out, with a warning in the description.
+pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
+    Ok(Box::new(opened(spec, endpoint, space).await?))
+}
+
+async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<PostgresTarget, TargetError> {
+    let server = Arc::new(Server::new(endpoint, space)?);
+    let link = server.connect(&format!("deadheat {space} opening")).await?;
+    let opened = timeout(QUERY_DEADLINE, opening::opened(&server, &link, spec, endpoint)).await;
+    let Opened { description, settings } = opened.unwrap_or_else(|_| Err(server.silent(QUERY_DEADLINE)))?;
+    let control = Control::new(server.clone(), format!("deadheat {space} fixtures"));
+
+    let statements: Vec<_> = spec.statements.iter().map(Statement::new).collect();
+    let shared = Shared {
+        watch: Watch::new(server.clone(), format!("deadheat {space} watch")),
+        locks_sessions: statements.iter().any(|statement| statement.text.to_lowercase().contains("advisory_lock")),
+        statements,
+        server,
+        application: format!("deadheat {space} worker "),
+        settings,
+        shape: AtomicU64::new(0),
+    };
+    Ok(PostgresTarget { description, control, shared: Arc::new(shared) })
+}
+
+/// PostgreSQL, with a schema of its own for one case.
+struct PostgresTarget {
+    description: Description,
+    control: Control,
+    shared: Arc<Shared>,
+}
+
+/// What the target and its sessions have in common.
+struct Shared {
+    server: Arc<Server>,
+    watch: Watch,
+    /// The beginning of what sessions call themselves.
+    application: String,
+    /// The settings that the server accepted.
+    settings: BTreeMap<String, String>,
+    statements: Vec<Statement>,
+    /// Whether a statement takes locks that outlive its transaction.
+    locks_sessions: bool,
+    /// Counts how often fixtures may have changed the shape of tables.
+    shape: AtomicU64,
+}
+
+/// A statement that sessions prepare.
+struct Statement {
+    text: Arc<str>,
+    is_read_only: bool,
+}
+
+impl Statement {
+    fn new(text: &Arc<str>) -> Self {
+        Statement { text: text.clone(), is_read_only: effect::is_read_only(text) }
+    }
+}
+
+impl Shared {
+    /// What the session of `worker` calls itself.
+    fn application(&self, worker: impl Display) -> String {
+        format!("{}{worker};", self.application)
+    }
+
+    /// A connection for `worker`, with the settings.
+    async fn connect_session(&self, worker: impl Display) -> Result<Link, TargetError> {
+        let link = self.server.connect(&self.application(worker)).await?;
+        if self.settings.is_empty() {
+            return Ok(link);
+        }
+        let names: Vec<&str> = self.settings.keys().map(String::as_str).collect();
+        let values: Vec<&str> = self.settings.values().map(String::as_str).collect();
+        let set = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS setting (name, value)";
+        match timeout(QUERY_DEADLINE, link.client.query(set, &[&names, &values])).await {
+            Ok(Ok(_)) => Ok(link),
+            Ok(Err(error)) => Err(self.server.unavailable(&error)),
+            Err(_) => Err(self.server.silent(QUERY_DEADLINE)),
+        }
+    }
+}
+
+impl Target for PostgresTarget {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+        async move {
+            let Operation::Sql { text, args, .. } = operation else {
+                return Err(fault::not_sql(operation.word()));
+            };
+            if changes_shapes(text) {
+                self.shared.shape.fetch_add(1, Ordering::AcqRel);
+            }
+            if args.is_empty() {
+                self.control.batch(text, FIXTURE_DEADLINE).await
+            } else {
+                self.control.query(text, args, FIXTURE_DEADLINE).await.map(drop)
+            }
+        }
+        .boxed()
+    }
+
+    fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
+        async move {
+            let session = PostgresSession::open(self.shared.clone(), worker).await?;
+            Ok(Box::new(session) as Box<dyn Session>)
+        }
+        .boxed()
+    }
+
+    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+        async move {
+            match operation {
+                Operation::Sql { text, args, .. } => self.control.query(text, args, QUERY_DEADLINE).await,
+                other => Err(fault::not_sql(other.word())),
+            }
+        }
+        .boxed()
+    }
+
+    fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
+        self.shared.watch.waits().boxed()
+    }
+
+    fn sees_waits(&self) -> bool {
+        true
+    }
+
+    /// Fixtures may have left anything behind on their connection, hence a fresh one.
+    fn close(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        async move {
+            let Shared { server, watch, application, .. } = &*self.shared;
+            self.control.close().await;
+            watch.terminate(application).await?;
+            let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {} CASCADE", server.schema());
+            let dropped = self.control.batch(&drop, CLOSE_DEADLINE).await;
+            self.control.close().await;
+            watch.close().await;
+            dropped.map_err(|error| TargetError::Environment {
+                message: format!(
+                    "the schema {schema} was left behind on PostgreSQL at {}: {error}; remove it with `DROP SCHEMA {schema} CASCADE`",
+                    server.name(),
+                    schema = server.schema(),
+                ),
+            })
+        }
+        .boxed()
+    }
+}
+
+/// Whether `sql` may change what tables look like.
+fn changes_shapes(sql: &str) -> bool {
+    let mut words = sql.split(|character: char| !character.is_alphanumeric() && character != '_');
+    words.any(|word| ["create", "drop", "alter"].iter().any(|change| word.eq_ignore_ascii_case(change)))
+}

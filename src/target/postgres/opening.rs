@@ -1,0 +1,126 @@
+//! What is asked of a server before a case begins there: what it is, whether it takes the settings, and a schema.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::error::DbError;
+use tokio_postgres::types::Type;
+
+use super::connect::{Link, Server};
+use super::execute::ends_connection;
+use crate::plan::TargetSpec;
+use crate::target::{Description, Endpoint, TargetError};
+
+/// Settings of the server's that matter when reports are compared.
+const DESCRIBED_SETTINGS: [&str; 6] = [
+    "fsync",
+    "synchronous_commit",
+    "deadlock_timeout",
+    "default_transaction_isolation",
+    "max_connections",
+    "shared_buffers",
+];
+
+/// Settings by which cases keep apart and processes are found again.
+const OWN_SETTINGS: [&str; 2] = ["search_path", "application_name"];
+
+/// What was found.
+pub(super) struct Opened {
+    pub(super) description: Description,
+    /// The settings that the server accepted.
+    pub(super) settings: BTreeMap<String, String>,
+}
+
+/// Asks what the server is, tries the settings, and creates the schema last: nothing fails after it.
+pub(super) async fn opened(
+    server: &Server,
+    link: &Link,
+    spec: &TargetSpec,
+    endpoint: &Endpoint,
+) -> Result<Opened, TargetError> {
+    let mut description = described(server, link, endpoint).await?;
+    let mut settings = BTreeMap::new();
+    for (name, value) in &spec.settings {
+        match tried(server, link, name, value).await? {
+            Tried::Accepted(in_effect) => {
+                description.settings.insert(name.to_lowercase(), in_effect);
+                settings.insert(name.clone(), value.clone());
+            }
+            Tried::NotAllowed(warning) => description.warnings.push(warning),
+        }
+    }
+    let create = link.client.batch_execute(&format!("CREATE SCHEMA {}", server.schema())).await;
+    create.map_err(|error| match error.as_db_error() {
+        Some(refusal) if !ends_connection(&error) => TargetError::Environment {
+            message: format!(
+                "the case's schema cannot be created on PostgreSQL at {}: {} ({}); user `{}` needs `GRANT CREATE ON DATABASE`",
+                server.name(),
+                refusal.message(),
+                refusal.code().code(),
+                server.user()
+            ),
+        },
+        _ => server.unavailable(&error),
+    })?;
+    Ok(Opened { description, settings })
+}
+
+async fn described(server: &Server, link: &Link, endpoint: &Endpoint) -> Result<Description, TargetError> {
+    let query = "SELECT split_part(current_setting('server_version'), ' ', 1), \
+        ARRAY (SELECT current_setting(name) FROM unnest($1::text[]) WITH ORDINALITY AS described (name, at) ORDER BY at)";
+    let row = link.client.query_one(query, &[&DESCRIBED_SETTINGS.as_slice()]).await;
+    let row = row.map_err(|error| server.unavailable(&error))?;
+    let values: Vec<String> = row.get(1);
+    Ok(Description {
+        driver: "postgres".to_owned(),
+        version: row.get(0),
+        origin: endpoint.origin.clone(),
+        settings: DESCRIBED_SETTINGS.map(str::to_owned).into_iter().zip(values).collect(),
+        warnings: Vec::new(),
+    })
+}
+
+enum Tried {
+    /// With the value as the server writes it.
+    Accepted(String),
+    /// With a warning.
+    NotAllowed(String),
+}
+
+/// Sets a setting for one statement's time.
+async fn tried(server: &Server, link: &Link, name: &str, value: &str) -> Result<Tried, TargetError> {
+    if OWN_SETTINGS.contains(&name.to_lowercase().as_str()) {
+        return Err(TargetError::Fault {
+            message: format!(
+                "setting `{name}` is set by deadheat, which keeps each case in a schema of its own; remove it"
+            ),
+        });
+    }
+    let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+        [(&name, Type::TEXT), (&value, Type::TEXT)];
+    let error = match link.client.query_typed_one("SELECT set_config($1, $2, true)", &parameters).await {
+        Ok(row) => return Ok(Tried::Accepted(row.get(0))),
+        Err(error) => error,
+    };
+    let Some(refusal) = error.as_db_error().filter(|_| !ends_connection(&error)) else {
+        return Err(server.unavailable(&error));
+    };
+    if refusal.code().code() == "42501" {
+        return Ok(Tried::NotAllowed(not_allowed(server, name, value, refusal)));
+    }
+    Err(TargetError::Fault {
+        message: format!(
+            "setting `{name} = {value}` cannot be set in a session: {} ({}); correct it under the target's `settings`",
+            refusal.message(),
+            refusal.code().code()
+        ),
+    })
+}
+
+fn not_allowed(server: &Server, name: &str, value: &str, refusal: &DbError) -> String {
+    format!(
+        "setting `{name} = {value}` was left out: {} on PostgreSQL at {}; to allow it: GRANT SET ON PARAMETER {name} TO {} (PostgreSQL 15 or newer)",
+        refusal.message(),
+        server.name(),
+        server.user()
+    )
+}

@@ -1,0 +1,332 @@
+//! One worker's connection.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, try_join_all};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::{Client, Error};
+
+use super::Shared;
+use super::connect::{Link, chain};
+use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
+use super::fault;
+use crate::outcome::OutcomeKind;
+use crate::plan::{Isolation, Operation};
+use crate::target::sqlstate::{Meaning, meaning};
+use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError};
+use crate::value::Value;
+
+/// How long a cancelled statement may take to say that it was cancelled.
+const CANCEL_GRACE: Duration = Duration::from_secs(2);
+/// How long rolling back and preparing may take between attempts.
+const RESET_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Our own words for what has no SQLSTATE.
+const CONNECTION_LOST: &str = "connection-lost";
+const DEADLINE: &str = "deadline";
+
+/// A session on PostgreSQL.
+pub(super) struct PostgresSession {
+    shared: Arc<Shared>,
+    worker: usize,
+    /// `None` when it was lost, and while something is in flight: a call that is dropped takes its connection with it.
+    link: Option<Link>,
+    /// The process that serves the connection, also after it was lost.
+    pid: i32,
+    prepared: Arc<[Prepared]>,
+    /// [`Shared::shape`] when the statements were prepared; `None` before.
+    shape: Option<u64>,
+    transaction: Transaction,
+}
+
+enum Transaction {
+    /// Each statement commits by itself.
+    None,
+    /// Begun, and nothing has failed.
+    Open,
+    /// The server has refused something in it, and a COMMIT would silently roll back.
+    Failed(Refusal),
+}
+
+/// What can be in flight.
+enum Request<'a> {
+    Prepared(&'a Prepared, &'a [Value]),
+    Command(&'static str),
+}
+
+impl Request<'_> {
+    async fn carry_out(self, client: &Client) -> Result<Done, Failure> {
+        match self {
+            Request::Prepared(prepared, args) => execute(client, prepared, args).await,
+            Request::Command(text) => {
+                client.batch_execute(text).await.map(|()| Done::nothing()).map_err(Failure::Ended)
+            }
+        }
+    }
+}
+
+impl PostgresSession {
+    pub(super) async fn open(shared: Arc<Shared>, worker: usize) -> Result<Self, TargetError> {
+        let link = shared.connect_session(worker).await?;
+        let pid = link.pid;
+        shared.watch.add(pid, worker);
+        let (link, prepared, transaction) = (Some(link), Arc::from([]), Transaction::None);
+        Ok(PostgresSession { shared, worker, link, pid, prepared, shape: None, transaction })
+    }
+
+    /// Prepares the statements if tables may have changed their shape since they were prepared.
+    async fn prepare_if_stale(&mut self) -> Result<(), TargetError> {
+        let shape = self.shared.shape.load(Ordering::Acquire);
+        if self.shape == Some(shape) {
+            return Ok(());
+        }
+        let Some(link) = self.link.take() else { return Ok(()) };
+        let statements = self.shared.statements.iter().map(|statement| prepare(&link.client, &statement.text));
+        let prepared = match timeout(RESET_DEADLINE, try_join_all(statements)).await {
+            Ok(Ok(prepared)) => prepared,
+            Ok(Err(Failure::Fault(fault))) => return Err(fault),
+            Ok(Err(Failure::NotStarted(error) | Failure::Ended(error))) => {
+                return Err(self.shared.server.unavailable(link.end().unwrap_or(&error)));
+            }
+            Err(_) => return Err(self.shared.server.silent(RESET_DEADLINE)),
+        };
+        self.prepared = prepared.into();
+        self.shape = Some(shape);
+        self.link = Some(link);
+        Ok(())
+    }
+
+    /// Waits for the answer until `deadline`; then has the request cancelled, and waits a little more.
+    async fn answer(
+        &self,
+        link: &Link,
+        request: Request<'_>,
+        deadline: Instant,
+    ) -> Result<Result<Done, Failure>, Elapsed> {
+        let mut answer = pin!(request.carry_out(&link.client));
+        match timeout_at(deadline, &mut answer).await {
+            Ok(answer) => Ok(answer),
+            Err(_) => {
+                let cancel = timeout(CANCEL_GRACE, self.shared.watch.cancel(link.pid));
+                tokio::join!(timeout(CANCEL_GRACE, answer), cancel).0
+            }
+        }
+    }
+
+    /// Asks the server.
+    /// `takes_effect`: the server's answer, if it is missing, may have been that something has happened.
+    async fn ask(&mut self, request: Request<'_>, takes_effect: bool, deadline: Instant) -> Result<Reply, Failure> {
+        let lost_before = |error: Option<&Error>| Ok(Reply::Refused(lost(OutcomeKind::Rejected, error)));
+        let Some(link) = self.link.take() else { return lost_before(None) };
+        if link.client.is_closed() {
+            return lost_before(link.end());
+        }
+
+        let answer = self.answer(&link, request, deadline).await;
+        match answer {
+            Err(_) => {
+                let (kind, message) = if takes_effect {
+                    (OutcomeKind::Unknown, "no reply by the deadline, nor to the cancel request")
+                } else {
+                    (
+                        OutcomeKind::Timeout,
+                        "no reply by the deadline, nor to the cancel request: the connection was given up",
+                    )
+                };
+                Ok(Reply::Refused(Refusal { kind, code: DEADLINE.to_owned(), message: message.to_owned() }))
+            }
+            Ok(Ok(done)) => {
+                self.link = Some(link);
+                Ok(Reply::Done(done))
+            }
+            Ok(Err(Failure::NotStarted(error) | Failure::Ended(error))) if ends_connection(&error) => {
+                let kind = if takes_effect { OutcomeKind::Unknown } else { OutcomeKind::Rejected };
+                let error = if error.as_db_error().is_some() { &error } else { link.end().unwrap_or(&error) };
+                Ok(Reply::Refused(lost(kind, Some(error))))
+            }
+            Ok(Err(failure)) => {
+                self.link = Some(link);
+                Err(failure)
+            }
+        }
+    }
+
+    /// One statement of the scenario's, prepared again if it had to be and nothing was begun that this would end.
+    async fn call_statement(
+        &mut self,
+        statement: usize,
+        args: &[Value],
+        deadline: Instant,
+    ) -> Result<Reply, TargetError> {
+        let is_autocommit = matches!(self.transaction, Transaction::None);
+        if is_autocommit {
+            self.prepare_if_stale().await?;
+        }
+        let takes_effect = is_autocommit && !self.shared.statements[statement].is_read_only;
+        let mut prepared = self.prepared.clone();
+        let mut answer = self.ask(Request::Prepared(&prepared[statement], args), takes_effect, deadline).await;
+        if answer.as_ref().is_err_and(Failure::is_stale) {
+            self.shape = None;
+            if is_autocommit {
+                self.prepare_if_stale().await?;
+                prepared = self.prepared.clone();
+                answer = self.ask(Request::Prepared(&prepared[statement], args), takes_effect, deadline).await;
+            }
+        }
+        let reply = answer.or_else(|failure| judge(&prepared[statement].text, args, failure))?;
+        if let (Transaction::Open, Reply::Refused(refusal)) = (&self.transaction, &reply) {
+            self.transaction = Transaction::Failed(refusal.clone());
+        }
+        Ok(reply)
+    }
+
+    async fn command(
+        &mut self,
+        text: &'static str,
+        takes_effect: bool,
+        deadline: Instant,
+    ) -> Result<Reply, TargetError> {
+        let answer = self.ask(Request::Command(text), takes_effect, deadline).await;
+        answer.or_else(|failure| judge(text, &[], failure))
+    }
+
+    /// Rolls back what was begun. `false` if that needs a new connection.
+    async fn clean_up(&mut self) -> bool {
+        if self.link.as_ref().is_none_or(|link| link.client.is_closed()) {
+            return false;
+        }
+        let command = match (&self.transaction, self.shared.locks_sessions) {
+            (_, true) => "ROLLBACK; SELECT pg_advisory_unlock_all()",
+            (Transaction::None, false) => return true,
+            (_, false) => "ROLLBACK",
+        };
+        let reply = self.command(command, false, Instant::now() + RESET_DEADLINE).await;
+        self.transaction = Transaction::None;
+        matches!(reply, Ok(Reply::Done(_)))
+    }
+
+    /// Opens a new connection and ends the process that served the former one, which may still hold locks.
+    async fn connect_anew(&mut self) -> Result<(), TargetError> {
+        self.link = None;
+        self.transaction = Transaction::None;
+        self.shape = None;
+        self.shared.watch.terminate(&self.shared.application(self.worker)).await?;
+        self.shared.watch.remove(self.pid);
+        let link = self.shared.connect_session(self.worker).await?;
+        self.pid = link.pid;
+        self.shared.watch.add(self.pid, self.worker);
+        self.link = Some(link);
+        Ok(())
+    }
+}
+
+impl Session for PostgresSession {
+    fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        self.prepare_if_stale().boxed()
+    }
+
+    fn begin(&mut self, isolation: Isolation, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        async move {
+            self.prepare_if_stale().await?;
+            let reply = self.command(begin(isolation), false, deadline).await?;
+            if matches!(reply, Reply::Done(_)) {
+                self.transaction = Transaction::Open;
+            }
+            Ok(reply)
+        }
+        .boxed()
+    }
+
+    fn call<'a>(
+        &'a mut self,
+        operation: &'a Operation<Value>,
+        deadline: Instant,
+        _pause: Option<&'a dyn Pause>,
+    ) -> BoxFuture<'a, Result<Reply, TargetError>> {
+        async move {
+            match operation {
+                Operation::Sql { statement, args, .. } => self.call_statement(*statement, args, deadline).await,
+                other => Err(fault::not_sql(other.word())),
+            }
+        }
+        .boxed()
+    }
+
+    /// The driver does not tell a COMMIT from the rollback that a failed transaction's COMMIT is: what was refused is
+    /// remembered here instead.
+    fn commit(&mut self, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        async move {
+            match std::mem::replace(&mut self.transaction, Transaction::None) {
+                Transaction::Failed(refusal) => {
+                    self.command("ROLLBACK", false, deadline).await?;
+                    Ok(Reply::Refused(refusal))
+                }
+                Transaction::Open | Transaction::None => self.command("COMMIT", true, deadline).await,
+            }
+        }
+        .boxed()
+    }
+
+    fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        async move {
+            if !self.clean_up().await {
+                self.connect_anew().await?;
+            }
+            self.prepare_if_stale().await
+        }
+        .boxed()
+    }
+}
+
+impl Drop for PostgresSession {
+    fn drop(&mut self) {
+        self.shared.watch.remove(self.pid);
+    }
+}
+
+const fn begin(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadUncommitted => "BEGIN ISOLATION LEVEL READ UNCOMMITTED",
+        Isolation::ReadCommitted => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        Isolation::RepeatableRead => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        Isolation::Serializable => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    }
+}
+
+/// What an answered refusal means for the attempt.
+fn judge(text: &str, args: &[Value], failure: Failure) -> Result<Reply, TargetError> {
+    let error = match failure {
+        Failure::Fault(fault) => return Err(fault),
+        Failure::NotStarted(error) | Failure::Ended(error) => error,
+    };
+    let Some(refusal) = error.as_db_error() else { return Err(fault::statement(text, &error)) };
+    if let Some(fault) = fault::argument(text, args, refusal) {
+        return Err(fault);
+    }
+    let code = refusal.code().code();
+    let kind = match meaning(code) {
+        Meaning::Fault => return Err(fault::statement(text, &error)),
+        Meaning::Outcome(kind) => kind,
+        // It was said of somebody else's connection, such as a foreign server's: ours still answers.
+        Meaning::ConnectionLost => OutcomeKind::Rejected,
+    };
+    Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message: refusal.message().to_owned() }))
+}
+
+/// The connection is gone; `error` is why, as far as is known.
+fn lost(kind: OutcomeKind, error: Option<&Error>) -> Refusal {
+    match error.map(|error| (error, error.as_db_error())) {
+        Some((_, Some(refusal))) => {
+            Refusal { kind, code: refusal.code().code().to_owned(), message: refusal.message().to_owned() }
+        }
+        Some((error, None)) => Refusal { kind, code: CONNECTION_LOST.to_owned(), message: chain(error) },
+        None => {
+            Refusal { kind, code: CONNECTION_LOST.to_owned(), message: "the connection was lost before".to_owned() }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Schemas of the cases' own, and their end.
+
+use super::*;
+use crate::plan::Isolation;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cases_keep_apart_and_leave_nothing() {
+    let server = server().await;
+    let spec = spec(&["SELECT a FROM t"], &[]);
+    let mut targets = Vec::new();
+    for (space, number) in [("dh_1_1", 1), ("dh \"odd\" 2", 2)] {
+        let target = super::super::open(&spec, &endpoint(&server.url), space).await.unwrap();
+        target.apply(&sql("CREATE TABLE t (a int)", [])).await.unwrap();
+        target.apply(&sql("INSERT INTO t VALUES ($1)", [Value::Int(number)])).await.unwrap();
+        targets.push((target, number));
+    }
+    let message = environment(super::super::open(&spec, &endpoint(&server.url), "dh_1_1").await);
+    assert!(message.contains("42P06"), "{message}");
+    for (target, number) in &targets {
+        let mut session = target.session(0).await.unwrap();
+        session.prepare().await.unwrap();
+        let result = done(session.call(&sql("SELECT a FROM t", []), soon(), None).await.unwrap());
+        assert_eq!(result.rows, [[Value::Int(*number)]]);
+        // A session that is still there, with locks, does not hinder the end.
+        done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+        done(session.call(&sql("SELECT a FROM t", []), soon(), None).await.unwrap());
+        target.apply(&sql("BEGIN; SELECT * FROM t", [])).await.unwrap();
+        target.close().await.unwrap();
+    }
+    let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    for (what, query) in [
+        ("schemas", "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dh%'"),
+        ("processes", "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'deadheat%'"),
+    ] {
+        let mut left = -1;
+        for _ in 0..100 {
+            left = client.query_one(query, &[]).await.unwrap().get::<_, i64>(0);
+            if left == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(left, 0, "{what} were left");
+    }
+}

@@ -1,0 +1,122 @@
+//! What becomes of an effect whose reply is lost.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::plan::Isolation;
+use crate::target::proxy::{Cut, Proxy};
+
+const INSERT: &str = "INSERT INTO t VALUES ($1)";
+const COUNT: &str = "SELECT count(*) FROM t";
+const SLEEP: &str = "SELECT pg_sleep(20)";
+const SLOW_INSERT: &str = "INSERT INTO t SELECT 99 FROM pg_sleep(20)";
+const SETUP: &str = "CREATE TABLE t (a int)";
+
+fn through(server: &PrivateServer, proxy: &Proxy) -> String {
+    server.url.replace(&address(server).to_string(), &proxy.address.to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_reply_is_unknown_only_if_something_may_have_happened() {
+    let server = server().await;
+    let proxy = Proxy::start(address(&server)).await;
+    let case = Case::open(&through(&server, &proxy), SETUP, &[INSERT, COUNT]).await;
+    let session = &mut *case.session(0).await;
+
+    // COMMIT arrived, its reply did not.
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(case.call(session, INSERT, [Value::Int(1)]).await);
+    proxy.cut_at(b"COMMIT", Cut::AfterForwarding);
+    let reply = session.commit(soon()).await.unwrap();
+    assert_refused(&reply, OutcomeKind::Unknown, "connection-lost");
+    assert_eq!(case.observe(COUNT).await, Value::Int(1), "it had happened");
+    session.reset().await.unwrap();
+
+    // COMMIT did not arrive: we cannot tell that from the above.
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(case.call(session, INSERT, [Value::Int(2)]).await);
+    proxy.cut_at(b"COMMIT", Cut::Before);
+    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Unknown, "connection-lost");
+    session.reset().await.unwrap();
+    assert_eq!(case.observe(COUNT).await, Value::Int(1), "it had not happened");
+
+    // Lost before COMMIT was sent: certainly rolled back, and the COMMIT is refused, too.
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    proxy.cut_at(b"33", Cut::AfterForwarding);
+    let reply = case.call(session, INSERT, [Value::Int(33)]).await;
+    assert_refused(&reply, OutcomeKind::Rejected, "connection-lost");
+    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Rejected, "connection-lost");
+    session.reset().await.unwrap();
+    assert_eq!(case.observe(COUNT).await, Value::Int(1));
+
+    // An autocommit write.
+    proxy.cut_at(b"44", Cut::AfterForwarding);
+    let reply = case.call(session, INSERT, [Value::Int(44)]).await;
+    assert_refused(&reply, OutcomeKind::Unknown, "connection-lost");
+    session.reset().await.unwrap();
+    assert_eq!(case.observe(COUNT).await, Value::Int(2), "it had happened");
+
+    // An autocommit read. A prepared statement's execution is recognised by its message's last bytes: Execute, then Sync.
+    proxy.cut_at(b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", Cut::AfterForwarding);
+    assert_refused(&case.call(session, COUNT, []).await, OutcomeKind::Rejected, "connection-lost");
+    session.reset().await.unwrap();
+    assert_eq!(done(case.call(session, COUNT, []).await).rows, [[Value::Int(2)]]);
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_never_answers_is_given_up_at_the_deadline() {
+    let server = server().await;
+    let proxy = Proxy::start(address(&server)).await;
+    let case = Case::open(&through(&server, &proxy), SETUP, &[INSERT, COUNT]).await;
+    let session = &mut *case.session(0).await;
+    for (in_transaction, kind) in [(false, OutcomeKind::Unknown), (true, OutcomeKind::Timeout)] {
+        if in_transaction {
+            done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+        }
+        proxy.cut_at(b"55", Cut::Silence);
+        let started = Instant::now();
+        let deadline = started + Duration::from_millis(200);
+        let reply = session.call(&case.operation(INSERT, [Value::Int(55)]), deadline, None).await.unwrap();
+        assert_refused(&reply, kind, "deadline");
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+        session.reset().await.unwrap();
+    }
+    assert_eq!(case.observe(COUNT).await, Value::Int(1));
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminated_server_process_is_rejected_or_unknown() {
+    let server = server().await;
+    let case = Case::open(&server.url, SETUP, &[INSERT, COUNT, SLEEP, SLOW_INSERT]).await;
+    let session = &mut *case.session(0).await;
+    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%worker 0%'";
+
+    for (text, in_transaction, kind) in [
+        (SLOW_INSERT, false, OutcomeKind::Unknown),
+        (SLEEP, false, OutcomeKind::Rejected),
+        (SLOW_INSERT, true, OutcomeKind::Rejected),
+    ] {
+        if in_transaction {
+            done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+        }
+        let (reply, _) = tokio::join!(case.call(session, text, []), async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            case.observe(terminate).await
+        });
+        assert_refused(&reply, kind, "57P01");
+        session.reset().await.unwrap();
+    }
+
+    // While nothing is in flight: nothing can have happened, and the reason is remembered.
+    case.observe(terminate).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_refused(&case.call(session, INSERT, [Value::Int(1)]).await, OutcomeKind::Rejected, "57P01");
+    session.reset().await.unwrap();
+    done(case.call(session, INSERT, [Value::Int(1)]).await);
+    assert_eq!(case.observe(COUNT).await, Value::Int(1));
+    case.target.close().await.unwrap();
+}

@@ -1,0 +1,164 @@
+//! Sessions between attempts, and who waits for whom.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::plan::Isolation;
+use crate::target::{Holder, Wait};
+
+const LOCK: &str = "SELECT a FROM t WHERE a = 1 FOR UPDATE";
+const SETUP: &str = "CREATE TABLE t (a int); INSERT INTO t VALUES (1)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_name_workers_and_strangers() {
+    let server = server().await;
+    let case = Case::open(&server.url, SETUP, &[LOCK]).await;
+    let mut sessions = Vec::new();
+    for worker in [10, 20, 30] {
+        let mut session = case.session(worker).await;
+        done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+        sessions.push(session);
+    }
+    assert_eq!(case.target.waits().await.unwrap(), []);
+    let [one, two, three] = &mut sessions[..] else { unreachable!() };
+    done(case.call(&mut **one, LOCK, []).await);
+    let operation = case.operation(LOCK, []);
+    let (waits, two_got_it) = {
+        let mut waiting = two.call(&operation, soon(), None);
+        let waits = tokio::select! {
+            _ = &mut waiting => panic!("the row is held"),
+            waits = seen_waits(&*case.target, 1) => waits,
+        };
+        let (reply, _) = tokio::join!(waiting, one.commit(soon()));
+        (waits, reply.unwrap())
+    };
+    done(two_got_it);
+    assert_eq!(waits, [Wait { waiter: 20, holders: vec![Holder::Worker(10)] }]);
+
+    // A stranger holds the table; the session that waits for it is named, also after it was connected anew.
+    done(two.commit(soon()).await.unwrap());
+    drop(one.call(&operation, soon(), None).now_or_never());
+    one.reset().await.unwrap();
+    let (stranger, connection) =
+        tokio_postgres::connect(&format!("{}?application_name=psql", server.url), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    stranger.batch_execute("BEGIN; LOCK TABLE dh_test_1.t").await.unwrap();
+    let waits = tokio::select! {
+        _ = one.call(&operation, soon(), None) => panic!("the table is locked"),
+        waits = seen_waits(&*case.target, 1) => waits,
+    };
+    let [Wait { waiter: 10, holders }] = &waits[..] else { panic!("{waits:?}") };
+    let [Holder::Other(name)] = &holders[..] else { panic!("{holders:?}") };
+    assert!(name.starts_with("pid ") && name.ends_with("(psql, idle in transaction)"), "{name}");
+    drop(stranger);
+    let _ = three.reset().await;
+    drop(sessions);
+    case.target.close().await.unwrap();
+}
+
+use futures::FutureExt;
+
+async fn seen_waits(target: &dyn Target, number: usize) -> Vec<Wait> {
+    loop {
+        let waits = target.waits().await.unwrap();
+        if waits.len() >= number {
+            return waits;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_were_made_anew_are_prepared_anew() {
+    let server = server().await;
+    let read = "SELECT * FROM t";
+    let through_function = "SELECT remake()";
+    let setup = "CREATE TABLE t (a int); INSERT INTO t VALUES (1);
+        CREATE FUNCTION remake() RETURNS void LANGUAGE sql AS 'ALTER TABLE t ADD COLUMN c int'";
+    let case = Case::open(&server.url, setup, &[read]).await;
+    let session = &mut *case.session(0).await;
+    assert_eq!(done(case.call(session, read, []).await).rows, [[Value::Int(1)]]);
+    let row = |length| vec![vec![Value::Null; length]];
+
+    // By a fixture that shows it: known before the transaction begins.
+    let anew = sql("DROP TABLE t; CREATE TABLE t (a int, b int); INSERT INTO t VALUES (NULL, NULL)", []);
+    case.target.apply(&anew).await.unwrap();
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    assert_eq!(done(case.call(session, read, []).await).rows, row(2));
+    done(session.commit(soon()).await.unwrap());
+
+    // Behind a function: known when the server refuses the statement.
+    case.target.apply(&sql(through_function, [])).await.unwrap();
+    assert_eq!(done(case.call(session, read, []).await).rows, row(3));
+    case.target
+        .apply(&sql("DO 'BEGIN EXECUTE format(''%s TABLE t ADD COLUMN d int'', chr(65) || ''LTER''); END'", []))
+        .await
+        .unwrap();
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    assert_refused(&case.call(session, read, []).await, OutcomeKind::Crash, "0A000");
+    session.reset().await.unwrap();
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    assert_eq!(done(case.call(session, read, []).await).rows, row(4));
+    done(session.commit(soon()).await.unwrap());
+    assert_eq!(case.observe("SELECT count(*) FROM t").await, Value::Int(1));
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_leaves_nothing_behind() {
+    let server = server().await;
+    let advisory = "SELECT pg_try_advisory_lock(1)";
+    let insert = "INSERT INTO t VALUES (2)";
+    let case = Case::open(&server.url, SETUP, &[advisory, insert, LOCK]).await;
+    let one = &mut *case.session(0).await;
+    let two = &mut *case.session(1).await;
+    let locked = |reply| done(reply).rows == [[Value::Bool(true)]];
+    done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(case.call(one, insert, []).await);
+    assert!(locked(case.call(one, advisory, []).await));
+    assert!(!locked(case.call(two, advisory, []).await));
+    one.reset().await.unwrap();
+    assert!(locked(case.call(two, advisory, []).await));
+    assert_eq!(case.observe("SELECT count(*) FROM t").await, Value::Int(1));
+
+    // A call that was dropped in the middle leaves neither its statement nor its locks behind.
+    done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(case.call(one, LOCK, []).await);
+    drop(tokio::time::timeout(Duration::from_millis(1), one.call(&case.operation(LOCK, []), soon(), None)).await);
+    one.reset().await.unwrap();
+    done(case.call(two, LOCK, []).await);
+    case.target.close().await.unwrap();
+}
+
+/// A session's calls against a bare loop over the driver; the throughput is printed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_costs_little_more_than_the_driver() {
+    const CALLS: u32 = 3000;
+    let server = server().await;
+    let query = "SELECT 1";
+    let case = Case::open(&server.url, SETUP, &[query]).await;
+    let session = &mut *case.session(0).await;
+    let operation = case.operation(query, []);
+    let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let statement = client.prepare(query).await.unwrap();
+    let mut best = [Duration::MAX; 2];
+    for _ in 0..5 {
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            client.query(&statement, &[]).await.unwrap();
+        }
+        best[0] = best[0].min(started.elapsed());
+        let started = Instant::now();
+        for _ in 0..CALLS {
+            done(session.call(&operation, soon(), None).await.unwrap());
+        }
+        best[1] = best[1].min(started.elapsed());
+    }
+    let ratio = best[0].as_secs_f64() / best[1].as_secs_f64();
+    println!("bare {:?}, session {:?} a call: {ratio:.3}", best[0] / CALLS, best[1] / CALLS);
+    assert!(ratio > 0.7, "{ratio}");
+    case.target.close().await.unwrap();
+}

@@ -1,0 +1,73 @@
+//! What PostgreSQL's error codes mean for an attempt.
+
+use crate::outcome::OutcomeKind;
+
+/// What an SQLSTATE says about the attempt that met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// The attempt ends so: nothing of the statement took effect.
+    Outcome(OutcomeKind),
+    /// The server ends the connection. Whether the effect happened depends on what was in flight.
+    ConnectionLost,
+    /// The statement itself is wrong: a fault of the scenario.
+    Fault,
+}
+
+/// The table of outcomes for the server's five-character code. Codes it does not know are crashes.
+pub fn meaning(code: &str) -> Meaning {
+    Meaning::Outcome(match code {
+        "23505" | "23P01" => OutcomeKind::Conflict,
+        "40P01" => OutcomeKind::Deadlock,
+        "55P03" => OutcomeKind::Busy,
+        "40001" => OutcomeKind::Serialization,
+        "57014" => OutcomeKind::Timeout,
+        "P0001" => OutcomeKind::Rejected,
+        "57P01" | "57P02" | "57P03" => return Meaning::ConnectionLost,
+        _ if code.starts_with("23") => OutcomeKind::Rejected,
+        _ if code.starts_with("08") => return Meaning::ConnectionLost,
+        _ if code.starts_with("42") => return Meaning::Fault,
+        _ => OutcomeKind::Crash,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_table_has_its_meaning() {
+        let outcomes = [
+            ("23505", OutcomeKind::Conflict),
+            ("23P01", OutcomeKind::Conflict),
+            ("40P01", OutcomeKind::Deadlock),
+            ("55P03", OutcomeKind::Busy),
+            ("40001", OutcomeKind::Serialization),
+            ("57014", OutcomeKind::Timeout),
+            ("P0001", OutcomeKind::Rejected),
+            ("23000", OutcomeKind::Rejected),
+            ("23001", OutcomeKind::Rejected),
+            ("23502", OutcomeKind::Rejected),
+            ("23503", OutcomeKind::Rejected),
+            ("23514", OutcomeKind::Rejected),
+            ("22012", OutcomeKind::Crash),
+            ("25P02", OutcomeKind::Crash),
+            ("0A000", OutcomeKind::Crash),
+            ("40002", OutcomeKind::Crash),
+            ("53300", OutcomeKind::Crash),
+            ("55000", OutcomeKind::Crash),
+            ("57P04", OutcomeKind::Crash),
+            ("P0002", OutcomeKind::Crash),
+            ("XX000", OutcomeKind::Crash),
+            ("", OutcomeKind::Crash),
+        ];
+        for (code, kind) in outcomes {
+            assert_eq!(meaning(code), Meaning::Outcome(kind), "{code}");
+        }
+        for code in ["08000", "08003", "08006", "57P01", "57P02", "57P03"] {
+            assert_eq!(meaning(code), Meaning::ConnectionLost, "{code}");
+        }
+        for code in ["42601", "42P01", "42703", "42501", "42883"] {
+            assert_eq!(meaning(code), Meaning::Fault, "{code}");
+        }
+    }
+}
