@@ -13,6 +13,7 @@ mod round;
 mod tally;
 mod verdict;
 
+pub(crate) use case::duration;
 pub use case::{CaseVerdict, LatencyCheck, SometimesCheck, failure_bound, judge_case, judge_latency};
 pub use control::{ControlVerdict, judge_control, judge_control_round};
 pub use count::{Assignment, assign_unknowns};

@@ -195,3 +195,104 @@ fn check_distribution(what: &str, distribution: &Distribution) -> Result<(), Str
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+    use crate::report::schema::OutcomeWord;
+    use crate::report::sinks::to_json;
+
+    fn error(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    /// What loading says of the example report after `change`.
+    fn tampered(change: impl FnOnce(&mut Race)) -> String {
+        let mut report = example::report();
+        change(&mut report.scenarios[0].cases[0].race);
+        error(&to_json(&report))
+    }
+
+    #[test]
+    fn a_report_round_trips_and_its_bytes_are_stable() {
+        let report = example::report();
+        let json = to_json(&report);
+        assert_eq!(parse(&json).unwrap(), report);
+        assert_eq!(json, to_json(&example::report()));
+        insta::assert_snapshot!("report.json", json);
+    }
+
+    #[test]
+    fn every_version_ever_written_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports");
+        let report = load(&folder.join("v1.0.json")).unwrap();
+        assert_eq!(report.schema, SchemaVersion { major: 1, minor: 0 });
+        assert_eq!(report.scenarios[0].cases[0].race.counts[&OutcomeWord::Conflict], 6);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = load(folder.path()).unwrap_err().to_string();
+        assert!(missing.contains("report.json`: there is no such file; name a report.json"), "{missing}");
+        std::fs::write(folder.path().join(REPORT_FILE), [0xff, 0xfe]).unwrap();
+        assert!(load(folder.path()).unwrap_err().to_string().contains("it is not text"));
+
+        let json = to_json(&example::report());
+        assert!(error(&json[..json.len() / 2]).starts_with("it ends in the middle, at line "));
+        assert!(error("").starts_with("it ends in the middle, at line 1"));
+        assert!(error("success,1").starts_with("it is not a deadheat report: it is not JSON"));
+        assert!(error("{}").starts_with("it is not a deadheat report: it has no `kind`"));
+        assert!(error(r#"{"kind": "hyperfine"}"#).contains("its `kind` is `hyperfine`, not `deadheat-report`"));
+        assert!(
+            error(r#"{"kind": "deadheat-report", "schema": "1.0"}"#).starts_with("it does not follow its schema: ")
+        );
+        assert_eq!(
+            error(&json.replace(r#""schema": "1.0""#, r#""schema": "2.3""#)),
+            "its schema is 2.3, but this deadheat reads up to 1.0; use the version that wrote it (deadheat 0.1.0), or a newer one"
+        );
+    }
+
+    #[test]
+    fn a_newer_minor_version_is_read_and_what_it_adds_is_ignored() {
+        let json = to_json(&example::report());
+        let newer = json.replacen(r#""schema": "1.0","#, r#""schema": "1.7", "added": [1],"#, 1);
+        assert_eq!(parse(&newer).unwrap().schema.minor, 7);
+    }
+
+    #[test]
+    fn counts_that_do_not_add_up_are_refused() {
+        let dropped = tampered(|race| *race.counts.get_mut(&OutcomeWord::Conflict).unwrap() -= 1);
+        assert!(dropped.contains("`race[backend=memory]`: the outcomes are 8, but must be 9"), "{dropped}");
+        let doubled = tampered(|race| *race.counts.get_mut(&OutcomeWord::Success).unwrap() += 1);
+        assert!(doubled.contains("the outcomes are 10, but must be 9"), "{doubled}");
+        let swapped = tampered(|race| race.counts = [(OutcomeWord::Success, 6), (OutcomeWord::Conflict, 3)].into());
+        assert!(swapped.contains("the attempts measured that ended `success` are 3, but must be 6"), "{swapped}");
+        let skipped = tampered(|race| race.invariants[0].held -= 1);
+        assert!(skipped.contains("the results of invariant `one event stored` are 2, but must be 3"), "{skipped}");
+        let kept = tampered(|race| drop(race.kept[0].attempts.pop()));
+        assert!(kept.contains("the attempts of round 0 are 2, but must be 3"), "{kept}");
+    }
+
+    #[test]
+    fn a_histogram_merged_twice_is_refused() {
+        let merged_twice = tampered(|race| {
+            let success = race.attempts.outcomes.get_mut(&OutcomeWord::Success).unwrap();
+            let mut histogram = Histogram::decode(&success.own.histogram).unwrap();
+            histogram.merge(&histogram.clone());
+            success.own.histogram = histogram.encode();
+        });
+        assert!(merged_twice.contains("a histogram holds 6 values, but 3 were counted"), "{merged_twice}");
+        let counted_too = tampered(|race| {
+            let all = &mut race.attempts.all;
+            for clock in [&mut all.own, &mut all.since_release] {
+                let mut histogram = Histogram::decode(&clock.histogram).unwrap();
+                histogram.merge(&histogram.clone());
+                *clock = crate::report::build::distribution(&histogram);
+            }
+        });
+        assert!(counted_too.contains("attempts: 9 operations by outcome, but 18 in all"), "{counted_too}");
+        assert!(tampered(|race| race.overlap.histogram.clear()).contains("overlaps: not a base64 HdrHistogram V2"));
+    }
+}

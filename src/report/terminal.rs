@@ -26,8 +26,3 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     let _ = (report, style);
     String::new()
 }
-/// growth
-pub fn growth_line(growth: &super::schema::GrowthReport, style: Style) -> String {
-    let _ = (growth, style);
-    String::new()
-}
