@@ -6,6 +6,8 @@
 mod case;
 mod control;
 mod count;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod growth;
 mod round;
 mod tally;
@@ -15,6 +17,9 @@ pub use case::{CaseVerdict, LatencyCheck, SometimesCheck, failure_bound, judge_c
 pub use control::{ControlVerdict, judge_control, judge_control_round};
 pub use count::{Assignment, assign_unknowns};
 pub use growth::{GrowthFit, GrowthPoint, GrowthVerdict, fit_power_law, judge_growth};
+pub(crate) use round::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
-pub use tally::{BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally};
+pub use tally::{
+    BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, step_name,
+};
 pub use verdict::{RunVerdict, Verdict};
