@@ -13,6 +13,7 @@ mod round;
 mod tally;
 mod verdict;
 
+pub(crate) use case::duration;
 pub use case::{CaseVerdict, LatencyCheck, SometimesCheck, failure_bound, judge_case, judge_latency};
 pub use control::{ControlVerdict, judge_control, judge_control_round};
 pub use count::{Assignment, assign_unknowns};
@@ -20,6 +21,6 @@ pub use growth::{GrowthFit, GrowthPoint, GrowthVerdict, fit_power_law, judge_gro
 pub(crate) use round::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
 pub use tally::{
-    BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, step_name,
+    BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, all_outcomes, step_name,
 };
 pub use verdict::{RunVerdict, Verdict};

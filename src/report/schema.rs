@@ -706,6 +706,50 @@ pub struct InvariantRoundReport {
     pub detail: String,
 }
 
+/// One line of `rounds.jsonl`: an event in the history of a round kept in full, as Jepsen's checkers read them.
+///
+/// An operation is a worker's whole transaction, or, outside of transactions, one step that asks a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryEvent {
+    /// The line's number, from 0.
+    pub index: u64,
+    /// What happened.
+    pub r#type: HistoryEventWord,
+    /// The worker's number.
+    pub process: u64,
+    /// Nanoseconds since the round's origin.
+    pub time: u64,
+    /// The step's name, or `transaction`.
+    pub f: String,
+    /// The steps of a transaction that were done, when it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub value: Vec<String>,
+    /// How the operation ended, if not in success: outcome, code and message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<(OutcomeWord, String, String)>,
+    /// The case.
+    pub case: String,
+    /// The control, if the case is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// The round.
+    pub round: u64,
+}
+
+/// What happened to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HistoryEventWord {
+    /// It began.
+    Invoke,
+    /// It took effect.
+    Ok,
+    /// It certainly had no effect.
+    Fail,
+    /// Whether it had an effect is not known.
+    Info,
+}
+
 /// The class of an attempt's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
