@@ -58,8 +58,8 @@ pub fn parse(source: SourceFile, directory: &Path) -> Result<Scenario, LoadError
     let copy = source.clone();
     let mut reading = read::read(source, directory);
     if let Some(scenario) = &reading.scenario {
-        reading.diagnostics.extend(names::check(scenario));
-        reading.diagnostics.extend(rules::check(scenario, &reading.used));
+        reading.diagnostics.extend(names::check(scenario, &reading.unread));
+        reading.diagnostics.extend(rules::check(scenario, &reading.used, &reading.unread));
     }
     let diagnostics = diagnostic::sorted(reading.diagnostics);
     match reading.scenario {

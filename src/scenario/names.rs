@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::model::*;
+use super::reader::Unread;
 use super::variant::{ResolvedStep, steps_of};
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
 use crate::outcome::OutcomeKind;
@@ -71,9 +72,10 @@ fn reserved(name: &At<String>) -> Diagnostic {
 }
 
 /// Every fault with names, of the scenario and of its controls.
-pub fn check(scenario: &Scenario) -> Vec<Diagnostic> {
+pub fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    let mut settings = Names::default().and(&["run"]);
+    let unread: Vec<&str> = unread.names.iter().map(String::as_str).collect();
+    let mut settings = Names::default().and(&["run"]).and(&unread);
     for param in &scenario.params {
         settings.bind(&param.name, "a param", &mut diagnostics);
     }
@@ -98,7 +100,10 @@ pub fn check(scenario: &Scenario) -> Vec<Diagnostic> {
         }
         let worker = check_rows(group, &case.and(&["worker", "group"]), &mut diagnostics);
         for control in std::iter::once(None).chain(scenario.controls.iter().map(Some)) {
-            check_steps(&steps_of(scenario, group, control), &worker, &case, &mut diagnostics);
+            // What a step that there is not would save is not known.
+            if group.steps.iter().all(|reference| scenario.step(reference).is_some()) {
+                check_steps(&steps_of(scenario, group, control), &worker, &case, &mut diagnostics);
+            }
         }
     }
     check_checks(&scenario.checks, &case, &mut diagnostics);
@@ -109,7 +114,8 @@ fn check_target(target: &Target, settings: &Names, diagnostics: &mut Vec<Diagnos
     let options: Vec<&TemplateAt> = match &target.driver {
         Driver::Postgres => Vec::new(),
         Driver::JetStream { duplicate_window } => duplicate_window.iter().collect(),
-        Driver::EventStore { backend, guard, lookup, cache, instances } => {
+        Driver::EventStore(options) => {
+            let StoreOptions { backend, guard, lookup, cache, instances } = options.as_ref();
             std::iter::once(backend).chain([guard, lookup, cache, instances].into_iter().flatten()).collect()
         }
     };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::model::*;
+use super::reader::Unread;
 use super::steps::PAUSES;
 use super::variant::steps_of;
 use crate::diagnostic::{Code, Diagnostic, suggestion};
@@ -14,15 +15,19 @@ use crate::value::Value;
 const ATTEMPT: &str = "attempt";
 
 /// Every fault of a scenario that one table alone does not show. `used` are the names that expressions use.
-pub fn check(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnostic> {
+pub fn check(scenario: &Scenario, used: &BTreeSet<String>, unread: &Unread) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     duplicates(scenario, &mut diagnostics);
-    step_references(scenario, &mut diagnostics);
-    targets(scenario, &mut diagnostics);
-    barriers(scenario, &mut diagnostics);
     checks(scenario, &mut diagnostics);
     controls(scenario, &mut diagnostics);
-    unused(scenario, used, &mut diagnostics);
+    if !unread.targets && !scenario.targets.is_empty() {
+        targets(scenario, &mut diagnostics);
+    }
+    if !unread.groups {
+        step_references(scenario, &unread.names, &mut diagnostics);
+        barriers(scenario, &mut diagnostics);
+        unused(scenario, used, &mut diagnostics);
+    }
     diagnostics
 }
 
@@ -73,8 +78,9 @@ fn duplicates(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn step_references(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
-    let defined = || scenario.steps.iter().map(|step| step.name.value.as_str());
+fn step_references(scenario: &Scenario, unread: &BTreeSet<String>, diagnostics: &mut Vec<Diagnostic>) {
+    let unread = || unread.iter().map(String::as_str);
+    let defined = || scenario.steps.iter().map(|step| step.name.value.as_str()).chain(unread());
     let replacements = scenario.controls.iter().flat_map(|control| control.replace.iter().map(|(_, step)| step));
     for reference in scenario.groups.iter().flat_map(|group| &group.steps).chain(replacements) {
         if let StepRef::Named(name) = reference {
@@ -89,7 +95,7 @@ fn step_references(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     for group in &scenario.groups {
         names.extend(steps_of(scenario, group, None).into_iter().map(|step| step.name));
     }
-    let names = || names.iter().map(String::as_str);
+    let names = || names.iter().map(String::as_str).chain(unread());
     for control in &scenario.controls {
         for name in control.replace.iter().map(|(name, _)| name).chain(&control.drop) {
             diagnostics.extend(unknown(Code::UnknownStep, "step", name, names()));
@@ -107,10 +113,6 @@ fn step_references(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
 
 /// Every operation has a target that can carry it out, and every transaction one that has transactions.
 fn targets(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
-    // Without any target that could be read, every step would be a fault of its own.
-    if scenario.targets.is_empty() {
-        return;
-    }
     let names = || scenario.targets.iter().map(|target| target.name.value.as_str());
     for group in &scenario.groups {
         if let Some(on) = &group.on {
