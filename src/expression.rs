@@ -121,6 +121,32 @@ impl Expression {
             .collect()
     }
 
+    /// The functions that expressions can call: CEL's own, and `sum`, `min`, `max`, `distinct`.
+    pub const FUNCTIONS: [&str; 17] = [
+        "size",
+        "contains",
+        "startsWith",
+        "endsWith",
+        "matches",
+        "int",
+        "uint",
+        "double",
+        "string",
+        "bytes",
+        "bool",
+        "type",
+        "dyn",
+        "sum",
+        "min",
+        "max",
+        "distinct",
+    ];
+
+    /// The names of the functions it calls and that there are not.
+    pub fn unknown_functions(&self) -> BTreeSet<String> {
+        self.functions().into_iter().filter(|name| !Self::FUNCTIONS.contains(&name.as_str())).collect()
+    }
+
     /// The value of the expression in `scope`. A bare name gives the bound value as it is.
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, EvaluateError> {
         if let Some(value) = scope.get(self.source.trim()) {

@@ -2,6 +2,10 @@
 //!
 //! The engine and the checks read cases and nothing else of a scenario.
 
+mod case;
+mod cells;
+mod targets;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -14,6 +18,8 @@ use crate::event_store::{Guard, Lookup, PausePoint};
 use crate::expression::{EvaluateError, Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
 use crate::value::Value;
+
+pub use cells::{Overrides, Plan, PlannedCase, cases};
 
 /// A position in a scenario file, for messages about things that go wrong long after parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
