@@ -38,7 +38,8 @@ pub fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: &Scope)
             };
             window.map(|duplicate_window| Driver::JetStream { duplicate_window })
         }
-        model::Driver::EventStore { backend, guard, lookup, cache, instances } => {
+        model::Driver::EventStore(options) => {
+            let model::StoreOptions { backend, guard, lookup, cache, instances } = options.as_ref();
             let backend = word(builder, "backend", Some(backend), scope, &BACKENDS, Backend::Memory);
             let guard = word(builder, "guard", guard.as_ref(), scope, &GUARDS, Guard::Server);
             let lookup = word(builder, "lookup", lookup.as_ref(), scope, &LOOKUPS, Lookup::DirectGet);

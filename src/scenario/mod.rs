@@ -3,10 +3,12 @@
 
 mod count;
 pub mod model;
+pub mod schema;
+mod names;
 mod read;
 mod read_checks;
 mod reader;
-pub mod schema;
+mod rules;
 pub(crate) mod steps;
 mod syntax;
 pub(crate) mod variant;
@@ -55,7 +57,11 @@ pub fn load(path: &Path) -> Result<Scenario, LoadError> {
 /// Checks the text of a scenario, whose files are in `directory`.
 pub fn parse(source: SourceFile, directory: &Path) -> Result<Scenario, LoadError> {
     let copy = source.clone();
-    let reading = read::read(source, directory);
+    let mut reading = read::read(source, directory);
+    if let Some(scenario) = &reading.scenario {
+        reading.diagnostics.extend(names::check(scenario, &reading.unread));
+        reading.diagnostics.extend(rules::check(scenario, &reading.used, &reading.unread));
+    }
     let diagnostics = diagnostic::sorted(reading.diagnostics);
     match reading.scenario {
         Some(mut scenario) if diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning) => {

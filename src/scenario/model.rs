@@ -187,18 +187,22 @@ pub enum Driver {
         duplicate_window: Option<TemplateAt>,
     },
     /// `event-store`.
-    EventStore {
-        /// `backend`.
-        backend: TemplateAt,
-        /// `guard`.
-        guard: Option<TemplateAt>,
-        /// `lookup`.
-        lookup: Option<TemplateAt>,
-        /// `cache`.
-        cache: Option<TemplateAt>,
-        /// `instances`.
-        instances: Option<TemplateAt>,
-    },
+    EventStore(Box<StoreOptions>),
+}
+
+/// Options of an `event-store` target as written.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `backend`.
+    pub backend: TemplateAt,
+    /// `guard`.
+    pub guard: Option<TemplateAt>,
+    /// `lookup`.
+    pub lookup: Option<TemplateAt>,
+    /// `cache`.
+    pub cache: Option<TemplateAt>,
+    /// `instances`.
+    pub instances: Option<TemplateAt>,
 }
 
 impl Driver {
@@ -207,7 +211,7 @@ impl Driver {
         match self {
             Driver::Postgres => "postgres",
             Driver::JetStream { .. } => "jetstream",
-            Driver::EventStore { .. } => "event-store",
+            Driver::EventStore(_) => "event-store",
         }
     }
 
@@ -221,7 +225,7 @@ impl Driver {
             | Operation::ReadEvents { .. }
             | Operation::SaveSnapshot { .. }
             | Operation::LatestSnapshot { .. }
-            | Operation::Fill { .. } => matches!(self, Driver::EventStore { .. }),
+            | Operation::Fill { .. } => matches!(self, Driver::EventStore(_)),
         }
     }
 }
@@ -336,7 +340,7 @@ pub enum StepRef {
     /// By name.
     Named(At<String>),
     /// In place.
-    Inline(Step),
+    Inline(Box<Step>),
 }
 
 /// A `[[workers]]` table.

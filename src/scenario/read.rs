@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
 use super::model::*;
-use super::reader::{Node, Reader, Table};
+use super::reader::{Node, Reader, Table, Unread};
 use super::{read_checks, steps};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion};
 use crate::plan::{ScenarioHead, Start};
@@ -31,6 +31,8 @@ pub struct Reading {
     pub diagnostics: Vec<Diagnostic>,
     /// The names used anywhere.
     pub used: BTreeSet<String>,
+    /// What could not be read.
+    pub unread: Unread,
 }
 
 /// Reads the text of a scenario, whose files are in `directory`.
@@ -51,7 +53,7 @@ pub fn read(source: SourceFile, directory: &Path) -> Reading {
     } else {
         None
     };
-    Reading { scenario, diagnostics: reader.diagnostics, used: reader.used }
+    Reading { scenario, diagnostics: reader.diagnostics, used: reader.used, unread: reader.unread }
 }
 
 fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) -> Option<Scenario> {
@@ -141,8 +143,11 @@ fn params<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Param>> {
     let mut params = Vec::new();
     for (name, node) in reader.entries(node)? {
         let fits = reader.check_identifier(&name);
-        if let (Some(value), true) = (reader.value(node), fits) {
-            params.push(Param { name, value });
+        match (reader.value(node), fits) {
+            (Some(value), true) => params.push(Param { name, value }),
+            _ => {
+                reader.unread.names.insert(name.value);
+            }
         }
     }
     Some(params)
@@ -160,7 +165,10 @@ fn matrix<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(Vec<Axis>, Vec
     for (name, node) in table.rest() {
         let fits = reader.check_identifier(&name);
         let span = node.span.clone();
-        let Some(values) = reader.list_of(node, Reader::value) else { continue };
+        let Some(values) = reader.list_of(node, Reader::value) else {
+            reader.unread.names.insert(name.value);
+            continue;
+        };
         if values.is_empty() {
             let message = format!("axis `{}` has no values", name.value);
             reader.push(Diagnostic::error(Code::NoCases, message).at(&span, "empty").help("give at least one value"));
@@ -191,7 +199,10 @@ pub fn condition<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Conditio
 
 fn targets<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Target>> {
     let entries = reader.entries(node)?;
-    Some(entries.into_iter().filter_map(|(name, node)| target(reader, name, node)).collect())
+    let count = entries.len();
+    let targets: Vec<Target> = entries.into_iter().filter_map(|(name, node)| target(reader, name, node)).collect();
+    reader.unread.targets = targets.len() < count;
+    Some(targets)
 }
 
 fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Option<Target> {
@@ -214,7 +225,8 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
             let lookup = table.get(reader, "lookup", Reader::template);
             let cache = table.get(reader, "cache", Reader::template);
             let instances = table.get(reader, "instances", Reader::template);
-            backend.map(|backend| Driver::EventStore { backend, guard, lookup, cache, instances })
+            backend
+                .map(|backend| Driver::EventStore(Box::new(StoreOptions { backend, guard, lookup, cache, instances })))
         }
         "http" | "sql" => {
             let message = format!("the driver `{}` is not supported by this version", word.value);
@@ -237,7 +249,7 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
     let settings = match driver {
         Driver::Postgres => table.get(reader, "settings", settings).unwrap_or_default(),
         Driver::JetStream { .. } => Vec::new(),
-        Driver::EventStore { .. } => table.get(reader, "settings", settings).unwrap_or_default(),
+        Driver::EventStore(_) => table.get(reader, "settings", settings).unwrap_or_default(),
     };
     let url_span = table.key_span("url");
     let url = table.get(reader, "url", Reader::template);
@@ -273,8 +285,16 @@ fn fixture<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Fixture> {
 
 fn named_steps<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<NamedStep>> {
     let entries = reader.entries(node)?;
-    let step = |(name, node)| Some(NamedStep { name, step: steps::step(reader, node, false)? });
-    Some(entries.into_iter().filter_map(step).collect())
+    let mut named = Vec::new();
+    for (name, node) in entries {
+        match steps::step(reader, node, false) {
+            Some(step) => named.push(NamedStep { name, step }),
+            None => {
+                reader.unread.names.insert(name.value);
+            }
+        }
+    }
+    Some(named)
 }
 
 fn group<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Group> {
@@ -301,6 +321,10 @@ fn group<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Group> {
     table.unsupported(reader, "retry", "a refused attempt is counted by its outcome and not tried again");
     table.finish(reader);
     let each = each.unwrap_or_default();
+    if let (Some(name), None) = (&name, &steps) {
+        reader.unread.names.insert(name.value.clone());
+    }
+    reader.unread.groups |= name.is_none() || steps.is_none();
     Some(Group { name: name?, count, each, on, transaction, start, repeat, steps: steps? })
 }
 
@@ -319,8 +343,11 @@ fn row<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Row> {
     let mut row = Vec::new();
     for (name, node) in reader.entries(node)? {
         let fits = reader.check_identifier(&name);
-        if let (Some(value), true) = (reader.template(node), fits) {
-            row.push((name, value));
+        match (reader.template(node), fits) {
+            (Some(value), true) => row.push((name, value)),
+            _ => {
+                reader.unread.names.insert(name.value);
+            }
         }
     }
     Some(row)

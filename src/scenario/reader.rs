@@ -27,6 +27,17 @@ pub struct Node<'a> {
     pub span: Span,
 }
 
+/// What stands in the file but could not be read. That it is missing elsewhere is no fault of its own.
+#[derive(Debug, Default)]
+pub struct Unread {
+    /// Names of steps, of groups, and of values that expressions would use.
+    pub names: BTreeSet<String>,
+    /// Whether a target could not be read.
+    pub targets: bool,
+    /// Whether a worker group could not be read.
+    pub groups: bool,
+}
+
 /// What has been found out about the file so far.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -36,6 +47,8 @@ pub struct Reader<'a> {
     pub diagnostics: Vec<Diagnostic>,
     /// Every name that some expression uses.
     pub used: BTreeSet<String>,
+    /// What could not be read.
+    pub unread: Unread,
     /// SQL files read, by the path in the file.
     pub files: Vec<(String, Arc<str>)>,
     directory: &'a Path,
@@ -44,7 +57,14 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader of `text`, whose files are beside it in `directory`.
     pub fn new(text: &'a str, directory: &'a Path) -> Self {
-        Reader { text, diagnostics: Vec::new(), used: BTreeSet::new(), files: Vec::new(), directory }
+        Reader {
+            text,
+            diagnostics: Vec::new(),
+            used: BTreeSet::new(),
+            unread: Unread::default(),
+            files: Vec::new(),
+            directory,
+        }
     }
 
     /// Notes a diagnostic.

@@ -46,21 +46,38 @@ const REQUESTS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 pub fn step_ref<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<StepRef> {
     match node.value {
         DeValue::String(_) => reader.name(node).map(StepRef::Named),
-        _ => step(reader, node, true).map(StepRef::Inline),
+        _ => step(reader, node, true).map(|step| StepRef::Inline(Box::new(step))),
     }
 }
 
 /// A worker's step. Only one that is written in place has a `name`.
 pub fn step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
+    let step = readable_step(reader, node.clone(), inline);
+    if step.is_none() {
+        reader.unread.names.extend(names_in(node.value));
+    }
+    step
+}
+
+/// The names that a step which could not be read would have bound, and its own.
+fn names_in(step: &DeValue<'_>) -> Vec<String> {
+    let bindings = ["name", "save", "let"].into_iter().filter_map(|key| step.get(key));
+    let names = bindings.flat_map(|value| match value.get_ref() {
+        DeValue::String(name) => vec![name.to_string()],
+        DeValue::Table(table) => table.keys().map(|key| key.get_ref().to_string()).collect(),
+        _ => Vec::new(),
+    });
+    names.collect()
+}
+
+fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
     let mut table = reader.table(node, "a step")?;
     for request in REQUESTS {
         table.unsupported(reader, request, "this version has no `http` targets");
     }
     let name = if inline { table.get(reader, "name", Reader::name) } else { None };
     let timeout = table.get(reader, "timeout", Reader::duration);
-    let Some((kind, span)) = kind_of(reader, &mut table, &STEP_KINDS) else {
-        return None;
-    };
+    let (kind, span) = kind_of(reader, &mut table, &STEP_KINDS)?;
     let mut step = Step {
         name,
         action: Action::Let(Vec::new()),
@@ -280,8 +297,11 @@ fn named_expressions<'a>(
             .into_iter()
             .filter_map(|(name, node)| {
                 let fits = reader.check_identifier(&name);
-                let expression = reader.expression(node)?;
-                fits.then_some((name, expression))
+                let expression = reader.expression(node);
+                if expression.is_none() {
+                    reader.unread.names.insert(name.value.clone());
+                }
+                fits.then_some((name, expression?))
             })
             .collect(),
     )

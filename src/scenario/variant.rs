@@ -128,7 +128,7 @@ fn operations_of(driver: &Driver) -> &'static str {
         Driver::JetStream { .. } => {
             "a `jetstream` target carries out `publish`, and shows its `messages` to invariants"
         }
-        Driver::EventStore { .. } => {
+        Driver::EventStore(_) => {
             "an `event-store` target carries out `append`, `latest_version`, `read_events`, `save_snapshot`, \
              `latest_snapshot` and `fill`, and shows its `events` to invariants"
         }
