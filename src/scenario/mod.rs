@@ -3,12 +3,12 @@
 
 mod count;
 pub mod model;
-pub mod schema;
 mod names;
 mod read;
 mod read_checks;
 mod reader;
 mod rules;
+pub mod schema;
 pub(crate) mod steps;
 mod syntax;
 pub(crate) mod variant;
