@@ -162,7 +162,7 @@ pub fn control<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Control> {
     let why = table.require(reader, "why", Reader::name);
     let set = table.get(reader, "set", |reader, node| {
         let entries = reader.entries(node)?;
-        Some(entries.into_iter().filter_map(|(name, node)| Some((name, reader.value(node)?))).collect())
+        Some(entries.into_iter().filter_map(|(name, node)| Some((name, reader.plain_value(node)?))).collect())
     });
     let replace = table.get(reader, "replace", |reader, node| {
         let entries = reader.entries(node)?;
@@ -208,7 +208,9 @@ pub fn classify<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<ClassifyR
         let text = reader.string(node)?;
         regex::Regex::new(&text.value)
             .map_err(|error| {
-                let message = format!("`{}` is not a regular expression: {error}", text.value);
+                let error = error.to_string();
+                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                let message = format!("`{}` is not a regular expression: {reason}", text.value);
                 reader.push(Diagnostic::error(Code::BadPattern, message).at(&text.span, "cannot be read"));
             })
             .ok()

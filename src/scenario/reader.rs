@@ -251,6 +251,19 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A value that is known before any expression can be evaluated; `${…}` in it is a fault.
+    pub fn plain_value(&mut self, node: Node<'a>) -> Option<Value> {
+        let span = node.span.clone();
+        let value = self.value(node)?;
+        if value.to_string().contains("${") {
+            let message = "a setting is a plain value and cannot hold `${…}`";
+            let help = "write the expression where the value is used";
+            self.push(Diagnostic::error(Code::BadValue, message).at(&span, "not evaluated").help(help));
+            return None;
+        }
+        Some(value)
+    }
+
     /// A value that may hold `${…}`.
     pub fn template(&mut self, node: Node<'a>) -> Option<TemplateAt> {
         let mut uses = Vec::new();
@@ -450,13 +463,13 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Notes that `key` is a part of the format which this version of the tool does not carry out.
-    pub fn unsupported(&mut self, reader: &mut Reader<'a>, key: &'static str, help: &str) {
-        if let Some(index) = self.entries.iter().position(|(known, _)| known.value == key) {
-            let (key, _) = self.entries.remove(index);
-            let message = format!("`{}` is not supported by this version", key.value);
-            reader.push(Diagnostic::error(Code::Unsupported, message).at(&key.span, "not supported").help(help));
-        }
+    /// Notes that `key`, if it is there, is a part of the format which this version of the tool does not carry out.
+    pub fn unsupported(&mut self, reader: &mut Reader<'a>, key: &'static str, help: &str) -> bool {
+        let Some(index) = self.entries.iter().position(|(known, _)| known.value == key) else { return false };
+        let (key, _) = self.entries.remove(index);
+        let message = format!("`{}` is not supported by this version", key.value);
+        reader.push(Diagnostic::error(Code::Unsupported, message).at(&key.span, "not supported").help(help));
+        true
     }
 
     /// Every entry that is left, with its key.

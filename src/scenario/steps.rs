@@ -72,8 +72,9 @@ fn names_in(step: &DeValue<'_>) -> Vec<String> {
 
 fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
     let mut table = reader.table(node, "a step")?;
-    for request in REQUESTS {
-        table.unsupported(reader, request, "this version has no `http` targets");
+    let requests = REQUESTS.map(|request| table.unsupported(reader, request, "this version has no `http` targets"));
+    if requests.contains(&true) {
+        return None;
     }
     let name = if inline { table.get(reader, "name", Reader::name) } else { None };
     let timeout = table.get(reader, "timeout", Reader::duration);
@@ -156,13 +157,11 @@ fn kind_of<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kinds: &[&'static
             None
         }
         [(kind, span)] => {
-            let wrong = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-            let place = match table.what.as_str() {
-                "a step" => format!("{wrong} `{kind}` step"),
-                "a fixture step" => format!("{wrong} `{kind}` fixture step"),
-                other => other.to_owned(),
-            };
-            table.what = place;
+            for general in ["step", "fixture step"] {
+                if table.what == format!("a {general}") {
+                    table.what = format!("{} {general}", syntax::with_article(kind));
+                }
+            }
             Some((kind, span.clone()))
         }
         [(first, span), (second, other), ..] => {
