@@ -11,6 +11,7 @@ mod rules;
 pub mod schema;
 pub(crate) mod steps;
 mod syntax;
+mod table;
 pub(crate) mod variant;
 
 use std::io;

@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
 use super::model::*;
-use super::reader::{Node, Reader, Table, Unread};
+use super::reader::{Node, Reader, Unread};
+use super::table::Table;
 use super::{read_checks, steps, syntax};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion, ticked};
 use crate::plan::{ScenarioHead, Start};

@@ -4,8 +4,9 @@ use toml::de::DeValue;
 
 use super::model::*;
 use super::read::condition;
-use super::reader::{Node, Reader, Table};
+use super::reader::{Node, Reader};
 use super::steps;
+use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic, suggestion};
 use crate::duration;
 use crate::outcome::OutcomeKind;
@@ -218,12 +219,7 @@ pub fn classify<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<ClassifyR
     let step = table.get(reader, "step", Reader::name);
     let outcome = table.require(reader, "outcome", |reader, node| {
         let word = reader.string(node)?;
-        let outcome = reader.outcome(word)?;
-        if outcome.value == OutcomeKind::Success {
-            let message = "a refusal cannot be a success";
-            reader.push(Diagnostic::error(Code::BadValue, message).at(&outcome.span, "not for refusals"));
-        }
-        Some(outcome.value)
+        reader.refusal(word).map(|outcome| outcome.value)
     });
     table.finish(reader);
     if !conditions {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::model::{Action, At, FixtureStep, Save, Step, StepRef, TemplateAt};
-use super::reader::{Node, Reader, Table};
+use super::reader::{Node, Reader};
 use super::syntax;
+use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic, Span, ticked};
 use crate::event_store::PausePoint;
 use crate::expression::Template;
@@ -108,7 +109,7 @@ fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> O
     if sql || kind == "assert" {
         step.otherwise = table.get(reader, "otherwise", |reader, node| {
             let word = reader.string(node)?;
-            reader.outcome(word)
+            reader.refusal(word)
         });
     }
     if let (Some(otherwise), None, true) = (&step.otherwise, &step.rows, sql && !table.has("rows")) {
@@ -152,7 +153,7 @@ fn kind_of<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kinds: &[&'static
         [] => {
             let message = format!("{} needs a key that says what it does", table.what);
             let help = format!("one of {}", ticked(kinds.iter().copied()));
-            reader.push(Diagnostic::error(Code::MissingKey, message).at(&table.span, "nothing to do").help(help));
+            reader.push(Diagnostic::error(Code::MissingKey, message).at(&table.span, "no such key").help(help));
             table.rest();
             None
         }
