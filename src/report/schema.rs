@@ -56,6 +56,11 @@ impl FromStr for SchemaVersion {
     }
 }
 
+/// The JSON Schema of `report.json`.
+pub fn json_schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}
+
 /// The value of `kind`, by which a report is recognised.
 pub const KIND: &str = "deadheat-report";
 
@@ -213,7 +218,7 @@ pub struct Race {
     /// Rounds that failed.
     pub rounds_failed: u64,
     /// Rounds that were inconclusive.
-    pub rounds_open: u64,
+    pub rounds_inconclusive: u64,
     /// The first failing round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failed: Option<u64>,
@@ -570,7 +575,7 @@ pub struct RoundReport {
     pub failures: Vec<FailureReport>,
     /// Why it is inconclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub open: Option<String>,
+    pub inconclusive: Option<String>,
     /// How its attempts ended.
     pub counts: Counts,
     /// The most workers inside their attempts at once.
@@ -852,4 +857,35 @@ pub enum InvariantWord {
     Broken,
     /// It could not be evaluated.
     Unevaluated,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_written_as_major_and_minor() {
+        assert_eq!("1.0".parse(), Ok(SchemaVersion { major: 1, minor: 0 }));
+        assert_eq!(SCHEMA.to_string(), "1.0");
+        assert!("1".parse::<SchemaVersion>().is_err());
+    }
+
+    #[test]
+    fn the_json_schema_describes_every_field() {
+        fn undescribed(name: &str, schema: &serde_json::Value, found: &mut Vec<String>) {
+            for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
+                if schema.get("description").is_none() {
+                    found.push(format!("{name}.{property}"));
+                }
+            }
+        }
+        let schema = json_schema();
+        let mut found = Vec::new();
+        undescribed("Report", &schema, &mut found);
+        for (name, definition) in schema["$defs"].as_object().unwrap() {
+            undescribed(name, definition, &mut found);
+        }
+        assert_eq!(found, Vec::<String>::new());
+        assert_eq!(schema["required"].as_array().unwrap().iter().filter(|it| *it == "kind").count(), 1);
+    }
 }

@@ -228,17 +228,15 @@ fn span(row: &ExpectationRow) -> String {
 
 fn latency_line(race: &Race) -> String {
     let all = &race.attempts.all.since_release;
-    let quantile = |name: &str, value: Option<u64>| format!("{name} {}", value.map_or("n<".to_owned(), ns));
-    let needs = |name: &str, value: Option<u64>, needed: u64| match value {
-        Some(_) => quantile(name, value),
-        None => format!("{name} n<{needed}"),
+    let quantile = |name: &str, value: Option<u64>, needed: u64| {
+        format!("{name} {}", value.map_or_else(|| format!("n<{needed}"), ns))
     };
     let mut parts = vec![format!(
         "attempt {}  {}  {}  {}",
-        needs("p50", all.p50, 1),
-        needs("p90", all.p90, 29),
-        needs("p99", all.p99, 299),
-        needs("max", all.max, 1),
+        quantile("p50", all.p50, 1),
+        quantile("p90", all.p90, 29),
+        quantile("p99", all.p99, 299),
+        quantile("max", all.max, 1),
     )];
     if let Some(start) = race.barriers.first().and_then(|barrier| barrier.skew.p50) {
         parts.push(format!("skew {}", ns(start)));
@@ -292,7 +290,7 @@ fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
         let observed = style.paint(Role::Bad, shortened(observed, 80));
         lines.push(format!("  {group}{check}: expected {expected}, observed {observed}{place}"));
     }
-    lines.extend(round.open.iter().map(|open| format!("  {open}")));
+    lines.extend(round.inconclusive.iter().map(|reason| format!("  {reason}")));
     lines.push(String::new());
     lines.extend(trace(round, style));
     lines
@@ -301,7 +299,7 @@ fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
 fn verdict_word(verdict: VerdictWord, style: Style) -> String {
     match verdict {
         VerdictWord::Pass => style.paint(Role::Good, "PASS"),
-        VerdictWord::Inconclusive => style.paint(Role::Doubtful, "OPEN"),
+        VerdictWord::Inconclusive => style.paint(Role::Doubtful, "INCONCLUSIVE"),
         VerdictWord::Fail => style.paint(Role::Bad, "FAIL"),
     }
 }

@@ -223,7 +223,7 @@ mod tests {
             round: 3,
             verdict: VerdictWord::Fail,
             failures: Vec::new(),
-            open: None,
+            inconclusive: None,
             counts: Counts::new(),
             overlap: 2,
             makespan_ns: 0,
