@@ -70,7 +70,7 @@ pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
     }
     lines.push(indent(latency_line(race)));
     lines.extend(race.latency_bounds.iter().filter_map(|bound| bound_line(bound, style)).map(indent));
-    lines.extend(case.controls.iter().map(|control| indent(control_line(control, style))));
+    lines.extend(case.controls.iter().filter_map(|control| control_line(control, style)).map(indent));
     if let Some(bound) = race.failure_bound {
         let rounds = number(race.rounds, "clean round");
         lines.push(indent(
@@ -253,25 +253,20 @@ fn bound_line(bound: &LatencyBoundReport, style: Style) -> Option<String> {
     Some(format!("{} {} (expected at most {})", bound.key, style.paint(role, observed), ns(bound.at_most_ns)))
 }
 
-fn control_line(control: &ControlReport, style: Style) -> String {
+/// How a control ended. Why one is invalid stands among the case's reasons already.
+fn control_line(control: &ControlReport, style: Style) -> Option<String> {
     let name = &control.name;
-    let round = control.round.map(|round| format!(" in round {round}")).unwrap_or_default();
     match control.verdict {
         ControlVerdictWord::Caught => {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
             let (check, expected, observed) = (text(&control.check), text(&control.expected), text(&control.observed));
+            let round = control.round.map(|round| format!(" in round {round}")).unwrap_or_default();
             let caught = style.paint(Role::Good, "caught");
-            format!("control `{name}` {caught}{round}: {check} {}, expected {expected}", shortened(&observed, 60))
+            Some(format!("control `{name}` {caught}{round}: {check} {}, expected {expected}", shortened(&observed, 60)))
         }
-        ControlVerdictWord::Survived => {
-            let not = style.paint(Role::Bad, "not caught");
-            format!("control `{name}` {not} in {}: {}", number(control.race.rounds, "round"), control.why)
-        }
-        ControlVerdictWord::Invalid => {
-            let reason = control.reason.clone().unwrap_or_default();
-            format!("control `{name}` {}{round}: {reason}", style.paint(Role::Bad, "invalid"))
-        }
-        ControlVerdictWord::AwaitsGrowth => format!("control `{name}` is judged by its growth, at the end"),
+        ControlVerdictWord::Survived => Some(format!("control `{name}` should fail, since {}", control.why)),
+        ControlVerdictWord::AwaitsGrowth => Some(format!("control `{name}` is judged by its growth, at the end")),
+        ControlVerdictWord::Invalid => None,
     }
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::outcome::OutcomeKind;
 
@@ -56,6 +57,12 @@ impl Scale {
         Some(Scale { from_ns, to_ns: to_ns.max(from_ns + 1) })
     }
 
+    /// The columns between two times: at least one.
+    fn columns(&self, from_ns: u64, to_ns: u64) -> RangeInclusive<usize> {
+        let from = self.column(from_ns);
+        from..=self.column(to_ns).max(from)
+    }
+
     fn column(&self, at_ns: u64) -> usize {
         let offset = at_ns.clamp(self.from_ns, self.to_ns) - self.from_ns;
         (offset as f64 / (self.to_ns - self.from_ns) as f64 * (WIDTH - 1) as f64).round() as usize
@@ -89,27 +96,27 @@ fn axis(round: &RoundReport, scale: &Scale, margin: usize, style: Style) -> Vec<
 /// One worker: steps as bars that carry their names, waiting as dots, blocked waiting as `~`.
 fn lane(round: &RoundReport, attempt: &AttemptReport, scale: &Scale) -> String {
     let mut cells = vec![' '; WIDTH];
-    let (from, to) = (scale.column(attempt.started_ns), scale.column(attempt.ended_ns));
-    cells[from..=to].fill('.');
+    let whole = scale.columns(attempt.started_ns, attempt.ended_ns);
+    cells[whole.clone()].fill('.');
     for step in &attempt.steps {
-        let (from, to) = (scale.column(step.started_ns), scale.column(step.ended_ns));
-        cells[from..=to].fill('=');
-        cells[from] = '|';
-        for (cell, letter) in cells[from..=to].iter_mut().skip(1).zip(step.step.chars().filter(char::is_ascii)) {
+        let bar = &mut cells[scale.columns(step.started_ns, step.ended_ns)];
+        bar.fill('=');
+        bar[0] = '|';
+        for (cell, letter) in bar[1..].iter_mut().zip(step.step.chars().filter(char::is_ascii)) {
             *cell = letter;
         }
     }
     for barrier in &round.barriers {
         let blocked = barrier.arrivals.iter().find(|it| it.worker == attempt.worker && it.how == ArrivalWord::Blocked);
         if let (Some(arrival), Some(released_ns)) = (blocked, barrier.released_ns) {
-            for cell in &mut cells[scale.column(arrival.at_ns)..=scale.column(released_ns)] {
+            for cell in &mut cells[scale.columns(arrival.at_ns, released_ns)] {
                 if *cell == '=' {
                     *cell = '~';
                 }
             }
         }
     }
-    cells[to] = '|';
+    cells[*whole.end()] = '|';
     cells.into_iter().collect()
 }
 
