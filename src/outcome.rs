@@ -86,7 +86,7 @@ impl FromStr for OutcomeKind {
 }
 
 /// How many attempts ended in each kind of outcome.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tally([u64; OutcomeKind::ALL.len()]);
 
 impl Tally {
@@ -98,6 +98,11 @@ impl Tally {
     /// Counts `number` more attempts that ended in `kind`.
     pub fn add(&mut self, kind: OutcomeKind, number: u64) {
         self.0[kind as usize] += number;
+    }
+
+    /// Takes back one attempt that ended in `kind` and was counted before.
+    pub fn remove_one(&mut self, kind: OutcomeKind) {
+        self.0[kind as usize] -= 1;
     }
 
     /// How many attempts ended in `kind`.
@@ -115,6 +120,16 @@ impl Tally {
         for kind in OutcomeKind::ALL {
             self.add(kind, other.of(kind));
         }
+    }
+
+    /// The lesser count of each kind.
+    pub fn least(&self, other: &Tally) -> Tally {
+        Tally(std::array::from_fn(|kind| self.0[kind].min(other.0[kind])))
+    }
+
+    /// The greater count of each kind.
+    pub fn most(&self, other: &Tally) -> Tally {
+        Tally(std::array::from_fn(|kind| self.0[kind].max(other.0[kind])))
     }
 
     /// The kinds that occurred, with their counts, in report order.

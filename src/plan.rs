@@ -2,6 +2,11 @@
 //!
 //! The engine and the checks read cases and nothing else of a scenario.
 
+mod case;
+mod cells;
+mod checks;
+mod targets;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -10,11 +15,13 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::event_store::{Guard, Lookup, PausePoint};
+use crate::event_store::{Backend, Guard, Lookup, PausePoint};
 use crate::expression::{EvaluateError, Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
 use crate::server::ServerKind;
 use crate::value::Value;
+
+pub use cells::{Overrides, Plan, PlannedCase, PlannedScenario, cases};
 
 /// A position in a scenario file, for messages about things that go wrong long after parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,19 +148,6 @@ pub struct StoreOptions {
     pub cache: bool,
     /// `instances` of the store; worker `w` uses instance `w % instances`. Default 1.
     pub instances: u32,
-}
-
-/// Where an event store keeps its events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Backend {
-    /// This process's memory.
-    Memory,
-    /// A temporary SQLite file.
-    Sqlite,
-    /// A PostgreSQL schema.
-    Postgres,
-    /// A JetStream stream.
-    JetStream,
 }
 
 impl Driver {

@@ -38,7 +38,7 @@ pub enum EngineError {
 
 impl EngineError {
     /// The error of a target, at the place in the scenario that asked it.
-    fn at(place: &Place, error: TargetError) -> Self {
+    pub(crate) fn at(place: &Place, error: TargetError) -> Self {
         match error {
             TargetError::Fault { message } => EngineError::Fault { place: Some(place.clone()), message },
             TargetError::Environment { message } => EngineError::Environment { message },

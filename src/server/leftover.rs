@@ -1,5 +1,6 @@
 //! Finds and removes the servers that dead runs left behind.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -30,6 +31,17 @@ pub struct Removed {
     pub directory: PathBuf,
     /// The server's process, if it still ran.
     pub stopped: Option<u32>,
+}
+
+impl fmt::Display for Removed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Removed { kind, directory, stopped } = self;
+        match stopped {
+            Some(pid) => write!(f, "stopped a {kind} server (pid {pid}) that a killed run left behind, and removed")?,
+            None => write!(f, "removed what was left of a killed run's {kind} server:")?,
+        }
+        write!(f, " `{}`", directory.display())
+    }
 }
 
 /// Stops the servers of dead runs and removes their directories, wherever

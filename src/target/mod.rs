@@ -1,19 +1,38 @@
 //! The systems raced against. Only the modules below this one name a driver crate.
 
+pub mod api_code;
+pub mod event_store;
+pub mod jetstream;
 pub mod postgres;
 #[cfg(test)]
 pub(crate) mod proxy;
+pub mod sqlite_code;
 pub mod sqlstate;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::endpoints::Source;
 use crate::outcome::OutcomeKind;
-use crate::plan::{Isolation, Operation};
+use crate::plan::{Driver, Isolation, Operation, TargetSpec};
 use crate::value::Value;
+
+/// Opens the target `spec` in `space`: a schema, stream or file of its own, which `close` removes.
+pub async fn open(spec: &TargetSpec, source: &Source, space: &str) -> Result<Arc<dyn Target>, TargetError> {
+    let target: Box<dyn Target> = match (&spec.driver, source) {
+        (Driver::EventStore(options), source) => event_store::open(spec, options, source, space).await?,
+        (Driver::Postgres, Source::Server(endpoint)) => postgres::open(spec, endpoint, space).await?,
+        (Driver::JetStream { .. }, Source::Server(endpoint)) => jetstream::open(spec, endpoint, space).await?,
+        (Driver::Postgres | Driver::JetStream { .. }, Source::Embedded) => {
+            return Err(TargetError::Environment { message: format!("target `{}` was given no server", spec.name) });
+        }
+    };
+    Ok(target.into())
+}
 
 /// A system raced against, with a schema, stream or file of its own for one case.
 ///
@@ -154,32 +173,39 @@ pub struct Description {
     pub warnings: Vec<String>,
 }
 
-/// Where a system is, and who says so.
+/// Where a server answers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its URL, which may hold credentials.
+    /// The URL to connect to, credentials included: never to be printed.
     pub url: String,
-    /// Where the URL came from, as in [`Description::origin`].
+    /// Where the URL came from: `--target`, `DEADHEAT_POSTGRES_URL`, `docker-compose.yml`, `private server` …
     pub origin: String,
 }
 
 impl Endpoint {
-    /// The URL without credentials and query, for messages and reports.
+    /// The URL without password, token and query.
     pub fn redacted(&self) -> String {
-        let Ok(mut url) = url::Url::parse(&self.url) else {
-            return "an invalid URL".to_owned();
-        };
-        // Both fail for URLs that cannot hold credentials, and then there is nothing to remove.
-        let _ = url.set_username("");
-        let _ = url.set_password(None);
-        url.set_query(None);
-        url.to_string()
+        redacted(&self.url)
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("url", &self.redacted()).field("origin", &self.origin).finish()
+    }
+}
+
+/// A URL as it may be shown: scheme, host, port and path. Whatever cannot be parsed is not shown at all.
+pub fn redacted(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.has_host() => {
+            // Both fail only for URLs that cannot have a user; a bare user may be a token.
+            let cleared = parsed.set_password(None).and_then(|()| parsed.set_username(""));
+            parsed.set_query(None);
+            parsed.set_fragment(None);
+            cleared.map_or_else(|()| "(a URL)".to_owned(), |()| parsed.to_string())
+        }
+        _ => "(not a URL)".to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -94,7 +95,7 @@ impl Server {
                     }
                 }
             });
-            let mut link = Link { client, pid: 0, end, task: task.abort_handle() };
+            let mut link = Link { client, pid: 0, end, task: ConnectionTask(Some(task.abort_handle())) };
             let set_path = format!("SET search_path TO {}, public; SELECT pg_backend_pid()", self.schema);
             let answer = link.client.simple_query(&set_path).await?;
             let pid = answer.iter().find_map(|message| match message {
@@ -124,7 +125,7 @@ impl Server {
     pub(super) fn unavailable(&self, error: &Error) -> TargetError {
         let name = &self.name;
         let why = error.as_db_error().map_or_else(|| chain(error), |error| error.message().to_owned());
-        let remedy = match error.code().map(|code| code.code()) {
+        let remedy = match error.code().map(SqlState::code) {
             Some("28P01" | "28000") => "check the user, the password and the server's pg_hba.conf",
             Some("3D000") => "create the database with `createdb`, or name another one in the URL",
             Some("53300") => "raise the server's `max_connections`, or race fewer workers",
@@ -158,7 +159,7 @@ pub(super) struct Link {
     pub(super) pid: i32,
     /// Why the connection ended, when it has.
     end: Arc<OnceLock<Error>>,
-    task: AbortHandle,
+    task: ConnectionTask,
 }
 
 impl Link {
@@ -168,9 +169,22 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Link {
+    /// The client alone. The connection then lasts as long as the client.
+    pub(super) fn into_client(mut self) -> Client {
+        self.task.0 = None;
+        self.client
+    }
+}
+
+/// The task that moves a connection's bytes; dropping this ends it.
+struct ConnectionTask(Option<AbortHandle>);
+
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
     }
 }
 

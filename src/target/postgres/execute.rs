@@ -88,6 +88,6 @@ fn values(text: &str, row: &Row) -> Result<Vec<Value>, TargetError> {
 pub(super) fn ends_connection(error: &Error) -> bool {
     match error.as_db_error() {
         Some(refusal) => matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
-        None => error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>()),
+        None => error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>),
     }
 }

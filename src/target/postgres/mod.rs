@@ -11,6 +11,7 @@ mod effect;
 mod execute;
 mod fault;
 mod opening;
+pub(super) mod schema;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ mod tls;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -44,6 +46,10 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
 ///
 /// A setting of `spec` that the server refuses to this user is left out, with a warning in the description.
 pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
+    Ok(Box::new(opened(spec, endpoint, space).await?))
+}
+
+async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<PostgresTarget, TargetError> {
     let server = Arc::new(Server::new(endpoint, space)?);
     let link = server.connect(&format!("deadheat {space} opening")).await?;
     let opened = timeout(QUERY_DEADLINE, opening::opened(&server, &link, spec, endpoint)).await;
@@ -60,7 +66,7 @@ pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result
         settings,
         shape: AtomicU64::new(0),
     };
-    Ok(Box::new(PostgresTarget { description, control, shared: Arc::new(shared) }))
+    Ok(PostgresTarget { description, control, shared: Arc::new(shared) })
 }
 
 /// PostgreSQL, with a schema of its own for one case.
@@ -98,14 +104,14 @@ impl Statement {
 }
 
 impl Shared {
-    /// What the session of `worker` calls itself.
-    fn application(&self, worker: usize) -> String {
-        format!("{}worker {worker};", self.application)
+    /// What the connection called `name` calls itself: no name may begin another.
+    fn application(&self, name: impl Display) -> String {
+        format!("{}{name};", self.application)
     }
 
-    /// A connection for `worker`, with the settings.
-    async fn connect_session(&self, worker: usize) -> Result<Link, TargetError> {
-        let link = self.server.connect(&self.application(worker)).await?;
+    /// A connection called `name`, with the settings.
+    async fn connect_session(&self, name: impl Display) -> Result<Link, TargetError> {
+        let link = self.server.connect(&self.application(name)).await?;
         if self.settings.is_empty() {
             return Ok(link);
         }

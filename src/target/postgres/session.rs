@@ -75,7 +75,7 @@ impl Request<'_> {
 
 impl PostgresSession {
     pub(super) async fn open(shared: Arc<Shared>, worker: usize) -> Result<Self, TargetError> {
-        let link = shared.connect_session(worker).await?;
+        let link = shared.connect_session(name(worker)).await?;
         let pid = link.pid;
         shared.watch.add(pid, worker);
         Ok(PostgresSession {
@@ -232,9 +232,9 @@ impl PostgresSession {
         self.link = None;
         self.transaction = Transaction::None;
         self.shape = None;
-        self.shared.watch.terminate(&self.shared.application(self.worker)).await?;
+        self.shared.watch.terminate(&self.shared.application(name(self.worker))).await?;
         self.shared.watch.remove(self.pid);
-        let link = self.shared.connect_session(self.worker).await?;
+        let link = self.shared.connect_session(name(self.worker)).await?;
         self.pid = link.pid;
         self.shared.watch.add(self.pid, self.worker);
         self.link = Some(link);
@@ -311,6 +311,11 @@ impl Drop for PostgresSession {
     fn drop(&mut self) {
         self.shared.watch.remove(self.pid);
     }
+}
+
+/// What a worker's connection is called.
+fn name(worker: usize) -> String {
+    format!("worker {worker}")
 }
 
 const fn begin(isolation: Isolation) -> &'static str {

@@ -165,7 +165,6 @@ async fn a_call_costs_little_more_than_the_driver() {
             break;
         }
     }
-    println!("bare {bare:?}, session {ours:?} a call: {ratio:.3}");
     assert!(ratio >= RATIO_WANTED, "bare {bare:?}, session {ours:?} a call: {ratio:.3}");
     case.target.close().await.unwrap();
 }

@@ -1,0 +1,296 @@
+//! A whole case: what its rounds and controls prove together.
+
+use std::time::Duration;
+
+use crate::measure::operations_needed;
+use crate::outcome::OutcomeKind;
+use crate::plan::{Case, CountRange, LatencyBound};
+
+use super::control::ControlVerdict;
+use super::tally::CaseTally;
+use super::verdict::Verdict;
+
+/// What a case proved, and why it did not prove more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CaseVerdict {
+    /// Pass, fail or inconclusive.
+    pub verdict: Verdict,
+    /// Why it is not a pass, failures first; empty for a pass.
+    pub reasons: Vec<String>,
+    /// After n rounds without a failure: with 95 % confidence, at most this share of rounds fails. `None` otherwise.
+    pub failure_bound: Option<f64>,
+    /// `[expect.latency]`.
+    pub latency: Vec<LatencyCheck>,
+    /// `[sometimes]`.
+    pub sometimes: Vec<SometimesCheck>,
+}
+
+/// One key of `[expect.latency]` judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyCheck {
+    /// The key as written.
+    pub key: String,
+    /// The bound.
+    pub at_most: Duration,
+    /// What was observed; `None` when too few operations support the quantile.
+    pub observed: Option<Duration>,
+    /// How many operations there were.
+    pub operations: u64,
+    /// How many the quantile needs.
+    pub needed: u64,
+    /// Inconclusive when unsupported.
+    pub verdict: Verdict,
+}
+
+impl LatencyCheck {
+    /// Why nothing can be said.
+    pub(super) fn too_few(&self) -> String {
+        let LatencyCheck { key, operations, needed, .. } = self;
+        format!("`{key}` needs {needed} operations, and {operations} were measured; raise `rounds`")
+    }
+}
+
+/// One outcome of `[sometimes]` judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SometimesCheck {
+    /// The outcome.
+    pub kind: OutcomeKind,
+    /// What at least one round must show.
+    pub expected: CountRange,
+    /// How many rounds showed it.
+    pub rounds: u64,
+}
+
+/// After `rounds` clean rounds: the greatest share of failing rounds that 95 % confidence leaves, about 3/n.
+pub fn failure_bound(rounds: u64) -> f64 {
+    1.0 - 0.05_f64.powf(1.0 / rounds as f64)
+}
+
+/// Judges one latency bound against what `tally` measured, over all outcomes, from the step's own start.
+pub fn judge_latency(bound: &LatencyBound, tally: &CaseTally) -> LatencyCheck {
+    let histogram = tally.latency(&bound.step);
+    let observed = histogram.quantile(bound.quantile).map(Duration::from_nanos);
+    let verdict = match observed {
+        None => Verdict::Inconclusive,
+        Some(observed) if observed <= bound.at_most => Verdict::Pass,
+        Some(_) => Verdict::Fail,
+    };
+    LatencyCheck {
+        key: bound.key.clone(),
+        at_most: bound.at_most,
+        observed,
+        operations: histogram.len(),
+        needed: operations_needed(bound.quantile),
+        verdict,
+    }
+}
+
+/// Judges a case: its rounds, and `controls`, the ends of its controls by name.
+pub fn judge_case(case: &Case, tally: &CaseTally, controls: &[(String, ControlVerdict)]) -> CaseVerdict {
+    let latency: Vec<LatencyCheck> = case.checks.latency.iter().map(|bound| judge_latency(bound, tally)).collect();
+    let sometimes: Vec<SometimesCheck> = case
+        .checks
+        .sometimes
+        .iter()
+        .zip(&tally.sometimes)
+        .map(|((kind, expected), rounds)| SometimesCheck { kind: *kind, expected: expected.clone(), rounds: *rounds })
+        .collect();
+    let mut reasons = failures(tally, controls, &latency);
+    let mut doubts = doubts(case, tally, &latency);
+    for check in sometimes.iter().filter(|check| check.rounds == 0) {
+        let SometimesCheck { kind, expected, .. } = check;
+        let reason = format!("no round had {expected} {kind}, which `sometimes` wants of at least one");
+        // A run that was cut short may have missed it by that alone.
+        if tally.rounds < case.rounds { doubts.push(reason) } else { reasons.push(reason) }
+    }
+    let verdict = match (reasons.is_empty(), doubts.is_empty()) {
+        (false, _) => Verdict::Fail,
+        (true, false) => Verdict::Inconclusive,
+        (true, true) => Verdict::Pass,
+    };
+    reasons.append(&mut doubts);
+    let clean = tally.rounds > 0 && tally.failed == 0 && tally.open == 0;
+    CaseVerdict { verdict, reasons, failure_bound: clean.then(|| failure_bound(tally.rounds)), latency, sometimes }
+}
+
+/// What must hold and did not.
+fn failures(tally: &CaseTally, controls: &[(String, ControlVerdict)], latency: &[LatencyCheck]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(first) = tally.first_failed {
+        let rounds = count(tally.rounds, "round");
+        let failed = if tally.failed == 1 { "failed" } else { "failed, first" };
+        reasons.push(format!("{} of {rounds} {failed}: round {first}", tally.failed));
+    }
+    for check in latency.iter().filter(|check| check.verdict == Verdict::Fail) {
+        let observed = check.observed.map(duration).unwrap_or_default();
+        reasons.push(format!("`{}` is {observed}, expected at most {}", check.key, duration(check.at_most)));
+    }
+    for (name, verdict) in controls {
+        match verdict {
+            ControlVerdict::Caught { .. } | ControlVerdict::AwaitsGrowth => {}
+            ControlVerdict::Survived { rounds } => {
+                reasons.push(format!("control `{name}` was not caught in {}", count(*rounds, "round")));
+            }
+            ControlVerdict::Invalid { round: Some(round), reason } => {
+                reasons.push(format!("control `{name}` is invalid and proves nothing: in round {round} {reason}"));
+            }
+            ControlVerdict::Invalid { round: None, reason } => {
+                reasons.push(format!("control `{name}` is invalid and proves nothing: {reason}"));
+            }
+        }
+    }
+    reasons
+}
+
+/// What keeps a case without failures from being a pass.
+fn doubts(case: &Case, tally: &CaseTally, latency: &[LatencyCheck]) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if tally.rounds < case.rounds && tally.failed == 0 {
+        doubts.push(format!("only {} of {} were raced", tally.rounds, count(case.rounds, "round")));
+    }
+    let overlapped = tally.overlap.max().is_some_and(|most| most >= 2);
+    if case.workers.len() >= 2 && tally.rounds > 0 && !overlapped {
+        doubts.push(format!(
+            "vacuous: in {} no two workers were ever inside their attempts at once; a barrier between their steps makes them meet",
+            count(tally.rounds, "round")
+        ));
+    }
+    if let Some((round, reason)) = &tally.first_open {
+        doubts.push(format!("{} inconclusive: in round {round} {reason}", count(tally.open, "round")));
+    }
+    doubts.extend(latency.iter().filter(|check| check.verdict == Verdict::Inconclusive).map(LatencyCheck::too_few));
+    doubts
+}
+
+fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// A duration as people write it: three significant digits and the unit that needs the fewest.
+pub(crate) fn duration(duration: Duration) -> String {
+    let nanos = duration.as_nanos() as f64;
+    let (value, unit) = match nanos {
+        _ if nanos < 999.5 => return format!("{nanos} ns"),
+        _ if nanos < 999.5e3 => (nanos / 1e3, "µs"),
+        _ if nanos < 999.5e6 => (nanos / 1e6, "ms"),
+        _ if nanos < 120e9 => (nanos / 1e9, "s"),
+        _ => return format!("{} min {} s", duration.as_secs() / 60, duration.as_secs() % 60),
+    };
+    match value {
+        _ if value < 9.995 => format!("{value:.2} {unit}"),
+        _ if value < 99.95 => format!("{value:.1} {unit}"),
+        _ => format!("{value:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::{TestCase, record};
+    use crate::check::judge_round;
+
+    fn race(case: &Case, rounds: &[&str]) -> CaseTally {
+        let mut tally = CaseTally::new(case);
+        for (round, outcomes) in rounds.iter().enumerate() {
+            let record = record(case, round as u64, outcomes);
+            tally.add(case, &record, &judge_round(case, &record));
+        }
+        tally
+    }
+
+    fn planned(case: TestCase, rounds: u64) -> Case {
+        case.change(|case| case.rounds = rounds).build()
+    }
+
+    #[test]
+    fn clean_rounds_pass_and_bound_what_they_prove() {
+        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 3);
+        let verdict = judge_case(&case, &race(&case, &["1 success, 1 conflict"; 3]), &[]);
+        assert_eq!((verdict.verdict, verdict.reasons.len()), (Verdict::Pass, 0));
+        assert!((verdict.failure_bound.unwrap() - 0.6316).abs() < 1e-4);
+        assert!((failure_bound(300) - 3.0 / 300.0).abs() < 1e-3, "the rule of three");
+    }
+
+    #[test]
+    fn a_failed_round_fails_the_case_and_leaves_no_bound() {
+        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 3);
+        let verdict = judge_case(&case, &race(&case, &["1 success, 1 conflict", "2 success", "2 success"]), &[]);
+        assert_eq!((verdict.verdict, verdict.failure_bound), (Verdict::Fail, None));
+        assert_eq!(verdict.reasons, ["2 of 3 rounds failed, first: round 1"]);
+    }
+
+    #[test]
+    fn a_control_that_is_not_caught_fails_the_case() {
+        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 1);
+        let tally = race(&case, &["1 success, 1 conflict"]);
+        let judge = |verdict| judge_case(&case, &tally, &[("no locks at all".to_owned(), verdict)]);
+        let survived = judge(ControlVerdict::Survived { rounds: 50 });
+        assert_eq!(survived.verdict, Verdict::Fail);
+        assert_eq!(survived.reasons, ["control `no locks at all` was not caught in 50 rounds"]);
+        let invalid = judge(ControlVerdict::Invalid { round: Some(4), reason: "barrier `x` broke".to_owned() });
+        assert_eq!(invalid.verdict, Verdict::Fail);
+        assert_eq!(
+            invalid.reasons,
+            ["control `no locks at all` is invalid and proves nothing: in round 4 barrier `x` broke"]
+        );
+        assert_eq!(judge(ControlVerdict::AwaitsGrowth).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn workers_that_never_overlapped_prove_nothing() {
+        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 1);
+        let mut tally = CaseTally::new(&case);
+        let mut round = record(&case, 0, "1 success, 1 conflict");
+        round.overlap = 1;
+        tally.add(&case, &round, &judge_round(&case, &round));
+        let verdict = judge_case(&case, &tally, &[]);
+        assert_eq!(verdict.verdict, Verdict::Inconclusive);
+        assert!(verdict.reasons[0].starts_with("vacuous"), "{:?}", verdict.reasons);
+        let alone = planned(TestCase::new(1), 1);
+        assert_eq!(judge_case(&alone, &race(&alone, &["1 success"]), &[]).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn what_was_cut_short_is_inconclusive() {
+        let case = planned(TestCase::new(1), 10);
+        let verdict = judge_case(&case, &race(&case, &["1 success"]), &[]);
+        assert_eq!(
+            (verdict.verdict, &verdict.reasons[..]),
+            (Verdict::Inconclusive, &["only 1 of 10 rounds were raced".to_owned()][..])
+        );
+        assert_eq!(judge_case(&case, &CaseTally::new(&case), &[]).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn sometimes_wants_one_round() {
+        let case = planned(
+            TestCase::new(2).change(|case| {
+                case.checks.sometimes = vec![(OutcomeKind::Busy, CountRange { low: 1, high: None })];
+            }),
+            2,
+        );
+        let never = judge_case(&case, &race(&case, &["2 success", "2 success"]), &[]);
+        assert_eq!(never.verdict, Verdict::Fail);
+        assert_eq!(never.reasons, ["no round had >= 1 busy, which `sometimes` wants of at least one"]);
+        let once = judge_case(&case, &race(&case, &["2 success", "1 success, 1 busy"]), &[]);
+        assert_eq!((once.verdict, once.sometimes[0].rounds), (Verdict::Pass, 1));
+    }
+
+    #[test]
+    fn a_latency_without_enough_operations_says_how_many_it_needs() {
+        let case = planned(TestCase::new(1).latency(0.99, 5_000), 2);
+        let verdict = judge_case(&case, &race(&case, &["1 success"; 2]), &[]);
+        assert_eq!(verdict.verdict, Verdict::Inconclusive);
+        assert_eq!(verdict.reasons, ["`append.p99` needs 299 operations, and 2 were measured; raise `rounds`"]);
+        let case = planned(TestCase::new(1).latency(0.5, 10), 2);
+        let verdict = judge_case(&case, &race(&case, &["1 success"; 2]), &[]);
+        assert_eq!(verdict.reasons, ["`append.p50` is 990 µs, expected at most 10.0 µs"]);
+    }
+
+    #[test]
+    fn durations_have_three_digits_and_a_unit() {
+        let texts = [0, 999, 1_000, 12_345, 999_600, 1_234_567, 59_990_000_000, 200_000_000_000]
+            .map(|ns| duration(Duration::from_nanos(ns)));
+        assert_eq!(texts, ["0 ns", "999 ns", "1.00 µs", "12.3 µs", "1.00 ms", "1.23 ms", "60.0 s", "3 min 20 s"]);
+    }
+}

@@ -1,0 +1,26 @@
+//! Judges rounds, cases, controls and growth. Pure: no I/O, no clock; the same input gives the same verdict.
+//!
+//! A round record is judged ([`judge_round`]), added to its case's tally ([`CaseTally::add`]) and forgotten. When a case's
+//! rounds and controls are over, [`judge_case`] says what they prove; when a scenario's cases are over, [`judge_growth`].
+
+mod case;
+mod control;
+mod count;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod growth;
+mod round;
+mod tally;
+mod verdict;
+
+pub(crate) use case::duration;
+pub use case::{CaseVerdict, LatencyCheck, SometimesCheck, failure_bound, judge_case, judge_latency};
+pub use control::{ControlVerdict, judge_control, judge_control_round};
+pub use count::{Assignment, assign_unknowns};
+pub use growth::{GrowthFit, GrowthPoint, GrowthVerdict, fit_power_law, judge_growth};
+pub(crate) use round::expected_text;
+pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
+pub use tally::{
+    BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, all_outcomes, step_name,
+};
+pub use verdict::{RunVerdict, Verdict};

@@ -1,0 +1,177 @@
+//! The command line's words, and nothing of what they do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 pass, 1 failed, 4 inconclusive or every case skipped, 10 environment (a server is not reachable, a \
+folder not writable), 64 wrong usage or scenario, 130 interrupted.";
+
+/// Races workers against a real database or broker, and checks that exactly the right ones win
+#[derive(Debug, Parser)]
+#[command(name = "deadheat", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Race scenarios, and say whether the right ones won
+    Run(RunArgs),
+    /// Check scenario files without touching a server
+    Check(CheckArgs),
+    /// List the cases and controls of scenarios
+    List(ListArgs),
+    /// Stop and remove what killed runs left behind: servers and temporary directories
+    Clean,
+    /// Print the JSON Schema of scenario files, for editors, or of report.json
+    Schema(SchemaArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Which cases.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Scenario files, or directories to look for them in
+    #[arg(default_value = "scenarios", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only scenarios with this tag; may be given several times
+    #[arg(long, value_name = "TAG")]
+    pub(crate) tag: Vec<String>,
+    /// Only cases whose id contains this text, such as `backend=sqlite`; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
+    /// Set a param (`writers=200`), or narrow an axis of the matrix (`backend=memory,sqlite`)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) param: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Race so many rounds of each case, instead of what the scenario says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rounds: Option<u64>,
+    /// Race all cases over and over for so long, such as `10m`
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub(crate) lasting: Option<Duration>,
+    /// Race all cases over and over until a round fails
+    #[arg(long)]
+    pub(crate) until_fail: bool,
+    /// Fix what the harness chooses: the order in which workers are told to begin
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Where a target is, such as `db=postgres://user@127.0.0.1/test`
+    #[arg(long, value_name = "NAME=URL", value_parser = pair)]
+    pub(crate) target: Vec<(String, String)>,
+    /// Allow targets on other machines
+    #[arg(long)]
+    pub(crate) allow_remote: bool,
+    /// Where the run's folder is created
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub(crate) out: PathBuf,
+    /// Fail when a case has no server, instead of skipping it
+    #[arg(long)]
+    pub(crate) no_skip: bool,
+    /// Stop at the first round that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Print failures and the end of the run only
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How faults are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Of what
+    #[arg(value_enum, default_value_t = SchemaOf::Scenario)]
+    pub(crate) of: SchemaOf,
+}
+
+/// The files that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// A scenario file.
+    Scenario,
+    /// A run's report.json.
+    Report,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("wanted NAME=VALUE".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let wanted = || "wanted a duration such as `30s`, `10m` or `2h`".to_owned();
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wanted())?;
+    Duration::try_from(parsed).ok().filter(|duration| !duration.is_zero()).ok_or_else(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn pairs_and_durations_are_read() {
+        assert_eq!(pair("db=postgres://h/?a=b"), Ok(("db".to_owned(), "postgres://h/?a=b".to_owned())));
+        assert!(pair("writers").is_err());
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert!(duration("soon").is_err());
+        assert!(duration("-5s").is_err());
+    }
+}

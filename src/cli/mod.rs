@@ -1,0 +1,80 @@
+//! The command line. Only this module prints, reads the environment and chooses exit codes.
+
+mod args;
+mod check;
+mod clean;
+mod list;
+mod output;
+mod progress;
+mod run;
+mod select;
+mod signals;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::check::RunVerdict;
+use crate::report::schema::Report;
+use args::{Cli, Command, SchemaOf};
+use output::Output;
+
+/// Why a command ends without having done its work.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What is wrong and what to do, without `error: ` before it. Empty when everything has been said.
+    message: String,
+    /// How the process ends.
+    verdict: RunVerdict,
+}
+
+impl Failure {
+    pub(crate) fn new(verdict: RunVerdict, message: impl std::fmt::Display) -> Self {
+        Failure { message: message.to_string(), verdict }
+    }
+}
+
+/// Runs the command line `args` (the program's name first) and returns its exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let output = Output::detect();
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors. clap's own code for errors is 2, which make uses for its own.
+            let verdict = if error.use_stderr() { RunVerdict::Usage } else { RunVerdict::Pass };
+            // Nobody is left to tell when the terminal itself is gone.
+            drop(error.print());
+            return verdict.exit_code().into();
+        }
+    };
+    let ended = match cli.command {
+        Command::Run(args) => run::exec(&args, &output),
+        Command::Check(args) => check::exec(&args, &output),
+        Command::List(args) => list::exec(&args, &output),
+        Command::Clean => clean::exec(&output),
+        Command::Schema(args) => schema(args.of, &output),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "deadheat", &mut script);
+            output.data(&String::from_utf8_lossy(&script));
+            Ok(RunVerdict::Pass)
+        }
+    };
+    let verdict = ended.unwrap_or_else(|failure| {
+        if !failure.message.is_empty() {
+            output.error(&failure.message);
+        }
+        failure.verdict
+    });
+    verdict.exit_code().into()
+}
+
+fn schema(of: SchemaOf, output: &Output) -> Result<RunVerdict, Failure> {
+    let schema = match of {
+        SchemaOf::Scenario => crate::scenario::schema::json_schema(),
+        SchemaOf::Report => schemars::schema_for!(Report).to_value(),
+    };
+    output.data(&format!("{schema:#}\n"));
+    Ok(RunVerdict::Pass)
+}

@@ -1,0 +1,62 @@
+//! Where words go: data to stdout, everything else to stderr, colour only where it is wanted.
+
+use std::io::{self, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style as Colours};
+
+use crate::report::terminal::Style;
+
+/// The terminal, as far as it was found out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    /// Whether stdout gets colour.
+    pub(crate) style: Style,
+    /// Whether stderr gets colour.
+    pub(crate) error_style: Style,
+    /// Whether stderr is a terminal that can show a bar.
+    pub(crate) interactive: bool,
+}
+
+impl Output {
+    /// Looks at the terminal, `NO_COLOR` (<https://no-color.org>) and `CLICOLOR_FORCE`.
+    pub(crate) fn detect() -> Self {
+        let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let coloured = |terminal: bool| !set("NO_COLOR") && (terminal || set("CLICOLOR_FORCE"));
+        let interactive = io::stderr().is_terminal();
+        Output {
+            style: Style { colour: coloured(io::stdout().is_terminal()) },
+            error_style: Style { colour: coloured(interactive) },
+            interactive,
+        }
+    }
+
+    /// Prints data to stdout. A reader that went away, such as `head`, has had enough.
+    pub(crate) fn data(&self, text: &str) {
+        let mut stdout = io::stdout().lock();
+        drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+    }
+
+    /// Prints an error to stderr.
+    pub(crate) fn error(&self, message: &str) {
+        self.labelled("error", AnsiColor::Red, message);
+    }
+
+    /// Prints a warning to stderr.
+    pub(crate) fn warning(&self, message: &str) {
+        self.labelled("warning", AnsiColor::Yellow, message);
+    }
+
+    /// Prints a remark to stderr.
+    pub(crate) fn note(&self, message: &str) {
+        self.line(message);
+    }
+
+    fn labelled(&self, label: &str, colour: AnsiColor, message: &str) {
+        let style = if self.error_style.colour { colour.on_default().bold() } else { Colours::new() };
+        self.line(&format!("{style}{label}{style:#}: {message}"));
+    }
+
+    fn line(&self, text: &str) {
+        drop(writeln!(io::stderr().lock(), "{text}"));
+    }
+}

@@ -1,0 +1,218 @@
+//! `deadheat run`: the main job.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Zoned;
+
+use super::Failure;
+use super::args::{Format, RunArgs};
+use super::output::Output;
+use super::progress::Progress;
+use super::{select, signals};
+use crate::check::RunVerdict;
+use crate::endpoints::{EndpointError, Endpoints, Sources};
+use crate::plan::PlannedScenario;
+use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
+use crate::report::{RunFolder, terminal};
+use crate::run::{self, Inputs, OpenTargets, Options, RunError, Stop};
+use crate::server::find::SearchPath;
+use crate::server::leftover;
+use crate::target::redacted;
+
+/// How long the second Ctrl-C gives to what can be removed at once.
+const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
+
+pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
+    let run = run::space_prefix();
+    let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
+    let mut report = new_report(args);
+    let name = folder_name(report.run.git.as_ref());
+    let mut folder =
+        RunFolder::create(&args.out, &name).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
+    report.run.id = folder.path().file_name().map_or(name, |name| name.to_string_lossy().into_owned());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
+    let ended = runtime.block_on(race(args, &run, &planned, &mut report, &mut folder, output));
+    // Whatever still blocks a thread has been given up on.
+    runtime.shutdown_timeout(TEARDOWN_LIMIT);
+    ended
+}
+
+async fn race(
+    args: &RunArgs,
+    run: &str,
+    planned: &[PlannedScenario],
+    report: &mut Report,
+    folder: &mut RunFolder,
+    output: &Output,
+) -> Result<RunVerdict, Failure> {
+    let stop = Stop::default();
+    signals::listen(stop.clone(), *output)
+        .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot listen for Ctrl-C: {error}")))?;
+    sweep(output).await;
+    let mut progress = Progress::new(*output, args.quiet);
+    let open = OpenTargets::default();
+    let ended = {
+        let running = provide_and_run(args, run, planned, report, folder, &stop, &open, &mut progress);
+        tokio::select! {
+            ended = running => ended,
+            () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
+        }
+    };
+    progress.end();
+    open.close(TEARDOWN_LIMIT).await;
+    let verdict = match ended {
+        Ok(verdict) => verdict,
+        Err(failure) => {
+            report.verdict = failure.verdict.into();
+            if !failure.message.is_empty() {
+                report.warnings.push(failure.message.clone());
+            }
+            // The error that ended the run is the one to tell; this is what could still be saved.
+            drop(folder.write_report(report));
+            if !report.scenarios.is_empty() {
+                output.data(&terminal::run_footer(report, output.style));
+            }
+            return Err(failure);
+        }
+    };
+    output.data(&terminal::run_footer(report, output.style));
+    Ok(verdict)
+}
+
+async fn provide_and_run(
+    args: &RunArgs,
+    run: &str,
+    planned: &[PlannedScenario],
+    report: &mut Report,
+    folder: &mut RunFolder,
+    stop: &Stop,
+    open: &OpenTargets,
+    progress: &mut Progress,
+) -> Result<RunVerdict, Failure> {
+    let cases = planned.iter().flat_map(PlannedScenario::all_cases);
+    let endpoints = Endpoints::provide(sources(args), cases).await.map_err(|error| {
+        let verdict = match error {
+            EndpointError::Private { .. } => RunVerdict::Environment,
+            EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
+                RunVerdict::Usage
+            }
+        };
+        Failure::new(verdict, error)
+    })?;
+    let options = Options {
+        lasting: args.lasting,
+        until_fail: args.until_fail,
+        fail_fast: args.fail_fast,
+        no_skip: args.no_skip,
+    };
+    let inputs = Inputs { run, scenarios: planned, endpoints: &endpoints, options, stop, open };
+    let raced = crate::run::run(inputs, report, folder, &mut |event| progress.tell(event)).await;
+    let raced = raced.map_err(|error| failure(&error, &endpoints, report));
+    let closed = endpoints.close().await;
+    raced?;
+    closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
+    Ok(report.verdict.into())
+}
+
+/// What ended the run, with the last words of servers that died.
+fn failure(error: &RunError, endpoints: &Endpoints, report: &Report) -> Failure {
+    let mut message = error.to_string();
+    for obituary in endpoints.obituaries() {
+        message.push('\n');
+        message.push_str(&obituary);
+    }
+    let failed = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    let failed = failed.map(|case| RunVerdict::from(crate::check::Verdict::from(case.verdict)));
+    Failure::new(RunVerdict::decide(failed.chain([error.verdict()])), message)
+}
+
+/// Removes what runs that were killed left behind. A fresh start does not depend on it.
+async fn sweep(output: &Output) {
+    if let Ok(swept) = tokio::task::spawn_blocking(leftover::sweep).await {
+        swept.removed.iter().for_each(|removed| output.note(&removed.to_string()));
+        swept.failed.iter().for_each(|error| output.warning(&error.to_string()));
+    }
+}
+
+fn sources(args: &RunArgs) -> Sources {
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    Sources {
+        given: args.target.iter().cloned().collect(),
+        postgres_url: variable("DEADHEAT_POSTGRES_URL"),
+        nats_url: variable("DEADHEAT_NATS_URL"),
+        search: SearchPath::system(std::env::var_os("PATH").as_deref()),
+        allow_remote: args.allow_remote,
+    }
+}
+
+fn new_report(args: &RunArgs) -> Report {
+    Report {
+        kind: KIND.to_owned(),
+        schema: SCHEMA,
+        tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        verdict: RunVerdictWord::Interrupted,
+        run: Run {
+            id: String::new(),
+            started: Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            elapsed_ns: 0,
+            // 32 bits are enough to tell runs apart, and are read back exactly by every JSON reader.
+            seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
+            command: command_line(),
+            git: run::git(Path::new(".")),
+            machine: run::machine(),
+        },
+        scenarios: Vec::new(),
+        skipped: Vec::new(),
+        warnings: Vec::new(),
+        files: Vec::new(),
+    }
+}
+
+/// The command line as it may be shown: URLs lose their credentials.
+fn command_line() -> Vec<String> {
+    std::env::args_os().map(|argument| shown(&argument.to_string_lossy())).collect()
+}
+
+fn shown(argument: &str) -> String {
+    match argument.find("://") {
+        None => argument.to_owned(),
+        Some(_) => match argument.split_once('=') {
+            // `--target db=URL` and `--target=db=URL`.
+            Some((name, rest)) if !name.contains("://") => format!("{name}={}", shown(rest)),
+            _ => redacted(argument),
+        },
+    }
+}
+
+/// `2026-11-21T22-05-00-main-1a2b3c4`.
+fn folder_name(git: Option<&Git>) -> String {
+    let time = Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
+    let Some(git) = git else { return time };
+    let branch: String =
+        git.branch.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
+    let sha: String = git.sha.chars().take(7).collect();
+    format!("{time}-{branch}-{sha}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_never_reach_the_command_line_that_is_shown() {
+        assert_eq!(shown("run"), "run");
+        assert_eq!(shown("db=postgres://u:s3cret@h:1/d?password=s3cret"), "db=postgres://h:1/d");
+        assert_eq!(shown("--target=db=nats://token@h:1"), "--target=db=nats://h:1");
+        assert_eq!(shown("writers=3"), "writers=3");
+    }
+
+    #[test]
+    fn folders_are_named_by_time_branch_and_commit() {
+        let git = Git { branch: "fix/lock order".to_owned(), sha: "0123456789".to_owned(), dirty: false };
+        assert!(folder_name(Some(&git)).ends_with("-fix-lock-order-0123456"));
+    }
+}

@@ -1,0 +1,209 @@
+//! From paths and filters to planned cases, with every fault of every file printed at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::args::{Format, Selection};
+use super::output::Output;
+use crate::check::RunVerdict;
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::plan::{self, Overrides, PlannedScenario};
+use crate::scenario::{self, LoadError, Scenario};
+
+/// The scenarios chosen, planned for a run called `run`. Warnings have been printed.
+pub(crate) fn plan(
+    selection: &Selection,
+    rounds: Option<u64>,
+    run: &str,
+    format: Format,
+    output: &Output,
+) -> Result<Vec<PlannedScenario>, Failure> {
+    let files = scenario_files(&selection.paths)?;
+    let mut faults = Faults::new(format, output);
+    let mut loaded = Vec::new();
+    for file in &files {
+        match scenario::load(file) {
+            Ok(scenario) => {
+                faults.warnings(&scenario.source, &scenario.warnings);
+                loaded.push(scenario);
+            }
+            Err(LoadError::Invalid { source_file, diagnostics }) => faults.errors(&source_file, &diagnostics),
+            Err(error @ LoadError::Unreadable { .. }) => faults.message(&error.to_string()),
+        }
+    }
+    same_names(&loaded, &mut faults);
+    loaded.retain(|scenario| {
+        selection.tag.is_empty() || selection.tag.iter().any(|tag| scenario.head.tags.contains(tag))
+    });
+    let params = known_params(&loaded, &selection.param, &mut faults);
+    let mut planned = Vec::new();
+    for scenario in &loaded {
+        let overrides = Overrides {
+            params: params_of(scenario, &params),
+            rounds,
+            filters: selection.filter.clone(),
+            run: run.to_owned(),
+            variable: |name| std::env::var(name).ok(),
+        };
+        match plan::cases(scenario, &overrides) {
+            Ok(plan) => {
+                faults.warnings(&scenario.source, &plan.warnings);
+                planned.push(PlannedScenario { head: scenario.head.clone(), cases: plan.cases });
+            }
+            Err(diagnostics) => faults.errors(&scenario.source, &diagnostics),
+        }
+    }
+    faults.end()?;
+    planned.retain(|scenario| !scenario.cases.is_empty());
+    if planned.is_empty() {
+        return Err(Failure::new(RunVerdict::Usage, nothing_selected(selection, files.len())));
+    }
+    Ok(planned)
+}
+
+fn nothing_selected(selection: &Selection, files: usize) -> String {
+    let mut narrowed = Vec::new();
+    narrowed.extend(selection.tag.iter().map(|tag| format!("`--tag {tag}`")));
+    narrowed.extend(selection.filter.iter().map(|filter| format!("`--filter {filter}`")));
+    format!(
+        "no case of {files} scenario file(s) matches {}; `deadheat list` shows all cases and tags",
+        narrowed.join(" and ")
+    )
+}
+
+/// The files named, and those found below directories, in a stable order.
+fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            collect(path, &mut files).map_err(|error| {
+                Failure::new(RunVerdict::Usage, format!("cannot read `{}`: {error}", path.display()))
+            })?;
+            if files.len() == before {
+                let message = format!(
+                    "`{}` holds no scenario files (`*.toml`); name a file, or another directory",
+                    path.display()
+                );
+                return Err(Failure::new(RunVerdict::Usage, message));
+            }
+        } else if path.exists() {
+            files.push(path.clone());
+        } else {
+            let message =
+                format!("there is no `{}`; name a scenario file, or a directory that holds some", path.display());
+            return Err(Failure::new(RunVerdict::Usage, message));
+        }
+    }
+    Ok(files)
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries = std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Names must be unique in a run: reports are read by them.
+fn same_names(loaded: &[Scenario], faults: &mut Faults<'_>) {
+    let mut seen: BTreeMap<&str, &Scenario> = BTreeMap::new();
+    for scenario in loaded {
+        if let Some(first) = seen.insert(&scenario.head.name, scenario) {
+            faults.message(&format!(
+                "`{}` and `{}` are both named `{}`; give one of them another `name`",
+                first.head.file.display(),
+                scenario.head.file.display(),
+                scenario.head.name
+            ));
+        }
+    }
+}
+
+/// `--param` must mean something to at least one of the scenarios.
+fn known_params(loaded: &[Scenario], given: &[(String, String)], faults: &mut Faults<'_>) -> Vec<(String, String)> {
+    for (name, _) in given {
+        if !loaded.is_empty() && !loaded.iter().any(|scenario| scenario.setting_names().any(|known| known == name)) {
+            let known: std::collections::BTreeSet<&str> = loaded.iter().flat_map(Scenario::setting_names).collect();
+            let known: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
+            faults.message(&format!(
+                "`--param {name}=…` names no param and no axis of these scenarios; they have {}",
+                known.join(", ")
+            ));
+        }
+    }
+    given.to_vec()
+}
+
+/// Those params that this scenario has: a param given for a whole directory need not fit all of it.
+fn params_of(scenario: &Scenario, params: &[(String, String)]) -> Vec<(String, String)> {
+    let fits = |name: &String| scenario.setting_names().any(|known| known == name);
+    params.iter().filter(|(name, _)| fits(name)).cloned().collect()
+}
+
+/// Prints faults as they come, and remembers that there were any.
+struct Faults<'a> {
+    format: Format,
+    output: &'a Output,
+    errors: usize,
+    json: Vec<serde_json::Value>,
+}
+
+impl<'a> Faults<'a> {
+    fn new(format: Format, output: &'a Output) -> Self {
+        Faults { format, output, errors: 0, json: Vec::new() }
+    }
+
+    fn errors(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) {
+        self.errors += diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        self.print(source, diagnostics);
+    }
+
+    fn warnings(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) {
+        self.print(source, diagnostics);
+    }
+
+    fn print(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) {
+        for diagnostic in diagnostics {
+            match self.format {
+                Format::Text => {
+                    let drawn = diagnostic.render(source, self.output.error_style.colour);
+                    self.output.note(&format!("{drawn}\n"));
+                }
+                Format::Json => {
+                    self.json.extend(serde_json::to_value(diagnostic.to_json(source)));
+                }
+            }
+        }
+    }
+
+    fn message(&mut self, message: &str) {
+        self.errors += 1;
+        match self.format {
+            Format::Text => self.output.error(message),
+            Format::Json => self.json.push(serde_json::json!({ "severity": "error", "message": message })),
+        }
+    }
+
+    fn end(self) -> Result<(), Failure> {
+        if self.format == Format::Json {
+            self.output.data(&format!("{:#}\n", serde_json::Value::Array(self.json)));
+        }
+        match (self.errors, self.format) {
+            (0, _) => Ok(()),
+            (_, Format::Json) => Err(Failure::new(RunVerdict::Usage, "")),
+            (1, Format::Text) => Err(Failure::new(RunVerdict::Usage, "1 fault; nothing was raced")),
+            (errors, Format::Text) => {
+                Err(Failure::new(RunVerdict::Usage, format!("{errors} faults; nothing was raced")))
+            }
+        }
+    }
+}

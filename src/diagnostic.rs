@@ -1,0 +1,360 @@
+//! Faults of a scenario file: what is wrong, where, what was wanted, and what to do. Plain data; drawing is one pure function.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
+
+/// Bytes of a source file.
+pub type Span = Range<usize>;
+
+/// A file that diagnostics point into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The file, as the user named it.
+    pub name: PathBuf,
+    /// What is in it.
+    pub text: String,
+}
+
+impl SourceFile {
+    /// Line and column, both from 1 and the column in characters, of a byte offset.
+    pub fn position(&self, offset: usize) -> (usize, usize) {
+        let offset = (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+        let before = &self.text[..offset];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $word:literal,)*) => {
+        /// What kind of fault it is. The words are stable: scripts may match on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $($(#[$doc])* $code,)* }
+
+        impl Code {
+            /// All codes.
+            pub const ALL: &[Code] = &[$(Code::$code,)*];
+
+            /// The kebab-case word.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$code => $word,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file is not TOML.
+    Syntax = "syntax",
+    /// `schema` is newer than this version of the tool, or no schema there is.
+    UnsupportedSchema = "unsupported-schema",
+    /// A part of the format that this version of the tool does not carry out.
+    Unsupported = "unsupported",
+    /// A key that has no meaning where it stands.
+    UnknownKey = "unknown-key",
+    /// A key that has to be there is not.
+    MissingKey = "missing-key",
+    /// Two keys that exclude each other.
+    ConflictingKeys = "conflicting-keys",
+    /// A value of another type than the key wants.
+    WrongType = "wrong-type",
+    /// A value of the right type that the key does not allow.
+    BadValue = "bad-value",
+    /// Text that is no duration.
+    BadDuration = "bad-duration",
+    /// Text that is no count.
+    BadCount = "bad-count",
+    /// Text that is no CEL expression.
+    BadExpression = "bad-expression",
+    /// Text that is no regular expression.
+    BadPattern = "bad-pattern",
+    /// A file that cannot be read.
+    UnreadableFile = "unreadable-file",
+    /// An expression uses a name that is not bound there.
+    UnknownName = "unknown-name",
+    /// An expression calls a function that there is not.
+    UnknownFunction = "unknown-function",
+    /// One name for two things.
+    NameClash = "name-clash",
+    /// Two things of one kind with one name.
+    DuplicateName = "duplicate-name",
+    /// No such step.
+    UnknownStep = "unknown-step",
+    /// No such target.
+    UnknownTarget = "unknown-target",
+    /// Several targets, and none is chosen.
+    AmbiguousTarget = "ambiguous-target",
+    /// An operation that the target's driver cannot carry out.
+    WrongDriver = "wrong-driver",
+    /// No such outcome.
+    UnknownOutcome = "unknown-outcome",
+    /// No such worker group.
+    UnknownGroup = "unknown-group",
+    /// No such param or axis.
+    UnknownParam = "unknown-param",
+    /// No such check.
+    UnknownCheck = "unknown-check",
+    /// No step waits at the barrier.
+    UnusedBarrier = "unused-barrier",
+    /// Only one worker waits at the barrier.
+    LonelyBarrier = "lonely-barrier",
+    /// Nothing uses the param.
+    UnusedParam = "unused-param",
+    /// No worker uses the step.
+    UnusedStep = "unused-step",
+    /// A statement begins or ends a transaction.
+    TransactionControl = "transaction-control",
+    /// A transaction where there cannot be one.
+    NoTransaction = "no-transaction",
+    /// Not an SQL isolation level.
+    BadIsolation = "bad-isolation",
+    /// No worker races.
+    NoWorkers = "no-workers",
+    /// Nothing is checked.
+    NothingChecked = "nothing-checked",
+    /// The counts cannot add up to the number of workers.
+    UnmeetableExpectation = "unmeetable-expectation",
+    /// Growth is judged over something that does not grow.
+    BadGrowth = "bad-growth",
+    /// A control that breaks nothing.
+    ControlChangesNothing = "control-changes-nothing",
+    /// An expression that cannot be evaluated.
+    BadEvaluation = "bad-evaluation",
+    /// A matrix without any case.
+    NoCases = "no-cases",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Whether a diagnostic stops the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// It does.
+    Error,
+    /// It does not.
+    Warning,
+}
+
+/// A part of the source with a remark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Where.
+    pub span: Span,
+    /// The remark, may be empty.
+    pub text: String,
+    /// Whether the fault is here; other labels explain it.
+    pub primary: bool,
+}
+
+/// One fault or warning.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What kind of fault.
+    pub code: Code,
+    /// Whether it stops the run.
+    pub severity: Severity,
+    /// What is wrong: found and wanted.
+    pub message: String,
+    /// Where. Empty when it is not in the file but on the command line.
+    pub labels: Vec<Label>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// An error without a place.
+    pub fn error(code: Code, message: impl Into<String>) -> Self {
+        Diagnostic { code, severity: Severity::Error, message: message.into(), labels: Vec::new(), help: None }
+    }
+
+    /// A warning without a place.
+    pub fn warning(code: Code, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
+    }
+
+    /// Adds the place of the fault.
+    pub fn at(self, span: &Span, text: impl Into<String>) -> Self {
+        self.label(span, text, true)
+    }
+
+    /// Adds a place that explains the fault.
+    pub fn see(self, span: &Span, text: impl Into<String>) -> Self {
+        self.label(span, text, false)
+    }
+
+    /// Says what to do.
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn label(mut self, span: &Span, text: impl Into<String>, primary: bool) -> Self {
+        self.labels.push(Label { span: span.clone(), text: text.into(), primary });
+        self
+    }
+
+    /// Draws the diagnostic with the lines it points at, without a line end.
+    pub fn render(&self, source: &SourceFile, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let name = source.name.to_string_lossy();
+        let length = source.text.len();
+        let annotations = self.labels.iter().map(|label| {
+            let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+            let annotation = kind.span(label.span.start.min(length)..label.span.end.min(length));
+            if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
+        });
+        let title = level.primary_title(self.message.as_str()).id(self.code.as_str());
+        let mut group = annotate_snippets::Group::with_title(title);
+        if !self.labels.is_empty() {
+            group = group.element(Snippet::source(source.text.as_str()).path(name.as_ref()).annotations(annotations));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        renderer.render(&[group])
+    }
+
+    /// The form for other programs.
+    pub fn to_json(&self, source: &SourceFile) -> DiagnosticJson {
+        let label = self.labels.iter().find(|label| label.primary).or(self.labels.first());
+        let start = label.map(|label| source.position(label.span.start));
+        let end = label.map(|label| source.position(label.span.end));
+        DiagnosticJson {
+            code: self.code.as_str(),
+            severity: match self.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            },
+            message: self.message.clone(),
+            file: source.name.to_string_lossy().into_owned(),
+            line: start.map(|(line, _)| line),
+            column: start.map(|(_, column)| column),
+            end: end.map(|(line, column)| PositionJson { line, column }),
+            help: self.help.clone(),
+        }
+    }
+}
+
+/// A diagnostic for other programs: `check --format json` writes an array of these.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DiagnosticJson {
+    /// The kebab-case code.
+    pub code: &'static str,
+    /// `error` or `warning`.
+    pub severity: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// The file, as the user named it.
+    pub file: String,
+    /// Line of the fault, from 1; null when it is not in the file.
+    pub line: Option<usize>,
+    /// Column of the fault in characters, from 1.
+    pub column: Option<usize>,
+    /// The position after the fault.
+    pub end: Option<PositionJson>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// A position in a file, both numbers from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PositionJson {
+    /// Line.
+    pub line: usize,
+    /// Column in characters.
+    pub column: usize,
+}
+
+/// Diagnostics in the order of their places, each only once: two uses of one step find the same fault in it.
+pub fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let start = |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| (label.span.start, label.span.end));
+    diagnostics.sort_by_key(|diagnostic| (start(diagnostic), diagnostic.code));
+    let mut kept: Vec<Diagnostic> = Vec::new();
+    for diagnostic in diagnostics {
+        let same = |earlier: &Diagnostic| {
+            (start(earlier), earlier.code, &earlier.message)
+                == (start(&diagnostic), diagnostic.code, &diagnostic.message)
+        };
+        if !kept.iter().any(same) {
+            kept.push(diagnostic);
+        }
+    }
+    kept
+}
+
+/// What to say about a name that is not among `known`: the nearest by edit distance, else the list.
+pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = known.iter().map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
+    match near {
+        None => None,
+        Some((distance, nearest)) if distance * 3 <= name.chars().count().max(3) => {
+            Some(format!("did you mean `{nearest}`?"))
+        }
+        Some(_) if known.len() == 1 => Some(format!("there is only {}", ticked(known))),
+        Some(_) => Some(format!("there are {}", ticked(known))),
+    }
+}
+
+/// `a`, `b` and `c`, in backticks.
+pub fn ticked<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        None => String::new(),
+        Some((only, [])) => only.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_kebab_case_and_unique() {
+        let mut words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(words.iter().all(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn positions_count_lines_and_characters_from_one() {
+        let source = SourceFile { name: "a.toml".into(), text: "ä = 1\nöx = 2\n".into() };
+        assert_eq!(source.position(0), (1, 1));
+        assert_eq!(source.position(source.text.find('x').unwrap()), (2, 2));
+        assert_eq!(source.position(10_000), (3, 1));
+    }
+
+    #[test]
+    fn a_near_name_is_suggested_and_otherwise_all_are_listed() {
+        let known = ["writers", "guard"];
+        assert_eq!(suggestion("writer", known).unwrap(), "did you mean `writers`?");
+        assert_eq!(suggestion("backend", known).unwrap(), "there are `writers` and `guard`");
+        assert_eq!(suggestion("x", []), None);
+    }
+
+    #[test]
+    fn both_places_are_drawn() {
+        let source = SourceFile { name: "a.toml".into(), text: "workers = 8\ncount = 6\n".into() };
+        let diagnostic = Diagnostic::error(Code::BadCount, "wrong").at(&(10..11), "8 here").see(&(20..21), "6 there");
+        let text = diagnostic.render(&source, false);
+        assert!(text.contains("error[bad-count]: wrong"), "{text}");
+        assert!(text.contains("a.toml:1:11") && text.contains("8 here") && text.contains("6 there"), "{text}");
+        let json = diagnostic.to_json(&source);
+        assert_eq!((json.line, json.column, json.end), (Some(1), Some(11), Some(PositionJson { line: 1, column: 12 })));
+    }
+}

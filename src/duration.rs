@@ -1,0 +1,34 @@
+//! Durations as scenarios write them: `20ms`, `3s`, `1m 30s`.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+/// The text is no duration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a duration such as `20ms`, `1.5s` or `2m`")]
+pub struct BadDuration(pub String);
+
+/// Reads a duration of numbers with units: `ns`, `us`, `ms`, `s`, `m`, `h`. Negative durations are refused.
+pub fn parse(text: &str) -> Result<Duration, BadDuration> {
+    text.parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .ok_or_else(|| BadDuration(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_with_units_are_durations() {
+        assert_eq!(parse("20ms"), Ok(Duration::from_millis(20)));
+        assert_eq!(parse("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(parse("1m 30s"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse("500us"), Ok(Duration::from_micros(500)));
+        for wrong in ["", "20", "-1s", "ms", "1 fortnight"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

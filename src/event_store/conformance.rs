@@ -1,0 +1,711 @@
+//! What the store promises, checked against every backend.
+//!
+//! Each check is one function that is run over all of them, in a place of its own: a schema, a
+//! stream, a file.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::sync::{Barrier, Notify};
+
+use super::testing::{Nats, Postgres};
+use super::*;
+
+const DEADLINE: Duration = Duration::from_secs(5);
+const WRITERS: u32 = 50;
+
+enum Server {
+    Memory,
+    Sqlite(TempDir),
+    Postgres(Postgres),
+    JetStream(Nats),
+}
+
+/// Where one check keeps its events.
+struct Place<'a> {
+    server: &'a Server,
+    name: String,
+    guard: Guard,
+    /// The one store or pool that all connections share, where the backend has such a thing.
+    shared: Shared,
+}
+
+enum Shared {
+    Memory(MemoryConnection),
+    Sqlite(SqliteConnection),
+    Nothing,
+}
+
+impl Server {
+    fn backend(&self) -> Backend {
+        match self {
+            Self::Memory => Backend::Memory,
+            Self::Sqlite(_) => Backend::Sqlite,
+            Self::Postgres(_) => Backend::Postgres,
+            Self::JetStream(_) => Backend::JetStream,
+        }
+    }
+
+    async fn place(&self, guard: Guard) -> Place<'_> {
+        static PLACES: AtomicU32 = AtomicU32::new(0);
+        let name = format!("place_{}", PLACES.fetch_add(1, Ordering::Relaxed));
+        let shared = match self {
+            Self::Memory => Shared::Memory(MemoryConnection::default()),
+            Self::Sqlite(folder) => {
+                let path = folder.path().join(&name);
+                let connection = SqliteConnection::open(&path, 8, DEADLINE).await.unwrap();
+                connection.create_tables(guard).await.unwrap();
+                Shared::Sqlite(connection)
+            }
+            Self::Postgres(server) => {
+                let client = server.connect().await;
+                client.batch_execute(&format!("CREATE SCHEMA {name}; SET search_path = {name}")).await.unwrap();
+                PostgresConnection::create_tables(&client, guard, DEADLINE).await.unwrap();
+                Shared::Nothing
+            }
+            Self::JetStream(server) => {
+                let client = server.connect().await;
+                let connection = JetStreamConnection::new(client, &name, DEADLINE).await.unwrap();
+                connection.create_stream().await.unwrap();
+                Shared::Nothing
+            }
+        };
+        Place { server: self, name, guard, shared }
+    }
+}
+
+impl Place<'_> {
+    async fn connect(&self) -> Box<dyn Connection> {
+        match (self.server, &self.shared) {
+            (_, Shared::Memory(connection)) => Box::new(connection.clone()),
+            (_, Shared::Sqlite(connection)) => Box::new(connection.clone()),
+            (Server::Postgres(server), _) => {
+                let client = server.connect().await;
+                client.batch_execute(&format!("SET search_path = {}", self.name)).await.unwrap();
+                Box::new(PostgresConnection::prepare(Arc::new(client), DEADLINE).await.unwrap())
+            }
+            (Server::JetStream(server), _) => {
+                let client = server.connect().await;
+                Box::new(JetStreamConnection::new(client, &self.name, DEADLINE).await.unwrap())
+            }
+            (Server::Memory | Server::Sqlite(_), Shared::Nothing) => unreachable!("these share"),
+        }
+    }
+
+    fn options(&self) -> InstanceOptions {
+        InstanceOptions { guard: self.guard, ..InstanceOptions::default() }
+    }
+
+    fn instance(&self, options: InstanceOptions) -> Arc<Instance> {
+        Arc::new(Instance::new(self.server.backend(), options).unwrap())
+    }
+
+    async fn store_of(&self, instance: &Arc<Instance>) -> EventStore {
+        EventStore::new(instance.clone(), self.connect().await)
+    }
+
+    /// A store with an instance of its own, without cache.
+    async fn store(&self) -> EventStore {
+        self.store_of(&self.instance(self.options())).await
+    }
+
+    /// A store with an instance of its own, with a cache.
+    async fn cached_store(&self) -> EventStore {
+        self.store_of(&self.instance(InstanceOptions { cache: true, ..self.options() })).await
+    }
+
+    /// All writers append the same version at once; gives how each ended.
+    async fn race(&self, instances: &[Arc<Instance>], actor: &str, pause: Option<Arc<dyn Pause>>) -> Vec<Appended> {
+        let stores = (0..WRITERS).map(|writer| self.store_of(&instances[writer as usize % instances.len()]));
+        let stores = join_all(stores).await;
+        let writers = stores.into_iter().enumerate().map(|(writer, store)| {
+            let (event, pause) = (event(actor, 1), pause.clone());
+            tokio::spawn(async move { store.append(Caller(writer as u32), &event, pause.as_deref()).await.unwrap() })
+        });
+        join_all(writers).await.into_iter().map(Result::unwrap).collect()
+    }
+
+    /// Executes a statement on a SQL backend.
+    async fn execute(&self, statement: &'static str) {
+        match (self.server, &self.shared) {
+            (Server::Postgres(server), _) => {
+                let client = server.connect().await;
+                client.batch_execute(&format!("SET search_path = {}", self.name)).await.unwrap();
+                client.batch_execute(statement).await.unwrap();
+            }
+            (Server::Sqlite(folder), _) => {
+                let path = format!("sqlite://{}", folder.path().join(&self.name).display());
+                let pool = sqlx::SqlitePool::connect(&path).await.unwrap();
+                sqlx::raw_sql(statement).execute(&pool).await.unwrap();
+                pool.close().await;
+            }
+            (Server::Memory | Server::JetStream(_), _) => unreachable!("there are no statements"),
+        }
+    }
+}
+
+/// Holds every caller until as many as expected are there.
+struct Together(Barrier);
+
+impl Together {
+    fn pause(parties: u32) -> Option<Arc<dyn Pause>> {
+        Some(Arc::new(Self(Barrier::new(parties as usize))))
+    }
+}
+
+impl Pause for Together {
+    fn reached<'a>(&'a self, point: PausePoint) -> BoxFuture<'a, Result<(), PauseBroken>> {
+        async move {
+            let waited = tokio::time::timeout(DEADLINE, self.0.wait()).await;
+            waited.map(drop).map_err(|_| PauseBroken { reason: format!("not all came to `{}`", point.as_str()) })
+        }
+        .boxed()
+    }
+}
+
+/// Tells that it was reached, then holds the caller until it is let go.
+#[derive(Default)]
+struct Gate {
+    reached: Notify,
+    open: Notify,
+}
+
+impl Pause for Gate {
+    fn reached<'a>(&'a self, _: PausePoint) -> BoxFuture<'a, Result<(), PauseBroken>> {
+        async move {
+            self.reached.notify_one();
+            self.open.notified().await;
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+struct Broken;
+
+impl Pause for Broken {
+    fn reached<'a>(&'a self, _: PausePoint) -> BoxFuture<'a, Result<(), PauseBroken>> {
+        async { Err(PauseBroken { reason: "nobody came".to_owned() }) }.boxed()
+    }
+}
+
+fn event(actor: &str, version: i64) -> NewEvent {
+    let (id, kind) = (format!("{actor}-{version}"), "Tested".to_owned());
+    NewEvent { id, actor: actor.to_owned(), kind, version, data: json!({ "text": "ä \"\0\" '", "n": version }) }
+}
+
+async fn append(store: &EventStore, actor: &str, version: i64) -> Appended {
+    store.append(Caller(0), &event(actor, version), None).await.unwrap()
+}
+
+async fn versions(store: &EventStore, actor: &str) -> Vec<i64> {
+    let read = store.events(actor, 0).await.unwrap();
+    assert_eq!(read.malformed, []);
+    assert!(read.events.is_sorted_by(|one, next| one.position < next.position));
+    read.events.iter().map(|event| event.version).collect()
+}
+
+fn stored(ended: &[Appended]) -> usize {
+    ended.iter().filter(|ended| is_stored(ended)).count()
+}
+
+fn is_stored(ended: &Appended) -> bool {
+    matches!(ended, Appended::Stored { .. })
+}
+
+fn conflicts(ended: &[Appended]) -> Vec<&VersionConflict> {
+    let mut conflicts = Vec::new();
+    for ended in ended {
+        if let Appended::Conflict(conflict) = ended {
+            conflicts.push(conflict);
+        }
+    }
+    conflicts
+}
+
+/// One stored, all others told that its version is stored now.
+fn assert_one_won(ended: &[Appended]) {
+    assert_eq!(stored(ended), 1, "{ended:?}");
+    assert_eq!(conflicts(ended).len(), WRITERS as usize - 1, "{ended:?}");
+    assert!(conflicts(ended).iter().all(|conflict| conflict.attempted == 1 && conflict.current == Some(1)));
+}
+
+async fn a_version_must_be_greater_than_the_latest(server: &Server) {
+    for guard in Guard::ALL {
+        let store = server.place(guard).await.store().await;
+        assert_eq!(store.latest_version("a").await, Ok(0));
+        assert!(is_stored(&append(&store, "a", 1).await));
+        assert!(is_stored(&append(&store, "a", 3).await));
+        for version in [3, 2, 1, 0, -1, i64::MIN] {
+            let (actor, attempted) = ("a".to_owned(), version);
+            let conflict = VersionConflict { actor, attempted, current: Some(3), code: None };
+            assert_eq!(append(&store, "a", version).await, Appended::Conflict(conflict));
+        }
+        assert_eq!(versions(&store, "a").await, [1, 3]);
+        assert_eq!(store.latest_version("a").await, Ok(3));
+        assert!(matches!(append(&store, "b", 0).await, Appended::Conflict(_)));
+    }
+}
+
+async fn an_event_is_read_as_it_was_written(server: &Server) {
+    let store = server.place(Guard::Server).await.store().await;
+    let actors = ["order-1", "order.1", "order_1", "order 1", "order_2E1", "*", ">", "ä", "", &"x".repeat(700)];
+    let before = jiff::Timestamp::now();
+    for actor in actors {
+        for version in [1, 2, 5] {
+            assert!(is_stored(&append(&store, actor, version).await), "`{actor}`");
+        }
+    }
+    for actor in actors {
+        let read = store.events(actor, 1).await.unwrap();
+        assert_eq!(read.malformed, []);
+        assert_eq!(read.events.len(), 2, "`{actor}`");
+        for (stored, version) in read.events.into_iter().zip([2, 5]) {
+            assert!(stored.timestamp >= before && stored.timestamp <= jiff::Timestamp::now());
+            let Event { id, actor, kind, version: stored_version, data, .. } = stored;
+            assert_eq!(
+                NewEvent { id, actor: actor.clone(), kind, version: stored_version, data },
+                event(&actor, version)
+            );
+        }
+    }
+    assert_eq!(store.events("nobody", 0).await, Ok(EventsRead::default()));
+}
+
+async fn the_server_guard_lets_one_of_fifty_through(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    let one = [place.instance(place.options())];
+    let cached = InstanceOptions { cache: true, ..place.options() };
+    let two_cached = [place.instance(cached), place.instance(cached)];
+
+    let together = place.race(&one, "together", Together::pause(WRITERS)).await;
+    assert_one_won(&together);
+    let by_server = server.backend() != Backend::Memory;
+    assert!(conflicts(&together).iter().all(|conflict| conflict.code.is_some() == by_server));
+
+    assert_one_won(&place.race(&one, "free", None).await);
+    assert_one_won(&place.race(&two_cached, "cached", Together::pause(WRITERS)).await);
+    let store = place.store().await;
+    for actor in ["together", "free", "cached"] {
+        assert_eq!(versions(&store, actor).await, [1]);
+    }
+}
+
+async fn without_a_guard_all_fifty_get_through(server: &Server) {
+    let place = server.place(Guard::None).await;
+    let ended = place.race(&[place.instance(place.options())], "a", Together::pause(WRITERS)).await;
+    assert_eq!(stored(&ended), WRITERS as usize);
+    assert_eq!(versions(&place.store().await, "a").await, [1; WRITERS as usize]);
+}
+
+async fn a_mutex_lets_one_through_per_instance(server: &Server) {
+    let place = server.place(Guard::Mutex).await;
+    let one = [place.instance(place.options())];
+    assert_one_won(&place.race(&one, "one instance", None).await);
+
+    let two = [place.instance(place.options()), place.instance(place.options())];
+    let ended = place.race(&two, "two instances", Together::pause(2)).await;
+    assert_eq!((stored(&ended), conflicts(&ended).len()), (2, WRITERS as usize - 2));
+    assert_eq!(versions(&place.store().await, "two instances").await, [1, 1]);
+}
+
+async fn a_stale_cache_is_corrected_by_the_server_guard(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    let (behind, ahead) = (place.cached_store().await, place.store().await);
+    assert!(is_stored(&append(&behind, "a", 1).await));
+    assert!(is_stored(&append(&ahead, "a", 2).await));
+    assert_eq!(behind.latest_version("a").await, Ok(1));
+
+    let ended = append(&behind, "a", 2).await;
+    let [conflict] = conflicts(std::slice::from_ref(&ended))[..] else { panic!("{ended:?}") };
+    assert_eq!((conflict.attempted, conflict.current), (2, Some(2)));
+    assert_eq!(conflict.code.is_some(), server.backend() != Backend::Memory);
+    assert_eq!(behind.latest_version("a").await, Ok(2));
+
+    // The version is legal although the cache is behind: read again, then stored.
+    assert!(is_stored(&append(&ahead, "a", 3).await));
+    assert!(is_stored(&append(&behind, "a", 5).await));
+    assert!(is_stored(&append(&ahead, "a", 6).await));
+    // What the cache itself would refuse is reported with what is stored now.
+    let ended = append(&behind, "a", 4).await;
+    assert_eq!(conflicts(&[ended])[0].current, Some(6));
+    assert_eq!(versions(&ahead, "a").await, [1, 2, 3, 5, 6]);
+}
+
+async fn a_stale_cache_lets_a_second_writer_through_where_the_server_does_not_guard(server: &Server) {
+    for guard in [Guard::None, Guard::Mutex] {
+        let place = server.place(guard).await;
+        let (behind, ahead) = (place.cached_store().await, place.cached_store().await);
+        assert!(is_stored(&append(&behind, "a", 1).await));
+        assert!(is_stored(&append(&ahead, "a", 2).await));
+        assert!(is_stored(&append(&behind, "a", 2).await));
+        assert_eq!(versions(&ahead, "a").await, [1, 2, 2]);
+    }
+}
+
+async fn racing_versions_are_stored_in_increasing_order(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    let instance = place.instance(place.options());
+    let (one, other) = (place.store_of(&instance).await, place.store_of(&instance).await);
+    for round in 0..20 {
+        let actor = format!("a{round}");
+        assert!(is_stored(&append(&one, &actor, 1).await));
+        let pause = if round % 2 == 0 { Together::pause(2) } else { None };
+        let (third, second) = (event(&actor, 3), event(&actor, 2));
+        let ended = tokio::join!(
+            one.append(Caller(0), &third, pause.as_deref()),
+            other.append(Caller(1), &second, pause.as_deref())
+        );
+        let ended = [ended.0.unwrap(), ended.1.unwrap()];
+        let versions = versions(&one, &actor).await;
+        assert!(versions.is_sorted_by(|version, next| version < next), "{versions:?}");
+        assert_eq!(versions.len(), 1 + stored(&ended));
+        if pause.is_some() {
+            assert_eq!((stored(&ended), conflicts(&ended).len()), (1, 1), "both had read version 1");
+        }
+    }
+}
+
+async fn the_latest_of_versions_out_of_order(server: &Server) {
+    let place = server.place(Guard::None).await;
+    let store = Arc::new(place.store().await);
+    let gate = Arc::new(Gate::default());
+    let late = tokio::spawn({
+        let (store, gate) = (store.clone(), gate.clone());
+        async move { store.append(Caller(1), &event("a", 2), Some(&*gate)).await.unwrap() }
+    });
+    gate.reached.notified().await;
+    assert!(is_stored(&append(&store, "a", 3).await));
+    gate.open.notify_one();
+    assert!(is_stored(&late.await.unwrap()));
+    assert_eq!(versions(&store, "a").await, [3, 2]);
+    for lookup in server.backend().lookups() {
+        let instance = place.instance(InstanceOptions { lookup: *lookup, ..place.options() });
+        let by_message = server.backend() == Backend::JetStream && *lookup != Lookup::Scan;
+        let latest = place.store_of(&instance).await.latest_version("a").await;
+        assert_eq!(latest, Ok(if by_message { 2 } else { 3 }), "{lookup}");
+    }
+}
+
+async fn a_missing_snapshot_is_told_from_a_saved_one(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    let store = place.store().await;
+    let snapshot = |version: i64, text: &str| {
+        let (actor, data) = ("a".to_owned(), json!({ "text": text, "version": version }));
+        Snapshot { actor, version, data }
+    };
+    assert_eq!(store.latest_snapshot("a").await, Ok(None));
+    assert_eq!(store.save_snapshot(&snapshot(3, "first")).await, Ok(SnapshotSaved::Stored));
+    assert_eq!(store.latest_snapshot("a").await, Ok(Some(snapshot(3, "first"))));
+    assert_eq!(store.save_snapshot(&snapshot(2, "older")).await, Ok(SnapshotSaved::Superseded));
+    assert_eq!(store.save_snapshot(&snapshot(3, "again")).await, Ok(SnapshotSaved::Stored));
+    assert_eq!(store.latest_snapshot("a").await, Ok(Some(snapshot(3, "again"))));
+    assert_eq!(store.latest_snapshot("b").await, Ok(None));
+
+    let stores = join_all((0..10).map(|_| place.store())).await;
+    let savings = stores
+        .iter()
+        .zip(4..)
+        .map(async |(store, version)| store.save_snapshot(&snapshot(version, "racing")).await.unwrap());
+    join_all(savings).await;
+    assert_eq!(store.latest_snapshot("a").await, Ok(Some(snapshot(13, "racing"))));
+    assert_eq!(versions(&store, "a").await, [0; 0]);
+}
+
+async fn malformed_events_are_reported(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    let store = place.store().await;
+    for version in 1..=3 {
+        assert!(is_stored(&append(&store, "a", version).await));
+    }
+    let left = match server {
+        Server::Memory => return,
+        Server::Sqlite(_) | Server::Postgres(_) => {
+            place.execute("UPDATE events SET data = '{oops' WHERE version = 2").await;
+            assert!(is_stored(&append(&store, "a", 4).await));
+            vec![1, 3, 4]
+        }
+        Server::JetStream(server) => {
+            let client = server.connect().await;
+            client.publish(format!("{}.events.a", place.name), "{oops".into()).await.unwrap();
+            client.flush().await.unwrap();
+            let error = store.latest_version("a").await.unwrap_err();
+            assert!(matches!(error, StoreError::Malformed { .. }), "{error}");
+            let scanning = place.instance(InstanceOptions { lookup: Lookup::Scan, ..place.options() });
+            let scanning = place.store_of(&scanning).await;
+            assert_eq!(scanning.latest_version("a").await, Ok(3));
+            assert!(is_stored(&append(&scanning, "a", 4).await));
+            vec![1, 2, 3, 4]
+        }
+    };
+    let read = store.events("a", 0).await.unwrap();
+    assert_eq!(read.events.iter().map(|event| event.version).collect::<Vec<_>>(), left);
+    assert_eq!(read.malformed.len(), 1);
+    assert!(read.malformed[0].reason.contains("key must be a string"), "{:?}", read.malformed);
+    assert_eq!(store.latest_version("a").await, Ok(4));
+}
+
+async fn waits_name_who_is_blocked_by_whom(server: &Server) {
+    let place = server.place(Guard::Mutex).await;
+    let instance = place.instance(InstanceOptions { mutex_deadline: Duration::from_millis(300), ..place.options() });
+    let gate = Arc::new(Gate::default());
+    let holder = tokio::spawn({
+        let (store, gate) = (place.store_of(&instance).await, gate.clone());
+        async move { store.append(Caller(7), &event("a", 1), Some(&*gate)).await }
+    });
+    gate.reached.notified().await;
+    assert_eq!(instance.waits(), []);
+    let waiting = place.store_of(&instance).await;
+    let waiter = tokio::spawn(async move { waiting.append(Caller(9), &event("a", 1), None).await });
+    while instance.waits().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(instance.waits(), [(Caller(9), Caller(7))]);
+    let silence = Silence::Deadline(Duration::from_millis(300));
+    let late = waiter.await.unwrap().unwrap_err();
+    assert!(matches!(&late, StoreError::NoReply { sent: false, silence: why, .. } if *why == silence), "{late}");
+    assert_eq!(instance.waits(), []);
+
+    // A caller that goes away while it holds the mutex lets go of it.
+    holder.abort();
+    assert!(holder.await.unwrap_err().is_cancelled());
+    assert!(is_stored(&append(&place.store_of(&instance).await, "a", 1).await));
+}
+
+async fn a_broken_pause_ends_the_append_without_a_write(server: &Server) {
+    for guard in Guard::ALL {
+        let store = server.place(guard).await.store().await;
+        let ended = store.append(Caller(0), &event("a", 1), Some(&Broken)).await.unwrap();
+        assert!(matches!(ended, Appended::PauseBroken(_)), "{ended:?}");
+        assert_eq!(versions(&store, "a").await, [0; 0]);
+        assert!(is_stored(&append(&store, "a", 1).await));
+    }
+}
+
+async fn ten_thousand_events_are_filled_in_quickly(server: &Server) {
+    for guard in [Guard::None, Guard::Server] {
+        let place = server.place(guard).await;
+        let store = place.cached_store().await;
+        assert!(is_stored(&append(&store, "a", 1).await));
+        let started = Instant::now();
+        store.fill("a", 10_000).await.unwrap();
+        let took = started.elapsed();
+        println!("    {} {guard}: 10 000 events in {took:?}", server.backend());
+        assert!(took < Duration::from_secs(2), "{took:?}");
+        store.fill("a", 0).await.unwrap();
+        assert_eq!(versions(&store, "a").await, (1..=10_001).collect::<Vec<i64>>());
+        let last = store.events("a", 10_000).await.unwrap().events.remove(0);
+        assert_eq!(
+            (last.id.as_str(), last.kind.as_str(), last.data),
+            ("fill-10001", "Filled", json!({ "version": 10_001 }))
+        );
+        assert!(is_stored(&append(&store, "a", 10_002).await));
+    }
+}
+
+async fn every_lookup_finds_the_latest(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    for lookup in server.backend().lookups() {
+        for cache in [false, true] {
+            let instance = place.instance(InstanceOptions { lookup: *lookup, cache, ..place.options() });
+            let store = place.store_of(&instance).await;
+            let actor = format!("{lookup} {cache}");
+            let started = Instant::now();
+            assert_eq!(store.latest_version(&actor).await, Ok(0));
+            assert!(started.elapsed() < Duration::from_millis(500), "{lookup} waited for what is not there");
+            store.fill(&actor, 2_345).await.unwrap();
+            assert_eq!(store.latest_version(&actor).await, Ok(2_345));
+            assert!(is_stored(&append(&store, &actor, 2_346).await));
+            assert_eq!(store.latest_version(&actor).await, Ok(2_346));
+        }
+    }
+}
+
+async fn another_refusal_keeps_its_code(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    let expected = match server {
+        Server::Memory => return,
+        Server::Sqlite(_) => {
+            place
+                .execute(
+                    "CREATE TRIGGER refuse BEFORE INSERT ON events WHEN new.version > 9 \
+                     BEGIN SELECT RAISE(ABORT, 'too great'); END",
+                )
+                .await;
+            "1811"
+        }
+        Server::Postgres(_) => {
+            place.execute("ALTER TABLE events ADD CHECK (version < 10)").await;
+            "23514"
+        }
+        Server::JetStream(server) => {
+            let context = async_nats::jetstream::new(server.connect().await);
+            let mut config = context.get_stream(&place.name).await.unwrap().cached_info().config.clone();
+            config.max_message_size = 20;
+            context.update_stream(config).await.unwrap();
+            "10054"
+        }
+    };
+    let ended = append(&place.store().await, "a", 10).await;
+    let Appended::Refused(refusal) = &ended else { panic!("{ended:?}") };
+    assert_eq!(refusal.code, expected, "{refusal}");
+}
+
+async fn a_store_that_is_not_there_is_an_error_of_the_environment(server: &Server) {
+    let place = server.place(Guard::Server).await;
+    let connection: Box<dyn Connection> = match server {
+        Server::Memory => return,
+        Server::Sqlite(_) => {
+            let connection = place.connect().await;
+            place.execute("DROP TABLE events").await;
+            connection
+        }
+        Server::Postgres(server) => {
+            let client = Arc::new(server.connect().await);
+            let Err(error) = PostgresConnection::prepare(client, DEADLINE).await else { panic!("there are no tables") };
+            assert!(matches!(error, StoreError::Environment { .. }), "{error}");
+            let connection = place.connect().await;
+            place.execute("DROP TABLE events").await;
+            connection
+        }
+        Server::JetStream(server) => {
+            // A direct get from an absent stream is not answered at all.
+            let deadline = Duration::from_millis(300);
+            let connection = JetStreamConnection::new(server.connect().await, "absent", deadline).await.unwrap();
+            Box::new(connection)
+        }
+    };
+    let absent = |result: Result<(), StoreError>| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, StoreError::Environment { .. }), "{error}");
+    };
+    absent(connection.latest("a").await.map(drop));
+    absent(connection.latest_by_consumer("a").await.map(drop));
+    absent(connection.events("a", 0).await.map(drop));
+    absent(connection.write(&event("a", 1), Head::default(), true).await.map(drop));
+}
+
+async fn check_all(server: &Server) {
+    macro_rules! check {
+        ($($check:ident),* $(,)?) => {
+            $(
+                println!("{} {}", server.backend(), stringify!($check));
+                $check(server).await;
+            )*
+        };
+    }
+    check!(
+        a_version_must_be_greater_than_the_latest,
+        an_event_is_read_as_it_was_written,
+        the_server_guard_lets_one_of_fifty_through,
+        without_a_guard_all_fifty_get_through,
+        a_mutex_lets_one_through_per_instance,
+        a_stale_cache_is_corrected_by_the_server_guard,
+        a_stale_cache_lets_a_second_writer_through_where_the_server_does_not_guard,
+        racing_versions_are_stored_in_increasing_order,
+        the_latest_of_versions_out_of_order,
+        a_missing_snapshot_is_told_from_a_saved_one,
+        malformed_events_are_reported,
+        waits_name_who_is_blocked_by_whom,
+        a_broken_pause_ends_the_append_without_a_write,
+        ten_thousand_events_are_filled_in_quickly,
+        every_lookup_finds_the_latest,
+        another_refusal_keeps_its_code,
+        a_store_that_is_not_there_is_an_error_of_the_environment,
+    );
+}
+
+#[tokio::test]
+async fn memory_conforms() {
+    check_all(&Server::Memory).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_conforms_on_two_threads() {
+    check_all(&Server::Memory).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_conforms() {
+    check_all(&Server::Sqlite(TempDir::new().unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_conforms() {
+    check_all(&Server::Postgres(Postgres::start())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jetstream_conforms() {
+    check_all(&Server::JetStream(Nats::start())).await;
+}
+
+/// Lets a caller go on when the server has been stopped.
+async fn append_to_a_server_that_stops(store: EventStore, stop: impl FnOnce()) -> StoreError {
+    assert!(is_stored(&append(&store, "a", 1).await));
+    let gate = Arc::new(Gate::default());
+    let writer = tokio::spawn({
+        let gate = gate.clone();
+        async move { store.append(Caller(0), &event("a", 2), Some(&*gate)).await }
+    });
+    gate.reached.notified().await;
+    stop();
+    gate.open.notify_one();
+    writer.await.unwrap().unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_effect_of_a_publish_that_is_never_acknowledged_is_not_known() {
+    let mut nats = Nats::start();
+    let deadline = Duration::from_millis(500);
+    let connection = JetStreamConnection::new(nats.connect().await, "lost", deadline).await.unwrap();
+    connection.create_stream().await.unwrap();
+    let instance = Instance::new(Backend::JetStream, InstanceOptions::default()).unwrap();
+    let store = EventStore::new(Arc::new(instance), Box::new(connection));
+    let error = append_to_a_server_that_stops(store, || nats.stop()).await;
+    assert!(matches!(error, StoreError::NoReply { sent: true, .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_postgres_connection_is_told_from_a_refusal() {
+    let mut postgres = Postgres::start();
+    let client = Arc::new(postgres.connect().await);
+    PostgresConnection::create_tables(&client, Guard::Server, DEADLINE).await.unwrap();
+    let connection = PostgresConnection::prepare(client.clone(), DEADLINE).await.unwrap();
+    let instance = Arc::new(Instance::new(Backend::Postgres, InstanceOptions::default()).unwrap());
+    let store = EventStore::new(instance.clone(), Box::new(connection));
+    let stop = || {
+        postgres.stop();
+        while !client.is_closed() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let error = append_to_a_server_that_stops(store, stop).await;
+    let StoreError::NoReply { sent: false, silence: Silence::Lost(_), .. } = &error else { panic!("{error}") };
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_effect_of_an_insert_cut_off_by_the_end_of_the_server_is_not_known() {
+    let mut postgres = Postgres::start();
+    let client = Arc::new(postgres.connect().await);
+    PostgresConnection::create_tables(&client, Guard::Server, DEADLINE).await.unwrap();
+    let connection = PostgresConnection::prepare(client, DEADLINE).await.unwrap();
+    let instance = Arc::new(Instance::new(Backend::Postgres, InstanceOptions::default()).unwrap());
+    let store = EventStore::new(instance, Box::new(connection));
+
+    let blocker = postgres.connect().await;
+    blocker.batch_execute("BEGIN; LOCK TABLE events IN SHARE MODE").await.unwrap();
+    let writer = tokio::spawn(async move { store.append(Caller(0), &event("a", 1), None).await });
+    let blocked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while blocker.query(blocked, &[]).await.unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    postgres.stop();
+    let error = writer.await.unwrap().unwrap_err();
+    let StoreError::NoReply { sent: true, silence: Silence::Lost(_), .. } = &error else { panic!("{error}") };
+}

@@ -1,0 +1,5 @@
+//! Latency histograms, and which of their quantiles a sample supports.
+
+mod histogram;
+
+pub use histogram::{DecodeError, Histogram, operations_needed};

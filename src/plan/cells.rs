@@ -1,0 +1,219 @@
+//! Which cases a scenario has: the cells of its matrix, and for each the controls that apply to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::case::{self, Cell};
+use super::{Case, Growth, ScenarioHead};
+use crate::diagnostic::{Code, Diagnostic, Severity, sorted, suggestion};
+use crate::scenario::Scenario;
+use crate::scenario::model::{Condition, Control};
+use crate::value::Value;
+
+/// What the command line asks of every scenario.
+#[derive(Debug, Clone)]
+pub struct Overrides {
+    /// `--param name=value`: a param's value, or the values to which an axis is narrowed, separated by commas.
+    pub params: Vec<(String, String)>,
+    /// `--rounds`.
+    pub rounds: Option<u64>,
+    /// Only cases whose id contains one of these texts; all cases if there are none.
+    pub filters: Vec<String>,
+    /// The name of the run, bound to `run`.
+    pub run: String,
+    /// Looks up the environment variables that `url_env` names.
+    pub variable: fn(&str) -> Option<String>,
+}
+
+impl Default for Overrides {
+    /// Overrides nothing, in a run called `run` whose environment is empty.
+    fn default() -> Self {
+        Overrides { params: Vec::new(), rounds: None, filters: Vec::new(), run: "run".to_owned(), variable: |_| None }
+    }
+}
+
+/// The cases of one scenario.
+#[derive(Debug)]
+pub struct Plan {
+    /// In the order of the matrix, the last axis varying fastest.
+    pub cases: Vec<PlannedCase>,
+    /// What is odd, but stops nothing.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A case and the broken variants that its checks must catch.
+#[derive(Debug)]
+pub struct PlannedCase {
+    /// The case.
+    pub case: Arc<Case>,
+    /// Its controls.
+    pub controls: Vec<Arc<Case>>,
+}
+
+/// A scenario whose cases are planned.
+#[derive(Debug)]
+pub struct PlannedScenario {
+    /// What its cases have in common.
+    pub head: Arc<ScenarioHead>,
+    /// Its cases.
+    pub cases: Vec<PlannedCase>,
+}
+
+impl PlannedScenario {
+    /// Every case and every control.
+    pub fn all_cases(&self) -> impl Iterator<Item = &Case> + Clone {
+        self.cases.iter().flat_map(|planned| planned.controls.iter().chain([&planned.case])).map(AsRef::as_ref)
+    }
+
+    /// `[[growth]]`, which all cases share.
+    pub fn growth(&self) -> &[Growth] {
+        self.cases.first().map_or(&[], |planned| planned.case.checks.growth.as_slice())
+    }
+}
+
+/// Plans every case of a scenario. All faults of all cases are reported, each place once.
+pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
+    let mut diagnostics = Vec::new();
+    let (params, axes) = settings(scenario, overrides, &mut diagnostics);
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    let mut planned = Vec::new();
+    let mut controls = Vec::new();
+    for axes in combinations(&axes) {
+        let cell = Cell { params: params.clone(), axes };
+        let excluded = scenario.exclude.iter().any(|condition| holds(&condition.value, &cell));
+        let id = cell.id(scenario);
+        let wanted = overrides.filters.is_empty() || overrides.filters.iter().any(|filter| id.contains(filter));
+        if excluded || !wanted {
+            continue;
+        }
+        let variants: Vec<(&Control, Cell)> = scenario
+            .controls
+            .iter()
+            .filter(|control| holds(&control.only, &cell))
+            .map(|control| (control, cell.with(&control.set)))
+            .filter(|(control, broken)| *broken != cell || !control.replace.is_empty() || !control.drop.is_empty())
+            .filter(|(control, broken)| {
+                let made = (control.name.value.clone(), broken.id(scenario), broken.clone());
+                let new = !controls.contains(&made);
+                controls.push(made);
+                new
+            })
+            .collect();
+        let case = case::build(scenario, &cell, None, overrides, &mut diagnostics);
+        let controls = variants
+            .iter()
+            .filter_map(|(control, broken)| case::build(scenario, broken, Some(control), overrides, &mut diagnostics))
+            .map(Arc::new)
+            .collect();
+        planned.extend(case.map(|case| PlannedCase { case: Arc::new(case), controls }));
+    }
+    if overrides.filters.is_empty() {
+        diagnostics.extend(idle_controls(scenario, &controls));
+        if planned.is_empty() && diagnostics.is_empty() {
+            let message = format!("the matrix of `{}` has no case left", scenario.head.name);
+            let mut diagnostic = Diagnostic::error(Code::NoCases, message).help("exclude fewer combinations");
+            for condition in &scenario.exclude {
+                diagnostic = diagnostic.at(&condition.span, "takes cases away");
+            }
+            diagnostics.push(diagnostic);
+        }
+    }
+    let mut diagnostics = sorted(diagnostics);
+    diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.labels.first() == earlier.labels.first());
+    if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        return Err(diagnostics);
+    }
+    Ok(Plan { cases: planned, warnings: diagnostics })
+}
+
+/// Controls that broke no cell, because each already had the control's settings or `only` fits none.
+fn idle_controls(scenario: &Scenario, made: &[(String, String, Cell)]) -> Vec<Diagnostic> {
+    let idle = scenario.controls.iter().filter(|control| made.iter().all(|(name, _, _)| *name != control.name.value));
+    idle.map(|control| {
+        let message = format!("control `{}` changes nothing in any case", control.name.value);
+        Diagnostic::warning(Code::ControlChangesNothing, message)
+            .at(&control.name.span, "never run")
+            .help("every case already has the values of `set`, or `only` fits no case")
+    })
+    .collect()
+}
+
+fn holds(condition: &Condition, cell: &Cell) -> bool {
+    condition.iter().all(|(name, values)| cell.get(&name.value).is_some_and(|value| values.contains(value)))
+}
+
+type Axes = Vec<(String, Vec<Value>)>;
+
+/// Params and axes after the overrides.
+fn settings(
+    scenario: &Scenario,
+    overrides: &Overrides,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> (BTreeMap<String, Value>, Axes) {
+    let mut params: BTreeMap<String, Value> =
+        scenario.params.iter().map(|param| (param.name.value.clone(), param.value.clone())).collect();
+    let mut axes: Axes = scenario.axes.iter().map(|axis| (axis.name.value.clone(), axis.values.clone())).collect();
+    for (name, text) in &overrides.params {
+        if let Some(param) = params.get_mut(name) {
+            match parse_like(param, text) {
+                Some(value) => *param = value,
+                None => {
+                    let message = format!("param `{name}` is {}, and `{text}` is not", param.type_name());
+                    diagnostics.push(Diagnostic::error(Code::BadValue, message));
+                }
+            }
+        } else if let Some((_, values)) = axes.iter_mut().find(|(axis, _)| axis == name) {
+            let known: Vec<String> = values.iter().map(Value::to_string).collect();
+            let wanted: Vec<&str> = text.split(',').map(str::trim).collect();
+            for word in wanted.iter().filter(|word| !known.iter().any(|known| known == *word)) {
+                let message = format!("axis `{name}` has no value `{word}`");
+                let mut diagnostic = Diagnostic::error(Code::BadValue, message);
+                diagnostic.help = suggestion(word, known.iter().map(String::as_str));
+                diagnostics.push(diagnostic);
+            }
+            values.retain(|value| wanted.contains(&value.to_string().as_str()));
+        } else {
+            let message = format!("scenario `{}` has no param or axis `{name}`", scenario.head.name);
+            let mut diagnostic = Diagnostic::error(Code::UnknownParam, message);
+            diagnostic.help = suggestion(name, scenario.setting_names());
+            diagnostics.push(diagnostic);
+        }
+    }
+    (params, axes)
+}
+
+/// The text as a value of the same type as `like`.
+fn parse_like(like: &Value, text: &str) -> Option<Value> {
+    match like {
+        Value::Int(_) => text.parse().ok().map(Value::Int),
+        Value::Float(_) => text.parse().ok().map(Value::Float),
+        Value::Bool(_) => text.parse().ok().map(Value::Bool),
+        Value::Text(_) => Some(Value::text(text)),
+        Value::Null | Value::Decimal(_) | Value::List(_) | Value::Map(_) => {
+            let value = Value::from_json(&serde_json::from_str(text).ok()?);
+            (value.type_name() == like.type_name()).then_some(value)
+        }
+    }
+}
+
+/// Every combination of the axes' values, the last axis varying fastest. Without axes there is one.
+fn combinations(axes: &Axes) -> Vec<Vec<(String, Value)>> {
+    axes.iter().fold(vec![Vec::new()], |cells, (name, values)| {
+        cells
+            .iter()
+            .flat_map(|cell| {
+                values.iter().map(move |value| [cell.as_slice(), &[(name.clone(), value.clone())]].concat())
+            })
+            .collect()
+    })
+}
+
+impl Scenario {
+    /// The names of params and axes, which overrides and controls can set.
+    pub fn setting_names(&self) -> impl Iterator<Item = &str> {
+        let params = self.params.iter().map(|param| param.name.value.as_str());
+        params.chain(self.axes.iter().map(|axis| axis.name.value.as_str()))
+    }
+}

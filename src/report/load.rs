@@ -1,0 +1,299 @@
+//! Reads reports back, and believes nothing that does not add up.
+
+use std::path::{Path, PathBuf};
+
+use crate::measure::Histogram;
+use crate::outcome::OutcomeKind;
+
+use super::schema::{
+    CaseReport, ClocksReport, Counts, Distribution, KIND, LatencyReport, Race, Report, SCHEMA, SchemaVersion,
+};
+
+/// The report's name in a run's folder.
+pub const REPORT_FILE: &str = "report.json";
+
+/// A report could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the report `{}`: {kind}", path.display())]
+pub struct LoadError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub kind: LoadErrorKind,
+}
+
+/// Why a report could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadErrorKind {
+    /// There is no such file, or folder with a `report.json`.
+    #[error("there is no such file; name a report.json, or a run's folder that holds one")]
+    Missing,
+    /// It exists and cannot be read.
+    #[error("{0}")]
+    Io(std::io::Error),
+    /// It ends too early.
+    #[error("it ends in the middle, at line {line}; the copy is incomplete, so fetch it again or use another run")]
+    Truncated {
+        /// Where it ends.
+        line: usize,
+    },
+    /// It is not a deadheat report.
+    #[error("it is not a deadheat report: {0}; name a report.json, or a run's folder that holds one")]
+    WrongKind(String),
+    /// A newer version wrote it.
+    #[error(
+        "its schema is {found}, but this deadheat reads up to {supported}; use the version that wrote it ({tool}), or a newer one"
+    )]
+    Newer {
+        /// The report's schema.
+        found: SchemaVersion,
+        /// The newest schema that this build reads.
+        supported: SchemaVersion,
+        /// The program that wrote it.
+        tool: String,
+    },
+    /// It is a report, but not as its schema says.
+    #[error("it does not follow its schema: {0}; it was changed or damaged, so use another run")]
+    Malformed(String),
+    /// Its counts do not add up.
+    #[error("its counts do not add up in `{case}`: {what}; it was changed or damaged, so use another run")]
+    Counts {
+        /// The case.
+        case: String,
+        /// Which numbers.
+        what: String,
+    },
+}
+
+/// Reads a report: `path` is the file, or the run's folder. Counts are checked again. A newer minor version is read: it only adds.
+pub fn load(path: &Path) -> Result<Report, LoadError> {
+    let path = if path.is_dir() { path.join(REPORT_FILE) } else { path.to_owned() };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(LoadError { path, kind: LoadErrorKind::Missing });
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            let kind = LoadErrorKind::WrongKind("it is not text".to_owned());
+            return Err(LoadError { path, kind });
+        }
+        Err(error) => return Err(LoadError { path, kind: LoadErrorKind::Io(error) }),
+    };
+    parse(&text).map_err(|kind| LoadError { path, kind })
+}
+
+/// Reads the text of a report. What it is and which version is asked first, so that the message is about that.
+pub fn parse(text: &str) -> Result<Report, LoadErrorKind> {
+    let document: serde_json::Value = serde_json::from_str(text).map_err(|error| {
+        if error.is_eof() {
+            LoadErrorKind::Truncated { line: error.line() }
+        } else {
+            LoadErrorKind::WrongKind(format!("it is not JSON ({error})"))
+        }
+    })?;
+    match document.get("kind").and_then(|kind| kind.as_str()) {
+        Some(KIND) => {}
+        Some(other) => return Err(LoadErrorKind::WrongKind(format!("its `kind` is `{other}`, not `{KIND}`"))),
+        None => return Err(LoadErrorKind::WrongKind(format!("it has no `kind` that says `{KIND}`"))),
+    }
+    let schema = document.get("schema").and_then(|schema| schema.as_str()).unwrap_or_default();
+    let found: SchemaVersion = schema.parse().map_err(LoadErrorKind::Malformed)?;
+    if found.major > SCHEMA.major {
+        let tool = |key: &str| document["tool"][key].as_str().unwrap_or("?").to_owned();
+        let tool = format!("{} {}", tool("name"), tool("version"));
+        return Err(LoadErrorKind::Newer { found, supported: SCHEMA, tool });
+    }
+    let report: Report =
+        serde_json::from_value(document).map_err(|error| LoadErrorKind::Malformed(error.to_string()))?;
+    for case in report.scenarios.iter().flat_map(|scenario| &scenario.cases) {
+        check_case(case)?;
+    }
+    Ok(report)
+}
+
+/// Whether the numbers of a case, and of its controls, agree with each other.
+pub(super) fn check_case(case: &CaseReport) -> Result<(), LoadErrorKind> {
+    let of_controls = case.controls.iter().map(|control| (format!("{}/{}", case.id, control.name), &control.race));
+    for (case, race) in std::iter::once((case.id.clone(), &case.race)).chain(of_controls) {
+        check_race(race).map_err(|what| LoadErrorKind::Counts { case, what })?;
+    }
+    Ok(())
+}
+
+/// Every number that must equal another one. The histograms are decoded: what cannot be decoded is damaged.
+fn check_race(race: &Race) -> Result<(), String> {
+    let same = |what: &str, found: u64, wanted: u64| {
+        if found == wanted { Ok(()) } else { Err(format!("{what} are {found}, but must be {wanted}")) }
+    };
+    let total = |counts: &Counts| counts.values().sum::<u64>();
+    let attempts = race.workers.checked_mul(race.rounds).ok_or("workers times rounds is out of range")?;
+    same("the outcomes", total(&race.counts), attempts)?;
+    same("the outcomes of all groups", race.groups.iter().map(|group| total(&group.counts)).sum(), attempts)?;
+    same("the workers of all groups", race.groups.iter().map(|group| group.workers).sum(), race.workers)?;
+    same(
+        "the rounds of all mixes",
+        race.mixes.iter().map(|mix| mix.rounds).sum::<u64>() + race.other_mixes,
+        race.rounds,
+    )?;
+    for mix in &race.mixes {
+        same("the outcomes of a mix", total(&mix.counts), race.workers)?;
+    }
+    for invariant in &race.invariants {
+        let said = invariant.held + invariant.broken + invariant.unevaluated;
+        same(&format!("the results of invariant `{}`", invariant.name), said, race.rounds)?;
+    }
+    check_latency("attempts", &race.attempts)?;
+    same("the attempts measured", race.attempts.all.own.count, attempts)?;
+    for (outcome, count) in &race.counts {
+        let measured = race.attempts.outcomes.get(outcome).map_or(0, |clocks| clocks.own.count);
+        same(&format!("the attempts measured that ended `{}`", OutcomeKind::from(*outcome)), measured, *count)?;
+    }
+    for step in &race.steps {
+        check_latency(&format!("step `{}`", step.name), &step.latency)?;
+    }
+    for (what, values) in [("overlaps", &race.overlap), ("makespans", &race.makespan)] {
+        check_distribution(what, values)?;
+        same(&format!("the {what}"), values.count, race.rounds)?;
+    }
+    for barrier in &race.barriers {
+        check_distribution(&format!("skew of barrier `{}`", barrier.name), &barrier.skew)?;
+        same(&format!("the releases of barrier `{}`", barrier.name), barrier.skew.count, barrier.released)?;
+    }
+    for kept in &race.kept {
+        same(&format!("the attempts of round {}", kept.round), kept.attempts.len() as u64, race.workers)?;
+        same(&format!("the outcomes of round {}", kept.round), total(&kept.counts), race.workers)?;
+    }
+    Ok(())
+}
+
+/// Over all outcomes there are as many operations as over each together, on both clocks.
+fn check_latency(what: &str, latency: &LatencyReport) -> Result<(), String> {
+    let mut sum = 0;
+    for clocks in latency.outcomes.values().chain([&latency.all]) {
+        let ClocksReport { since_release, own } = clocks;
+        check_distribution(what, since_release)?;
+        check_distribution(what, own)?;
+        if since_release.count != own.count {
+            return Err(format!("{what}: the two clocks measured {} and {}", since_release.count, own.count));
+        }
+        sum += own.count;
+    }
+    let all = latency.all.own.count;
+    if sum != 2 * all {
+        return Err(format!("{what}: {} operations by outcome, but {all} in all", sum - all));
+    }
+    Ok(())
+}
+
+fn check_distribution(what: &str, distribution: &Distribution) -> Result<(), String> {
+    let histogram = Histogram::decode(&distribution.histogram).map_err(|error| format!("{what}: {error}"))?;
+    if histogram.len() != distribution.count {
+        return Err(format!(
+            "{what}: a histogram holds {} values, but {} were counted",
+            histogram.len(),
+            distribution.count
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+    use crate::report::schema::OutcomeWord;
+    use crate::report::sinks::to_json;
+
+    fn error(text: &str) -> String {
+        parse(text).unwrap_err().to_string()
+    }
+
+    /// What loading says of the example report after `change`.
+    fn tampered(change: impl FnOnce(&mut Race)) -> String {
+        let mut report = example::report();
+        change(&mut report.scenarios[0].cases[0].race);
+        error(&to_json(&report))
+    }
+
+    #[test]
+    fn a_report_round_trips_and_its_bytes_are_stable() {
+        let report = example::report();
+        let json = to_json(&report);
+        assert_eq!(parse(&json).unwrap(), report);
+        assert_eq!(json, to_json(&example::report()));
+        insta::assert_snapshot!("report.json", json);
+    }
+
+    #[test]
+    fn every_version_ever_written_can_be_read() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/reports");
+        let report = load(&folder.join("v1.0.json")).unwrap();
+        assert_eq!(report.schema, SchemaVersion { major: 1, minor: 0 });
+        assert_eq!(report.scenarios[0].cases[0].race.counts[&OutcomeWord::Conflict], 6);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said_with_a_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = load(folder.path()).unwrap_err().to_string();
+        assert!(missing.contains("report.json`: there is no such file; name a report.json"), "{missing}");
+        std::fs::write(folder.path().join(REPORT_FILE), [0xff, 0xfe]).unwrap();
+        assert!(load(folder.path()).unwrap_err().to_string().contains("it is not text"));
+
+        let json = to_json(&example::report());
+        assert!(error(&json[..json.len() / 2]).starts_with("it ends in the middle, at line "));
+        assert!(error("").starts_with("it ends in the middle, at line 1"));
+        assert!(error("success,1").starts_with("it is not a deadheat report: it is not JSON"));
+        assert!(error("{}").starts_with("it is not a deadheat report: it has no `kind`"));
+        assert!(error(r#"{"kind": "hyperfine"}"#).contains("its `kind` is `hyperfine`, not `deadheat-report`"));
+        assert!(
+            error(r#"{"kind": "deadheat-report", "schema": "1.0"}"#).starts_with("it does not follow its schema: ")
+        );
+        assert_eq!(
+            error(&json.replace(r#""schema": "1.0""#, r#""schema": "2.3""#)),
+            "its schema is 2.3, but this deadheat reads up to 1.0; use the version that wrote it (deadheat 0.1.0), or a newer one"
+        );
+    }
+
+    #[test]
+    fn a_newer_minor_version_is_read_and_what_it_adds_is_ignored() {
+        let json = to_json(&example::report());
+        let newer = json.replacen(r#""schema": "1.0","#, r#""schema": "1.7", "added": [1],"#, 1);
+        assert_eq!(parse(&newer).unwrap().schema.minor, 7);
+    }
+
+    #[test]
+    fn counts_that_do_not_add_up_are_refused() {
+        let dropped = tampered(|race| *race.counts.get_mut(&OutcomeWord::Conflict).unwrap() -= 1);
+        assert!(dropped.contains("`race[backend=memory]`: the outcomes are 8, but must be 9"), "{dropped}");
+        let doubled = tampered(|race| *race.counts.get_mut(&OutcomeWord::Success).unwrap() += 1);
+        assert!(doubled.contains("the outcomes are 10, but must be 9"), "{doubled}");
+        let swapped = tampered(|race| race.counts = [(OutcomeWord::Success, 6), (OutcomeWord::Conflict, 3)].into());
+        assert!(swapped.contains("the attempts measured that ended `success` are 3, but must be 6"), "{swapped}");
+        let skipped = tampered(|race| race.invariants[0].held -= 1);
+        assert!(skipped.contains("the results of invariant `one event stored` are 2, but must be 3"), "{skipped}");
+        let kept = tampered(|race| drop(race.kept[0].attempts.pop()));
+        assert!(kept.contains("the attempts of round 0 are 2, but must be 3"), "{kept}");
+    }
+
+    #[test]
+    fn a_histogram_merged_twice_is_refused() {
+        let merged_twice = tampered(|race| {
+            let success = race.attempts.outcomes.get_mut(&OutcomeWord::Success).unwrap();
+            let mut histogram = Histogram::decode(&success.own.histogram).unwrap();
+            histogram.merge(&histogram.clone());
+            success.own.histogram = histogram.encode();
+        });
+        assert!(merged_twice.contains("a histogram holds 6 values, but 3 were counted"), "{merged_twice}");
+        let counted_too = tampered(|race| {
+            let all = &mut race.attempts.all;
+            for clock in [&mut all.own, &mut all.since_release] {
+                let mut histogram = Histogram::decode(&clock.histogram).unwrap();
+                histogram.merge(&histogram.clone());
+                *clock = crate::report::build::distribution(&histogram);
+            }
+        });
+        assert!(counted_too.contains("attempts: 9 operations by outcome, but 18 in all"), "{counted_too}");
+        assert!(tampered(|race| race.overlap.histogram.clear()).contains("overlaps: not a base64 HdrHistogram V2"));
+    }
+}

@@ -1,0 +1,410 @@
+//! A run: cases raced one after the other, judged as they end, reported as they are judged.
+//!
+//! This is the way through the product in one place: plan → engine → check → report.
+
+mod case;
+mod stop;
+mod surroundings;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+pub use stop::Stop;
+pub use surroundings::{git, machine};
+
+use crate::check::{
+    CaseTally, CaseVerdict, ControlVerdict, GrowthPoint, GrowthVerdict, RunVerdict, Verdict, judge_case, judge_growth,
+};
+use crate::endpoints::{Endpoints, Source, Unavailable};
+use crate::engine::EngineError;
+use crate::plan::{Case, PlannedCase, PlannedScenario};
+use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
+use crate::report::{RunFolder, SinkError, build};
+use crate::target::{Description, Target};
+use case::{Limits, race, race_control};
+
+/// How a run is to go.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Race the scenarios over and over for so long.
+    pub lasting: Option<Duration>,
+    /// Race the scenarios over and over until a round fails.
+    pub until_fail: bool,
+    /// Stop after the first case that fails.
+    pub fail_fast: bool,
+    /// A case that has to be skipped is a failure of the environment.
+    pub no_skip: bool,
+}
+
+/// What a run tells while it goes on.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A case, or a control, begins.
+    Begin {
+        /// Which.
+        case: &'a Case,
+        /// How many rounds it is to race.
+        rounds: u64,
+    },
+    /// A round has ended.
+    Round {
+        /// Of which case or control.
+        case: &'a Case,
+        /// Rounds raced so far.
+        raced: u64,
+        /// Rounds that failed so far.
+        failed: u64,
+    },
+    /// A case has ended, for this run.
+    Case(&'a CaseReport, &'a Run),
+    /// A case has no server.
+    Skipped(&'a SkippedCase),
+    /// A scenario's growth was judged.
+    Growth(&'a GrowthReport),
+}
+
+/// A run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The race itself.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The run's folder.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// Our own fault.
+    #[error("deadheat itself failed: {message}; this is a bug: please report it with the scenario and the seed")]
+    Harness {
+        /// What the panic said.
+        message: String,
+    },
+}
+
+impl RunError {
+    /// What the error makes of the run.
+    pub fn verdict(&self) -> RunVerdict {
+        match self {
+            RunError::Engine(EngineError::Fault { .. }) => RunVerdict::Usage,
+            RunError::Engine(EngineError::Environment { .. }) | RunError::Sink(_) => RunVerdict::Environment,
+            RunError::Harness { .. } => RunVerdict::Fail,
+        }
+    }
+}
+
+/// Targets that are set up at this moment. Clones share the list, so that they can be closed when a run is dropped.
+#[derive(Clone, Default)]
+pub struct OpenTargets {
+    targets: Arc<Mutex<Vec<Arc<dyn Target>>>>,
+}
+
+impl OpenTargets {
+    fn add(&self, target: &Arc<dyn Target>) {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner).push(target.clone());
+    }
+
+    fn remove(&self, target: &Arc<dyn Target>) {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.retain(|open| !Arc::ptr_eq(open, target));
+    }
+
+    /// Closes whatever is still set up, as far as that works within `limit`.
+    pub async fn close(&self, limit: Duration) {
+        let targets = std::mem::take(&mut *self.targets.lock().unwrap_or_else(PoisonError::into_inner));
+        let closing = futures::future::join_all(targets.iter().map(|target| target.close()));
+        // The run is being torn down at the user's word: what cannot be removed in time stays.
+        drop(tokio::time::timeout(limit, closing).await);
+    }
+}
+
+/// What the parts of a run share.
+struct Context<'a> {
+    folder: &'a mut RunFolder,
+    stop: &'a Stop,
+    open: &'a OpenTargets,
+    tell: &'a mut (dyn FnMut(Event<'_>) + Send),
+    /// Names the run in schemas and streams; see [`space_prefix`].
+    run: String,
+    seed: u64,
+    spaces: u64,
+    ends: Option<Instant>,
+}
+
+impl Context<'_> {
+    fn tell(&mut self, event: Event<'_>) {
+        (self.tell)(event);
+    }
+
+    /// A name for the next schema, stream or bucket.
+    fn next_space(&mut self) -> String {
+        self.spaces += 1;
+        format!("{}_{}", self.run, self.spaces)
+    }
+
+    /// The seed of one case: it depends on nothing but the run's seed and the case, so that a case raced alone
+    /// makes the same choices.
+    fn seed_of(&self, case: &Case) -> u64 {
+        let digest = Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(case.id.as_bytes()).finalize();
+        digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+    }
+
+    /// Whether no further round is to be raced.
+    fn is_over(&self) -> bool {
+        self.stop.is_asked() || self.ends.is_some_and(|ends| Instant::now() >= ends)
+    }
+}
+
+/// A prefix for the names of schemas and streams that no other run on this machine or server has now.
+pub fn space_prefix() -> String {
+    format!("dh_{:08x}", rand::random::<u32>())
+}
+
+/// One case under way through the passes of a run.
+struct CaseState<'a> {
+    planned: &'a PlannedCase,
+    sources: Vec<Source>,
+    tally: CaseTally,
+    controls: Vec<ControlState>,
+    targets: Vec<Description>,
+    elapsed: Duration,
+}
+
+struct ControlState {
+    tally: CaseTally,
+    verdict: ControlVerdict,
+}
+
+/// Everything a run needs.
+pub struct Inputs<'a> {
+    /// Names the run in schemas, streams and scenarios; see [`space_prefix`].
+    pub run: &'a str,
+    /// What to race.
+    pub scenarios: &'a [PlannedScenario],
+    /// Where the servers are.
+    pub endpoints: &'a Endpoints,
+    /// How.
+    pub options: Options,
+    /// When to stop early.
+    pub stop: &'a Stop,
+    /// Where open targets are noted.
+    pub open: &'a OpenTargets,
+}
+
+/// Races all scenarios, and completes `report` as it goes: after every case the report on disk is whole.
+/// An error ends the run; the report then holds what there was before.
+pub async fn run(
+    inputs: Inputs<'_>,
+    report: &mut Report,
+    folder: &mut RunFolder,
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
+) -> Result<(), RunError> {
+    let Inputs { run, scenarios, endpoints, options, stop, open } = inputs;
+    let began = Instant::now();
+    let mut context = Context {
+        folder,
+        stop,
+        open,
+        tell,
+        run: run.to_owned(),
+        seed: report.run.seed,
+        spaces: 0,
+        ends: options.lasting.map(|lasting| began + lasting),
+    };
+    let mut states: Vec<Vec<CaseState<'_>>> = Vec::with_capacity(scenarios.len());
+    for planned in scenarios {
+        states.push(ready(planned, endpoints, report, &mut context));
+        report.scenarios.push(scenario_report(planned));
+    }
+    let repeated = options.lasting.is_some() || options.until_fail;
+    for pass in 0u64.. {
+        let mut failed = false;
+        for (index, planned) in scenarios.iter().enumerate() {
+            for position in 0..states[index].len() {
+                if context.is_over() && (pass > 0 || stop.is_asked()) {
+                    break;
+                }
+                let state = &mut states[index][position];
+                let raced = race_case(&mut context, state, options, pass == 0).await;
+                let case_report = case_report(state);
+                failed |= case_report.verdict == Verdict::Fail.into();
+                if state.tally.rounds > 0 {
+                    put(&mut report.scenarios[index].cases, case_report);
+                    let done = report.scenarios[index].cases.iter().find(|done| done.id == state.planned.case.id);
+                    if let Some(done) = done.filter(|_| !repeated) {
+                        context.tell(Event::Case(done, &report.run));
+                    }
+                }
+                report.run.elapsed_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                context.folder.write_report(report)?;
+                raced?;
+                if failed && (options.fail_fast || options.until_fail) {
+                    break;
+                }
+            }
+            report.scenarios[index].growth = growth(planned, &states[index]);
+            if failed && (options.fail_fast || options.until_fail) {
+                break;
+            }
+            if !repeated {
+                for growth in &report.scenarios[index].growth {
+                    context.tell(Event::Growth(growth));
+                }
+            }
+        }
+        if !repeated || context.is_over() || (failed && (options.fail_fast || options.until_fail)) {
+            break;
+        }
+    }
+    if repeated {
+        for scenario in &report.scenarios {
+            for case in &scenario.cases {
+                context.tell(Event::Case(case, &report.run));
+            }
+            for growth in &scenario.growth {
+                context.tell(Event::Growth(growth));
+            }
+        }
+    }
+    report.scenarios.retain(|scenario| !scenario.cases.is_empty());
+    report.verdict = verdict(report, options, stop).into();
+    context.folder.write_report(report)?;
+    Ok(())
+}
+
+/// The cases of a scenario that have their servers; the others are skipped, loudly.
+fn ready<'a>(
+    planned: &'a PlannedScenario,
+    endpoints: &Endpoints,
+    report: &mut Report,
+    context: &mut Context<'_>,
+) -> Vec<CaseState<'a>> {
+    let mut states = Vec::with_capacity(planned.cases.len());
+    for planned_case in &planned.cases {
+        let case = &planned_case.case;
+        let sources: Result<Vec<Source>, Unavailable> =
+            case.targets.iter().map(|target| endpoints.source(target)).collect();
+        match sources {
+            Ok(sources) => states.push(CaseState {
+                planned: planned_case,
+                sources,
+                tally: CaseTally::new(case),
+                controls: Vec::new(),
+                targets: Vec::new(),
+                elapsed: Duration::ZERO,
+            }),
+            Err(Unavailable { reason, remedy }) => {
+                let skipped =
+                    SkippedCase { scenario: case.scenario.name.clone(), case: case.id.clone(), reason, remedy };
+                context.tell(Event::Skipped(&skipped));
+                report.skipped.push(skipped);
+            }
+        }
+    }
+    states
+}
+
+/// One pass over a case: its rounds, and in the first pass its controls.
+async fn race_case(
+    context: &mut Context<'_>,
+    state: &mut CaseState<'_>,
+    options: Options,
+    first_pass: bool,
+) -> Result<(), RunError> {
+    let began = Instant::now();
+    let case = &state.planned.case;
+    context.tell(Event::Begin { case, rounds: case.rounds });
+    let limits = Limits { rounds: case.rounds, until_fail: options.until_fail || options.fail_fast };
+    state.targets = race(context, case, &state.sources, &mut state.tally, limits).await?;
+    if first_pass {
+        for control in &state.planned.controls {
+            if context.stop.is_asked() {
+                break;
+            }
+            context.tell(Event::Begin { case: control, rounds: control.rounds });
+            let mut tally = CaseTally::new(control);
+            let verdict = race_control(context, control, &state.sources, &mut tally).await?;
+            state.controls.push(ControlState { tally, verdict });
+        }
+    }
+    state.elapsed += began.elapsed();
+    Ok(())
+}
+
+fn case_report(state: &CaseState<'_>) -> CaseReport {
+    let controls: Vec<(String, ControlVerdict)> = state
+        .planned
+        .controls
+        .iter()
+        .zip(&state.controls)
+        .map(|(case, control)| (control_name(case).to_owned(), control.verdict.clone()))
+        .collect();
+    let verdict: CaseVerdict = judge_case(&state.planned.case, &state.tally, &controls);
+    let reports = state.planned.controls.iter().zip(&state.controls);
+    let reports = reports.map(|(case, control)| build::control_report(case, &control.tally, &control.verdict));
+    build::case_report(&state.planned.case, &state.tally, &verdict, reports.collect(), &state.targets, state.elapsed)
+}
+
+/// Judges a scenario's growth checks over its own cases, and over the cases of each control that is to break one.
+fn growth(planned: &PlannedScenario, states: &[CaseState<'_>]) -> Vec<GrowthReport> {
+    let mut reports = Vec::new();
+    for growth in planned.growth() {
+        let own: Vec<GrowthPoint> =
+            states.iter().filter_map(|state| GrowthPoint::of(&state.planned.case, &state.tally, growth)).collect();
+        let mut controls: BTreeMap<&str, Vec<GrowthPoint>> = BTreeMap::new();
+        for state in states {
+            for (case, control) in state.planned.controls.iter().zip(&state.controls) {
+                if control.verdict == ControlVerdict::AwaitsGrowth {
+                    let points = controls.entry(control_name(case)).or_default();
+                    points.extend(GrowthPoint::of(case, &control.tally, growth));
+                }
+            }
+        }
+        let judged = judge_growth(growth, None, &own).into_iter();
+        let judged: Vec<GrowthVerdict> =
+            judged.chain(controls.iter().flat_map(|(name, points)| judge_growth(growth, Some(name), points))).collect();
+        reports.extend(judged.iter().map(|verdict| build::growth_report(growth, verdict)));
+    }
+    reports
+}
+
+fn control_name(case: &Case) -> &str {
+    case.control.as_ref().map_or("", |control| control.name.as_str())
+}
+
+fn scenario_report(planned: &PlannedScenario) -> ScenarioReport {
+    ScenarioReport {
+        file: planned.head.file.display().to_string(),
+        name: planned.head.name.clone(),
+        summary: planned.head.summary.clone(),
+        tags: planned.head.tags.clone(),
+        hash: planned.head.hash.clone(),
+        cases: Vec::new(),
+        growth: Vec::new(),
+    }
+}
+
+/// Adds a case's report, or replaces the one of an earlier pass.
+fn put(cases: &mut Vec<CaseReport>, report: CaseReport) {
+    match cases.iter_mut().find(|case| case.id == report.id) {
+        Some(case) => *case = report,
+        None => cases.push(report),
+    }
+}
+
+/// How the run ended, by everything in its report.
+fn verdict(report: &Report, options: Options, stop: &Stop) -> RunVerdict {
+    let mut causes: Vec<RunVerdict> = Vec::new();
+    for scenario in &report.scenarios {
+        causes.extend(scenario.cases.iter().map(|case| RunVerdict::from(Verdict::from(case.verdict))));
+        causes.extend(scenario.growth.iter().map(|growth| RunVerdict::from(Verdict::from(growth.verdict))));
+    }
+    if options.no_skip && !report.skipped.is_empty() {
+        causes.push(RunVerdict::Environment);
+    }
+    if stop.is_asked() {
+        causes.push(RunVerdict::Interrupted);
+    }
+    RunVerdict::decide(causes)
+}

@@ -1,0 +1,75 @@
+//! From the text of a scenario file to a [`Scenario`]: `reader` gives typed access to the parsed TOML and notes faults,
+//! `read*` and `steps` read each table into the `model`, `names` and `rules` check what tables say of each other.
+
+mod count;
+pub mod model;
+mod names;
+mod read;
+mod read_checks;
+mod reader;
+mod rules;
+pub mod schema;
+pub(crate) mod steps;
+mod syntax;
+mod table;
+pub(crate) mod variant;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use model::Scenario;
+pub use read::{DEFAULT_ROUNDS, SCHEMA};
+
+use crate::diagnostic::{self, Diagnostic, Severity, SourceFile};
+
+/// Why there is no scenario.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read the scenario `{}`: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        error: io::Error,
+    },
+    /// The file was read, and is wrong.
+    #[error("the scenario `{}` has {}", source_file.name.display(), count(diagnostics))]
+    Invalid {
+        /// The file.
+        source_file: Box<SourceFile>,
+        /// All faults, and warnings, in the order of their places.
+        diagnostics: Vec<Diagnostic>,
+    },
+}
+
+fn count(diagnostics: &[Diagnostic]) -> String {
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    if errors == 1 { "1 fault".to_owned() } else { format!("{errors} faults") }
+}
+
+/// Reads and checks a scenario file and the files it names.
+pub fn load(path: &Path) -> Result<Scenario, LoadError> {
+    let text = std::fs::read_to_string(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+    parse(SourceFile { name: path.to_owned(), text }, path.parent().unwrap_or(Path::new("")))
+}
+
+/// Checks the text of a scenario, whose files are in `directory`.
+pub fn parse(source: SourceFile, directory: &Path) -> Result<Scenario, LoadError> {
+    let copy = source.clone();
+    let read::Reading { scenario, mut diagnostics, used, unread } = read::read(source, directory);
+    let faultless = |diagnostics: &[Diagnostic]| diagnostics.iter().all(|found| found.severity == Severity::Warning);
+    if let Some(scenario) = &scenario {
+        diagnostics.extend(names::check(scenario, &unread));
+        diagnostics.extend(rules::check(scenario, &unread));
+        if faultless(&diagnostics) {
+            diagnostics.extend(rules::warn(scenario, &used));
+        }
+    }
+    let diagnostics = diagnostic::sorted(diagnostics);
+    match scenario {
+        Some(scenario) if faultless(&diagnostics) => Ok(Scenario { warnings: diagnostics, ..scenario }),
+        _ => Err(LoadError::Invalid { source_file: Box::new(copy), diagnostics }),
+    }
+}

@@ -1,0 +1,490 @@
+//! What a scenario file says: typed, every name still a name, every part with its place in the file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::diagnostic::{Diagnostic, SourceFile, Span};
+use crate::expression::{EvaluateError, Expression, Scope, Template};
+use crate::outcome::OutcomeKind;
+use crate::plan::{CountRange, Operation, ScenarioHead, Start};
+use crate::value::Value;
+
+/// Something read from the file, with its place.
+#[derive(Debug, Clone)]
+pub struct At<T> {
+    /// What was read.
+    pub value: T,
+    /// Where.
+    pub span: Span,
+}
+
+/// A name that an expression takes from its scope, with the place of the name.
+pub type Use = At<String>;
+
+/// A template with the names it uses.
+#[derive(Debug, Clone)]
+pub struct TemplateAt {
+    /// The template.
+    pub template: Template,
+    /// The value as written.
+    pub span: Span,
+    /// The names it uses.
+    pub uses: Vec<Use>,
+}
+
+/// An expression with the names it uses.
+#[derive(Debug, Clone)]
+pub struct ExpressionAt {
+    /// The expression.
+    pub expression: Expression,
+    /// The text as written.
+    pub span: Span,
+    /// The names it uses.
+    pub uses: Vec<Use>,
+}
+
+/// A count as written: `1`, `"writers - 1"`, `">= 1"`, `"1..=3"`.
+#[derive(Debug, Clone)]
+pub struct CountAt {
+    /// The form.
+    pub count: Count,
+    /// The value as written.
+    pub span: Span,
+    /// The names it uses.
+    pub uses: Vec<Use>,
+}
+
+/// The forms of a count.
+#[derive(Debug, Clone)]
+pub enum Count {
+    /// `N`.
+    Number(u64),
+    /// `"expression"` or `"== expression"`.
+    Exactly(Expression),
+    /// `">= expression"`.
+    AtLeast(Expression),
+    /// `"> expression"`.
+    MoreThan(Expression),
+    /// `"<= expression"`.
+    AtMost(Expression),
+    /// `"< expression"`.
+    LessThan(Expression),
+    /// `"expression..=expression"`.
+    Between(Expression, Expression),
+}
+
+impl Count {
+    /// The range of counts that is meant.
+    pub fn evaluate(&self, scope: &Scope) -> Result<CountRange, EvaluateError> {
+        let empty = |expression: &Expression, message: String| EvaluateError {
+            expression: expression.source().to_owned(),
+            message,
+        };
+        Ok(match self {
+            Count::Number(number) => CountRange::exactly(*number),
+            Count::Exactly(count) => CountRange::exactly(count.evaluate_count(scope)?),
+            Count::AtLeast(low) => CountRange { low: low.evaluate_count(scope)?, high: None },
+            Count::MoreThan(low) => CountRange { low: low.evaluate_count(scope)?.saturating_add(1), high: None },
+            Count::AtMost(high) => CountRange { low: 0, high: Some(high.evaluate_count(scope)?) },
+            Count::LessThan(high) => match high.evaluate_count(scope)?.checked_sub(1) {
+                Some(high) => CountRange { low: 0, high: Some(high) },
+                None => return Err(empty(high, "gives 0, and no count is less than 0".to_owned())),
+            },
+            Count::Between(low, high) => {
+                let (least, most) = (low.evaluate_count(scope)?, high.evaluate_count(scope)?);
+                if least > most {
+                    return Err(empty(low, format!("gives {least}, which is more than the range's end, {most}")));
+                }
+                CountRange { low: least, high: Some(most) }
+            }
+        })
+    }
+}
+
+/// A scenario: a file that was read, with nothing left to find fault with before it is planned.
+#[derive(Debug)]
+pub struct Scenario {
+    /// The file.
+    pub source: SourceFile,
+    /// What its cases will have in common.
+    pub head: Arc<ScenarioHead>,
+    /// `rounds`.
+    pub rounds: u64,
+    /// `timeout` of a round.
+    pub timeout: Duration,
+    /// `[params]`.
+    pub params: Vec<Param>,
+    /// `[matrix]`.
+    pub axes: Vec<Axis>,
+    /// `exclude` of the matrix.
+    pub exclude: Vec<At<Condition>>,
+    /// `[targets]`.
+    pub targets: Vec<Target>,
+    /// `[fixture]`.
+    pub fixture: Fixture,
+    /// `[steps]`.
+    pub steps: Vec<NamedStep>,
+    /// `[[workers]]`.
+    pub groups: Vec<Group>,
+    /// `[barriers]`.
+    pub barriers: Vec<Barrier>,
+    /// `[expect]`, `[sometimes]`, `[[invariants]]`, `[[growth]]`.
+    pub checks: Checks,
+    /// `[[controls]]`.
+    pub controls: Vec<Control>,
+    /// `[[classify]]`.
+    pub classify: Vec<ClassifyRule>,
+    /// What is odd, but stops nothing.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A param and its default.
+#[derive(Debug, Clone)]
+pub struct Param {
+    /// Its name.
+    pub name: At<String>,
+    /// Its default.
+    pub value: Value,
+}
+
+/// An axis of the matrix.
+#[derive(Debug, Clone)]
+pub struct Axis {
+    /// Its name.
+    pub name: At<String>,
+    /// Its values, at least one.
+    pub values: Vec<Value>,
+}
+
+/// Axes (and params) with the values that they must have, one of each.
+pub type Condition = Vec<(At<String>, Vec<Value>)>;
+
+/// A `[targets.NAME]` table.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// NAME.
+    pub name: At<String>,
+    /// `driver` and its own keys.
+    pub driver: Driver,
+    /// `settings`.
+    pub settings: Vec<(String, TemplateAt)>,
+    /// `url`.
+    pub url: Option<TemplateAt>,
+    /// `url_env`: the name of an environment variable.
+    pub url_env: Option<At<String>>,
+}
+
+/// A target's driver with its options as written.
+#[derive(Debug, Clone)]
+pub enum Driver {
+    /// `postgres`.
+    Postgres,
+    /// `jetstream`.
+    JetStream {
+        /// `duplicate_window`.
+        duplicate_window: Option<TemplateAt>,
+    },
+    /// `event-store`.
+    EventStore(Box<StoreOptions>),
+}
+
+/// Options of an `event-store` target as written.
+#[derive(Debug, Clone)]
+pub struct StoreOptions {
+    /// `backend`.
+    pub backend: TemplateAt,
+    /// `guard`.
+    pub guard: Option<TemplateAt>,
+    /// `lookup`.
+    pub lookup: Option<TemplateAt>,
+    /// `cache`.
+    pub cache: Option<TemplateAt>,
+    /// `instances`.
+    pub instances: Option<TemplateAt>,
+}
+
+impl Driver {
+    /// The word in the file.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Driver::Postgres => "postgres",
+            Driver::JetStream { .. } => "jetstream",
+            Driver::EventStore(_) => "event-store",
+        }
+    }
+
+    /// Whether it can carry out `operation`.
+    pub fn can<V>(&self, operation: &Operation<V>) -> bool {
+        match operation {
+            Operation::Sql { .. } => matches!(self, Driver::Postgres),
+            Operation::Publish { .. } | Operation::Messages { .. } => matches!(self, Driver::JetStream { .. }),
+            Operation::Append { .. }
+            | Operation::LatestVersion { .. }
+            | Operation::ReadEvents { .. }
+            | Operation::SaveSnapshot { .. }
+            | Operation::LatestSnapshot { .. }
+            | Operation::Fill { .. } => matches!(self, Driver::EventStore(_)),
+        }
+    }
+}
+
+/// The `[fixture]` table.
+#[derive(Debug, Clone, Default)]
+pub struct Fixture {
+    /// `setup`.
+    pub setup: Vec<FixtureStep>,
+    /// `before_round`.
+    pub before_round: Vec<FixtureStep>,
+    /// `after_round`.
+    pub after_round: Vec<FixtureStep>,
+    /// `teardown`.
+    pub teardown: Vec<FixtureStep>,
+}
+
+/// One operation of a fixture.
+#[derive(Debug, Clone)]
+pub struct FixtureStep {
+    /// What to do.
+    pub operation: Operation<TemplateAt>,
+    /// `on`.
+    pub on: Option<At<String>>,
+    /// The step as written.
+    pub span: Span,
+}
+
+/// A `[steps.NAME]` table.
+#[derive(Debug, Clone)]
+pub struct NamedStep {
+    /// NAME.
+    pub name: At<String>,
+    /// What it says.
+    pub step: Step,
+}
+
+/// One thing a worker does.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// `name` of an inline step.
+    pub name: Option<At<String>>,
+    /// What it does.
+    pub action: Action,
+    /// `on`.
+    pub on: Option<At<String>>,
+    /// `rows`.
+    pub rows: Option<CountAt>,
+    /// `otherwise`.
+    pub otherwise: Option<At<OutcomeKind>>,
+    /// `save`.
+    pub save: Save,
+    /// `timeout`.
+    pub timeout: Option<At<Duration>>,
+    /// The key that says what the step does.
+    pub span: Span,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Waits at a barrier.
+    Barrier(At<String>),
+    /// Pauses.
+    Sleep(TemplateAt),
+    /// Goes on only if the expression is true.
+    Assert(ExpressionAt),
+    /// Binds names, in file order.
+    Let(Vec<(At<String>, ExpressionAt)>),
+    /// Asks a target. Statement and barrier indexes are not known yet and are 0.
+    Call(Box<Operation<TemplateAt>>),
+}
+
+impl Action {
+    /// The word for it in messages and default step names.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Barrier(_) => "barrier",
+            Action::Sleep(_) => "sleep",
+            Action::Assert(_) => "assert",
+            Action::Let(_) => "let",
+            Action::Call(operation) => operation.word(),
+        }
+    }
+}
+
+/// What is kept of a step's result.
+#[derive(Debug, Clone)]
+pub enum Save {
+    /// Nothing.
+    Nothing,
+    /// `save = "name"`.
+    Value(At<String>),
+    /// `save = { name = "expression" }`.
+    Expressions(Vec<(At<String>, ExpressionAt)>),
+}
+
+impl Save {
+    /// The names it binds.
+    pub fn names(&self) -> Vec<&At<String>> {
+        match self {
+            Save::Nothing => Vec::new(),
+            Save::Value(name) => vec![name],
+            Save::Expressions(entries) => entries.iter().map(|(name, _)| name).collect(),
+        }
+    }
+}
+
+/// A step in a list: used by name, or written in place.
+#[derive(Debug, Clone)]
+pub enum StepRef {
+    /// By name.
+    Named(At<String>),
+    /// In place.
+    Inline(Box<Step>),
+}
+
+/// A `[[workers]]` table.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// `name`.
+    pub name: At<String>,
+    /// `count`; 1 without it.
+    pub count: Option<TemplateAt>,
+    /// `each`: rows of names and values.
+    pub each: Vec<Row>,
+    /// `on`: the target of steps that name none.
+    pub on: Option<At<String>>,
+    /// `transaction`.
+    pub transaction: Option<TemplateAt>,
+    /// `start`.
+    pub start: Start,
+    /// `repeat`.
+    pub repeat: u64,
+    /// `steps`.
+    pub steps: Vec<StepRef>,
+}
+
+impl Group {
+    /// What decides how many workers it has: `count`, or its name.
+    pub fn count_span(&self) -> &Span {
+        self.count.as_ref().map_or(&self.name.span, |count| &count.span)
+    }
+}
+
+/// A row of `each`.
+pub type Row = Vec<(At<String>, TemplateAt)>;
+
+/// A `[barriers.NAME]` table.
+#[derive(Debug, Clone)]
+pub struct Barrier {
+    /// NAME.
+    pub name: At<String>,
+    /// `timeout`.
+    pub timeout: Option<At<Duration>>,
+}
+
+/// Everything that must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Checks {
+    /// The counts in `[expect]`, or the alternatives in its `any_of`.
+    pub expect: Vec<Expectation>,
+    /// `[expect.by_group.NAME]`.
+    pub by_group: Vec<(At<String>, Expectation)>,
+    /// `[expect.latency]`.
+    pub latency: Vec<LatencyBound>,
+    /// `[sometimes]`.
+    pub sometimes: Vec<(At<OutcomeKind>, CountAt)>,
+    /// `[[invariants]]`.
+    pub invariants: Vec<Invariant>,
+    /// `[[growth]]`.
+    pub growth: Vec<Growth>,
+}
+
+/// Counts of outcomes.
+#[derive(Debug, Clone)]
+pub struct Expectation {
+    /// By outcome.
+    pub counts: Vec<(At<OutcomeKind>, CountAt)>,
+    /// The table as written.
+    pub span: Span,
+}
+
+/// A step and a quantile of its latencies: `append.p99`.
+#[derive(Debug, Clone)]
+pub struct Metric {
+    /// As written.
+    pub key: At<String>,
+    /// The step, or `attempt`.
+    pub step: String,
+    /// From 0 to 1.
+    pub quantile: f64,
+}
+
+/// An entry of `[expect.latency]`.
+#[derive(Debug, Clone)]
+pub struct LatencyBound {
+    /// What is measured.
+    pub metric: Metric,
+    /// The bound.
+    pub at_most: Duration,
+}
+
+/// An `[[invariants]]` table.
+#[derive(Debug, Clone)]
+pub struct Invariant {
+    /// `name`.
+    pub name: At<String>,
+    /// `sql`, `file`, `events` or `messages`.
+    pub probe: Operation<TemplateAt>,
+    /// The key that says what is read.
+    pub span: Span,
+    /// `on`.
+    pub on: Option<At<String>>,
+    /// `that`.
+    pub that: ExpressionAt,
+}
+
+/// A `[[growth]]` table.
+#[derive(Debug, Clone)]
+pub struct Growth {
+    /// `name`.
+    pub name: At<String>,
+    /// `metric`.
+    pub metric: Metric,
+    /// `over`.
+    pub over: At<String>,
+    /// `at_most`.
+    pub at_most: f64,
+}
+
+/// A `[[controls]]` table.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// `name`.
+    pub name: At<String>,
+    /// `why`.
+    pub why: String,
+    /// `set`.
+    pub set: Vec<(At<String>, Value)>,
+    /// `replace`.
+    pub replace: Vec<(At<String>, StepRef)>,
+    /// `drop`.
+    pub drop: Vec<At<String>>,
+    /// `only`.
+    pub only: Condition,
+    /// `breaks`.
+    pub breaks: Vec<At<String>>,
+}
+
+/// A `[[classify]]` table.
+#[derive(Debug, Clone)]
+pub struct ClassifyRule {
+    /// `code`.
+    pub code: Option<String>,
+    /// `message`.
+    pub message: Option<Regex>,
+    /// `step`.
+    pub step: Option<At<String>>,
+    /// `outcome`.
+    pub outcome: OutcomeKind,
+}

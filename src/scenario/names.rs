@@ -1,0 +1,214 @@
+//! Checks that every expression uses only names that are bound where it stands, and that no name means two things.
+
+use std::collections::BTreeMap;
+
+use super::model::*;
+use super::reader::Unread;
+use super::variant::{ResolvedStep, steps_of};
+use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
+use crate::outcome::OutcomeKind;
+use crate::plan::Operation;
+
+/// Names that are bound by the tool, somewhere or everywhere, and so cannot be given.
+const RESERVED: [&str; 8] = ["round", "worker", "workers", "group", "run", "rows", "affected", "result"];
+
+/// The names of a place, with what bound each and where.
+#[derive(Debug, Clone, Default)]
+struct Names(BTreeMap<String, (&'static str, Option<Span>)>);
+
+impl Names {
+    /// The names with further ones that the tool binds.
+    fn and(&self, built_in: &[&str]) -> Names {
+        let mut names = self.clone();
+        names.0.extend(built_in.iter().map(|name| ((*name).to_owned(), ("a built-in name", None))));
+        names
+    }
+
+    /// Binds `name`, which is `what`; that it is bound already, elsewhere, is a fault.
+    fn bind(&mut self, name: &At<String>, what: &'static str, diagnostics: &mut Vec<Diagnostic>) {
+        let known = self.0.get(&name.value);
+        let built_in = RESERVED.contains(&name.value.as_str());
+        match known {
+            Some((_, Some(span))) if *span == name.span => {}
+            Some((_, span)) if span.is_none() || built_in => diagnostics.push(reserved(name)),
+            Some((other, span)) => {
+                let message = format!("`{}` is {what}, but already {other}", name.value);
+                let mut diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, what);
+                if let Some(span) = span {
+                    diagnostic = diagnostic.see(span, *other);
+                }
+                let help = "params, axes, keys of `each`, saved values and built-in names share one space: rename one";
+                diagnostics.push(diagnostic.help(help));
+            }
+            None if built_in => diagnostics.push(reserved(name)),
+            None => {
+                self.0.insert(name.value.clone(), (what, Some(name.span.clone())));
+            }
+        }
+    }
+
+    /// Notes every use of a name that is not bound.
+    fn check(&self, uses: &[Use], diagnostics: &mut Vec<Diagnostic>) {
+        for name in uses.iter().filter(|name| !self.0.contains_key(&name.value)) {
+            let message = format!("`{}` is not bound here", name.value);
+            let mut diagnostic = Diagnostic::error(Code::UnknownName, message).at(&name.span, "unknown name");
+            diagnostic.help = suggestion(&name.value, self.0.keys().map(String::as_str));
+            diagnostics.push(diagnostic);
+        }
+    }
+
+    fn check_operation(&self, operation: &Operation<TemplateAt>, diagnostics: &mut Vec<Diagnostic>) {
+        let checked = operation.try_map(|template| {
+            self.check(&template.uses, diagnostics);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let Ok(_) = checked;
+    }
+}
+
+fn reserved(name: &At<String>) -> Diagnostic {
+    let message = format!("`{}` is a built-in name", name.value);
+    Diagnostic::error(Code::NameClash, message).at(&name.span, "taken").help("choose another name")
+}
+
+/// Every fault with names, of the scenario and of its controls.
+pub fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    let unread: Vec<&str> = unread.names.iter().map(String::as_str).collect();
+    let mut settings = Names::default().and(&["run"]).and(&unread);
+    for param in &scenario.params {
+        settings.bind(&param.name, "a param", &mut diagnostics);
+    }
+    for axis in &scenario.axes {
+        settings.bind(&axis.name, "an axis", &mut diagnostics);
+    }
+    for target in &scenario.targets {
+        check_target(target, &settings, &mut diagnostics);
+    }
+    let case = settings.and(&["workers"]);
+    let fixture = &scenario.fixture;
+    for step in fixture.setup.iter().chain(&fixture.teardown) {
+        case.check_operation(&step.operation, &mut diagnostics);
+    }
+    let round = case.and(&["round"]);
+    for step in fixture.before_round.iter().chain(&fixture.after_round) {
+        round.check_operation(&step.operation, &mut diagnostics);
+    }
+    for group in &scenario.groups {
+        if let Some(count) = &group.count {
+            settings.check(&count.uses, &mut diagnostics);
+        }
+        let worker = check_rows(group, &case.and(&["worker", "group"]), &mut diagnostics);
+        for control in std::iter::once(None).chain(scenario.controls.iter().map(Some)) {
+            // What a step that there is not would save is not known.
+            if group.steps.iter().all(|reference| scenario.step(reference).is_some()) {
+                check_steps(&steps_of(scenario, group, control), &worker, &case, &mut diagnostics);
+            }
+        }
+    }
+    check_checks(&scenario.checks, &case, &mut diagnostics);
+    diagnostics
+}
+
+fn check_target(target: &Target, settings: &Names, diagnostics: &mut Vec<Diagnostic>) {
+    let options: Vec<&TemplateAt> = match &target.driver {
+        Driver::Postgres => Vec::new(),
+        Driver::JetStream { duplicate_window } => duplicate_window.iter().collect(),
+        Driver::EventStore(options) => {
+            let StoreOptions { backend, guard, lookup, cache, instances } = options.as_ref();
+            std::iter::once(backend).chain([guard, lookup, cache, instances].into_iter().flatten()).collect()
+        }
+    };
+    for template in options.into_iter().chain(target.settings.iter().map(|(_, value)| value)).chain(&target.url) {
+        settings.check(&template.uses, diagnostics);
+    }
+}
+
+/// The names of a group's workers: those of `names` and the keys of `each`, which every row must have.
+fn check_rows(group: &Group, names: &Names, diagnostics: &mut Vec<Diagnostic>) -> Names {
+    let mut worker = names.clone();
+    let Some(first) = group.each.first() else {
+        if let Some(transaction) = &group.transaction {
+            worker.check(&transaction.uses, diagnostics);
+        }
+        return worker;
+    };
+    for (name, _) in first {
+        worker.bind(name, "a key of `each`", diagnostics);
+    }
+    for row in &group.each {
+        for (_, value) in row {
+            names.check(&value.uses, diagnostics);
+        }
+        let has = |row: &Row, name: &str| row.iter().any(|(key, _)| key.value == name);
+        let lacking = first.iter().filter(|(key, _)| !has(row, &key.value));
+        let extra = row.iter().filter(|(key, _)| !has(first, &key.value));
+        for (key, _) in lacking.chain(extra) {
+            let message = format!("not every row of `each` has `{}`", key.value);
+            let diagnostic = Diagnostic::error(Code::MissingKey, message).at(&key.span, "only some rows have it");
+            diagnostics.push(diagnostic.help("all rows of a group need the same keys"));
+        }
+    }
+    if let Some(transaction) = &group.transaction {
+        worker.check(&transaction.uses, diagnostics);
+    }
+    worker
+}
+
+/// Steps see what earlier steps saved. Counts are evaluated before the race and see only the `case`'s names.
+fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names, case: &Names, diagnostics: &mut Vec<Diagnostic>) {
+    let mut names = worker.and(&["round"]);
+    let counts = case.and(&["group"]);
+    for ResolvedStep { step, .. } in steps {
+        match &step.action {
+            Action::Barrier(_) => {}
+            Action::Sleep(pause) => names.check(&pause.uses, diagnostics),
+            Action::Assert(condition) => names.check(&condition.uses, diagnostics),
+            Action::Let(bindings) => {
+                for (name, value) in bindings {
+                    names.check(&value.uses, diagnostics);
+                    names.bind(name, "a name of `let`", diagnostics);
+                }
+            }
+            Action::Call(operation) => names.check_operation(operation, diagnostics),
+        }
+        if let Some(rows) = &step.rows {
+            counts.check(&rows.uses, diagnostics);
+        }
+        if let Save::Expressions(entries) = &step.save {
+            let result = names.and(&["rows", "affected", "result"]);
+            entries.iter().for_each(|(_, value)| result.check(&value.uses, diagnostics));
+        }
+        for name in step.save.names() {
+            names.bind(name, "a saved value", diagnostics);
+        }
+    }
+}
+
+fn check_checks(checks: &Checks, case: &Names, diagnostics: &mut Vec<Diagnostic>) {
+    let expectations = checks.expect.iter().chain(checks.by_group.iter().map(|(_, expectation)| expectation));
+    let counts = expectations.flat_map(|expectation| &expectation.counts).chain(&checks.sometimes);
+    for (_, count) in counts {
+        case.check(&count.uses, diagnostics);
+    }
+    let round = case.and(&["round"]);
+    let outcomes = OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"));
+    for invariant in &checks.invariants {
+        round.check_operation(&invariant.probe, diagnostics);
+        let result: &[&str] = match invariant.probe {
+            Operation::ReadEvents { .. } => &["events", "result"],
+            Operation::Messages { .. } => &["messages", "result"],
+            _ => &["rows"],
+        };
+        let words: Vec<&str> = result.iter().copied().chain(outcomes.iter().map(String::as_str)).collect();
+        for name in invariant.that.uses.iter().filter(|name| words.contains(&name.value.as_str())) {
+            if let Some((what, Some(span))) = round.0.get(&name.value) {
+                let message =
+                    format!("`{}` is {what}, but in this invariant also what was read or counted", name.value);
+                let diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, "which of the two?");
+                diagnostics.push(diagnostic.see(span, *what).help("rename it"));
+            }
+        }
+        round.and(&words).check(&invariant.that.uses, diagnostics);
+    }
+}

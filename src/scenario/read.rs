@@ -1,0 +1,392 @@
+//! Reads a scenario file, table by table, into the model.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use toml::de::{DeTable, DeValue};
+
+use super::model::*;
+use super::reader::{Node, Reader, Unread};
+use super::table::Table;
+use super::{read_checks, steps, syntax};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion, ticked};
+use crate::plan::{ScenarioHead, Start};
+
+/// The version of the scenario format that is read.
+pub const SCHEMA: u64 = 1;
+
+/// How many rounds a scenario that does not say races.
+pub const DEFAULT_ROUNDS: u64 = 100;
+
+/// How long a round of a scenario that does not say may take.
+const DEFAULT_ROUND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What reading a file gives: a scenario unless it is too broken to have one, everything found, and the names that expressions use.
+pub struct Reading {
+    /// The scenario, only to be relied on when no diagnostic is an error.
+    pub scenario: Option<Scenario>,
+    /// What was found.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The names used anywhere.
+    pub used: BTreeSet<String>,
+    /// What could not be read.
+    pub unread: Unread,
+}
+
+/// Reads the text of a scenario, whose files are in `directory`.
+pub fn read(source: SourceFile, directory: &Path) -> Reading {
+    let text = source.text.clone();
+    let (document, errors) = DeTable::parse_recoverable(&text);
+    let mut reader = Reader::new(&text, directory);
+    for error in &errors {
+        let span = error.span().unwrap_or(0..0);
+        let diagnostic = Diagnostic::error(Code::Syntax, format!("this is not TOML: {}", error.message()));
+        reader.push(diagnostic.at(&span, "here"));
+    }
+    // What is left of a file with syntax errors is incomplete: faults found in it would mislead.
+    let scenario = if errors.is_empty() {
+        let first_line = 0..text.lines().next().map_or(0, str::len);
+        let table = Table::new(document.get_ref(), first_line, "a scenario");
+        top(&mut reader, table, source)
+    } else {
+        None
+    };
+    Reading { scenario, diagnostics: reader.diagnostics, used: reader.used, unread: reader.unread }
+}
+
+fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) -> Option<Scenario> {
+    let readable = schema(reader, &mut table);
+    if !readable {
+        return None;
+    }
+    let name = table.require(reader, "name", scenario_name);
+    let summary = table.get(reader, "summary", Reader::string).map(|text| text.value).unwrap_or_default();
+    let tags = table.get(reader, "tags", |reader, node| reader.list_of(node, Reader::name)).unwrap_or_default();
+    let rounds = table.get(reader, "rounds", |reader, node| reader.whole(node, 1)).unwrap_or(DEFAULT_ROUNDS);
+    let timeout = table.get(reader, "timeout", Reader::duration).map_or(DEFAULT_ROUND_TIMEOUT, |at| at.value);
+    let params = table.get(reader, "params", params).unwrap_or_default();
+    let (axes, exclude) = table.get(reader, "matrix", matrix).unwrap_or_default();
+    let targets = table.require(reader, "targets", targets).unwrap_or_default();
+    let fixture = table.get(reader, "fixture", fixture).unwrap_or_default();
+    let steps = table.get(reader, "steps", named_steps).unwrap_or_default();
+    let groups = table.require(reader, "workers", |reader, node| reader.list_of(node, group)).unwrap_or_default();
+    let barriers = table.get(reader, "barriers", barriers).unwrap_or_default();
+    let checks = read_checks::checks(reader, &mut table);
+    let controls = table.get(reader, "controls", |reader, node| reader.list_of(node, read_checks::control));
+    let classify = table.get(reader, "classify", |reader, node| reader.list_of(node, read_checks::classify));
+    table.unsupported(reader, "schedule", "workers race freely; remove `[schedule]`");
+    table.finish(reader);
+
+    let hash = hash(&source.text, &reader.files);
+    let head = ScenarioHead {
+        file: Arc::new(source.name.clone()),
+        name: name?.value,
+        summary,
+        tags: tags.into_iter().map(|tag| tag.value).collect(),
+        hash,
+    };
+    Some(Scenario {
+        source,
+        head: Arc::new(head),
+        rounds,
+        timeout,
+        params,
+        axes,
+        exclude,
+        targets,
+        fixture,
+        steps,
+        groups,
+        barriers,
+        checks,
+        controls: controls.unwrap_or_default(),
+        classify: classify.unwrap_or_default(),
+        warnings: Vec::new(),
+    })
+}
+
+/// Whether the file's schema is one that can be read.
+fn schema<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> bool {
+    let Some(node) = table.take("schema") else {
+        let message = "a scenario needs `schema`";
+        let diagnostic = Diagnostic::error(Code::MissingKey, message).at(&table.span, "no `schema` in this file");
+        reader.push(diagnostic.help(format!("begin the file with `schema = {SCHEMA}`")));
+        return true;
+    };
+    let span = node.span.clone();
+    match reader.whole(node, 1) {
+        Some(version) if version > SCHEMA => {
+            let message = format!("the scenario has schema {version}, but this version reads only schema {SCHEMA}");
+            let diagnostic = Diagnostic::error(Code::UnsupportedSchema, message).at(&span, "newer");
+            reader.push(diagnostic.help("use a newer version of deadheat"));
+            false
+        }
+        _ => true,
+    }
+}
+
+/// A name that can stand in a case's id and in a path.
+fn scenario_name<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<At<String>> {
+    let name = reader.name(node)?;
+    let fits = name.value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.');
+    if !fits {
+        let message = format!("`{}` cannot be a scenario's name", name.value);
+        let help = "it becomes part of case ids and file names: use letters, digits, `-`, `_` and `.`";
+        reader.push(Diagnostic::error(Code::BadValue, message).at(&name.span, "not a plain name").help(help));
+    }
+    Some(name)
+}
+
+fn params<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Param>> {
+    let mut params = Vec::new();
+    for (name, node) in reader.entries(node)? {
+        let fits = reader.check_identifier(&name);
+        match (reader.plain_value(node), fits) {
+            (Some(value), true) => params.push(Param { name, value }),
+            _ => {
+                reader.unread.names.insert(name.value);
+            }
+        }
+    }
+    Some(params)
+}
+
+fn matrix<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(Vec<Axis>, Vec<At<Condition>>)> {
+    let mut table = reader.table(node, "the matrix")?;
+    let exclude = table.get(reader, "exclude", |reader, node| {
+        reader.list_of(node, |reader, node| {
+            let span = node.span.clone();
+            Some(At { value: condition(reader, node)?, span })
+        })
+    });
+    let mut axes = Vec::new();
+    for (name, node) in table.rest() {
+        let fits = reader.check_identifier(&name);
+        let span = node.span.clone();
+        let Some(values) = reader.list_of(node, Reader::plain_value) else {
+            reader.unread.names.insert(name.value);
+            continue;
+        };
+        if values.is_empty() {
+            let message = format!("axis `{}` has no values", name.value);
+            reader.push(Diagnostic::error(Code::NoCases, message).at(&span, "empty").help("give at least one value"));
+        }
+        if let Some(twice) = values.iter().enumerate().find(|(index, value)| values[..*index].contains(value)) {
+            let message = format!("axis `{}` has the value `{}` twice", name.value, twice.1);
+            reader.push(Diagnostic::error(Code::DuplicateName, message).at(&span, "a value twice"));
+        }
+        if fits {
+            axes.push(Axis { name, values });
+        }
+    }
+    Some((axes, exclude.unwrap_or_default()))
+}
+
+/// Names, each with a value or a list of values.
+pub fn condition<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Condition> {
+    let mut condition = Vec::new();
+    for (name, node) in reader.entries(node)? {
+        let values = match node.value {
+            DeValue::Array(_) => reader.list_of(node, Reader::value)?,
+            _ => vec![reader.value(node)?],
+        };
+        condition.push((name, values));
+    }
+    Some(condition)
+}
+
+fn targets<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Target>> {
+    let entries = reader.entries(node)?;
+    let count = entries.len();
+    let targets: Vec<Target> = entries.into_iter().filter_map(|(name, node)| target(reader, name, node)).collect();
+    reader.unread.targets = targets.len() < count;
+    Some(targets)
+}
+
+fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Option<Target> {
+    let mut table = reader.table(node, "a target")?;
+    let word = table.require(reader, "driver", Reader::string);
+    let Some(word) = word else {
+        table.rest();
+        return None;
+    };
+    table.what = format!("{} target", syntax::with_article(&word.value));
+    let driver = match word.value.as_str() {
+        "postgres" => Some(Driver::Postgres),
+        "jetstream" => {
+            let duplicate_window = table.get(reader, "duplicate_window", Reader::template);
+            Some(Driver::JetStream { duplicate_window })
+        }
+        "event-store" => store_options(reader, &mut table).map(|options| Driver::EventStore(Box::new(options))),
+        unknown => {
+            let supported = ["postgres", "jetstream", "event-store"];
+            let diagnostic = if ["http", "sql"].contains(&unknown) {
+                let message = format!("the driver `{unknown}` is not supported by this version");
+                let help = format!("the drivers are {}", ticked(supported));
+                Diagnostic::error(Code::Unsupported, message).at(&word.span, "not supported").help(help)
+            } else {
+                let message = format!("there is no driver `{unknown}`");
+                let diagnostic = Diagnostic::error(Code::BadValue, message).at(&word.span, "no such driver");
+                Diagnostic { help: suggestion(unknown, supported), ..diagnostic }
+            };
+            reader.push(diagnostic);
+            table.rest();
+            return None;
+        }
+    };
+    let settings = match driver {
+        Some(Driver::JetStream { .. }) => Vec::new(),
+        _ => table.get(reader, "settings", settings).unwrap_or_default(),
+    };
+    let url_span = table.key_span("url");
+    let url = table.get(reader, "url", Reader::template);
+    let url_env = table.get(reader, "url_env", Reader::name);
+    if let (Some(url), Some(variable)) = (url_span, &url_env) {
+        let message = "`url` and `url_env` exclude each other";
+        let diagnostic = Diagnostic::error(Code::ConflictingKeys, message).at(&variable.span, "one too many");
+        reader.push(diagnostic.see(&url, "the URL stands here"));
+    }
+    table.finish(reader);
+    Some(Target { name, driver: driver?, settings, url, url_env })
+}
+
+fn store_options<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Option<StoreOptions> {
+    let backend = table.require(reader, "backend", Reader::template);
+    let guard = table.get(reader, "guard", Reader::template);
+    let lookup = table.get(reader, "lookup", Reader::template);
+    let cache = table.get(reader, "cache", Reader::template);
+    let instances = table.get(reader, "instances", Reader::template);
+    Some(StoreOptions { backend: backend?, guard, lookup, cache, instances })
+}
+
+fn settings<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<(String, TemplateAt)>> {
+    let entries = reader.entries(node)?;
+    Some(entries.into_iter().filter_map(|(name, node)| Some((name.value, reader.template(node)?))).collect())
+}
+
+fn fixture<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Fixture> {
+    let mut table = reader.table(node, "the fixture")?;
+    let mut list = |reader: &mut Reader<'a>, key| {
+        table.get(reader, key, |reader, node| reader.list_of(node, steps::fixture_step)).unwrap_or_default()
+    };
+    let fixture = Fixture {
+        setup: list(reader, "setup"),
+        before_round: list(reader, "before_round"),
+        after_round: list(reader, "after_round"),
+        teardown: list(reader, "teardown"),
+    };
+    table.finish(reader);
+    Some(fixture)
+}
+
+fn named_steps<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<NamedStep>> {
+    let entries = reader.entries(node)?;
+    let mut named = Vec::new();
+    for (name, node) in entries {
+        match steps::step(reader, node, false) {
+            Some(step) => named.push(NamedStep { name, step }),
+            None => {
+                reader.unread.names.insert(name.value);
+            }
+        }
+    }
+    Some(named)
+}
+
+fn group<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Group> {
+    let mut table = reader.table(node, "a worker group")?;
+    let name = table.require(reader, "name", Reader::name);
+    let count = table.get(reader, "count", group_count);
+    let each = table.get(reader, "each", |reader, node| {
+        let span = node.span.clone();
+        let rows = reader.list_of(node, row)?;
+        if rows.is_empty() {
+            let message = "`each` makes a worker of each row, but has no rows";
+            reader.push(Diagnostic::error(Code::NoWorkers, message).at(&span, "empty"));
+        }
+        Some(rows)
+    });
+    let on = table.get(reader, "on", Reader::name);
+    let transaction = table.get(reader, "transaction", Reader::template);
+    let start = match table.get(reader, "start", |reader, node| reader.word(node, &["together", "free"])) {
+        Some("free") => Start::Free,
+        _ => Start::Together,
+    };
+    let repeat = table.get(reader, "repeat", |reader, node| reader.whole(node, 1)).unwrap_or(1);
+    let steps = table.require(reader, "steps", |reader, node| {
+        let span = node.span.clone();
+        let items = reader.list(node)?;
+        if items.is_empty() {
+            let message = "a worker group needs at least one step";
+            reader.push(Diagnostic::error(Code::MissingKey, message).at(&span, "no steps"));
+        }
+        let count = items.len();
+        let steps: Vec<StepRef> = items.into_iter().filter_map(|item| steps::step_ref(reader, item)).collect();
+        reader.unread.groups |= steps.len() < count;
+        Some(steps)
+    });
+    table.unsupported(reader, "retry", "a refused attempt is counted by its outcome and not tried again");
+    table.finish(reader);
+    let each = each.unwrap_or_default();
+    if let (Some(name), None) = (&name, &steps) {
+        reader.unread.names.insert(name.value.clone());
+    }
+    reader.unread.groups |= name.is_none() || steps.is_none();
+    Some(Group { name: name?, count, each, on, transaction, start, repeat, steps: steps? })
+}
+
+/// `count`: a whole number, or `"${expression}"`.
+fn group_count<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<TemplateAt> {
+    match node.value {
+        DeValue::String(_) => reader.template(node),
+        _ => {
+            reader.whole(node.clone(), 0)?;
+            reader.template(node)
+        }
+    }
+}
+
+fn row<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Row> {
+    let mut row = Vec::new();
+    for (name, node) in reader.entries(node)? {
+        let fits = reader.check_identifier(&name);
+        match (reader.template(node), fits) {
+            (Some(value), true) => row.push((name, value)),
+            _ => {
+                reader.unread.names.insert(name.value);
+            }
+        }
+    }
+    Some(row)
+}
+
+fn barriers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Barrier>> {
+    let mut barriers = Vec::new();
+    for (name, node) in reader.entries(node)? {
+        let Some(mut table) = reader.table(node, "a barrier") else { continue };
+        let timeout = table.get(reader, "timeout", Reader::duration);
+        let help = "only workers of this scenario can be parties of a barrier";
+        let remote = table.unsupported(reader, "remote", help);
+        table.finish(reader);
+        if !remote {
+            barriers.push(Barrier { name, timeout });
+        }
+    }
+    Some(barriers)
+}
+
+/// SHA-256 in hex over the scenario and its files, each with its name and length, so that no two sets of files run together.
+fn hash(text: &str, files: &[(String, Arc<str>)]) -> String {
+    let mut hasher = Sha256::new();
+    let mut files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_ref())).collect();
+    files.sort_unstable();
+    files.insert(0, ("", text));
+    for (name, text) in files {
+        hasher.update(format!("{}:{name}{}:", name.len(), text.len()));
+        hasher.update(text);
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,292 @@
+//! Checks what the tables of a scenario say of each other: every name has its thing, and every thing its use.
+
+use std::collections::BTreeSet;
+
+use super::model::*;
+use super::reader::Unread;
+use super::steps::PAUSES;
+use super::variant::steps_of;
+use crate::diagnostic::{Code, Diagnostic, suggestion};
+use crate::outcome::OutcomeKind;
+use crate::plan::{Operation, Start};
+use crate::value::Value;
+
+/// The step that stands for a whole attempt in metrics.
+const ATTEMPT: &str = "attempt";
+
+/// Every fault of a scenario that one table alone does not show.
+pub fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    duplicates(scenario, &mut diagnostics);
+    checks(scenario, &mut diagnostics);
+    controls(scenario, &mut diagnostics);
+    if !unread.targets && !scenario.targets.is_empty() {
+        targets(scenario, &mut diagnostics);
+    }
+    step_references(scenario, unread, &mut diagnostics);
+    if !unread.groups {
+        barriers(scenario, &mut diagnostics);
+    }
+    diagnostics
+}
+
+/// What is odd in a scenario without faults. With faults, what was not read would seem unused.
+pub fn warn(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    unused(scenario, used, &mut diagnostics);
+    nothing_checked(scenario, &mut diagnostics);
+    diagnostics
+}
+
+/// The fault that `name` is none of `known`.
+fn unknown<'a>(
+    code: Code,
+    what: &str,
+    name: &At<String>,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<Diagnostic> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if known.contains(&name.value.as_str()) {
+        return None;
+    }
+    let diagnostic = Diagnostic::error(code, format!("there is no {what} `{}`", name.value));
+    let mut diagnostic = diagnostic.at(&name.span, format!("no such {what}"));
+    diagnostic.help = suggestion(&name.value, known);
+    Some(diagnostic)
+}
+
+fn duplicates(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    let checks = &scenario.checks;
+    let inline = |group: &Group| {
+        let names = group.steps.iter().filter_map(|reference| match reference {
+            StepRef::Inline(step) => step.name.clone(),
+            StepRef::Named(_) => None,
+        });
+        names.collect::<Vec<_>>()
+    };
+    let invariants = checks.invariants.iter().map(|invariant| &invariant.name);
+    let mut kinds: Vec<(&str, Vec<&At<String>>)> = vec![
+        ("worker group", scenario.groups.iter().map(|group| &group.name).collect()),
+        ("check", invariants.chain(checks.growth.iter().map(|growth| &growth.name)).collect()),
+        ("control", scenario.controls.iter().map(|control| &control.name).collect()),
+    ];
+    let inline: Vec<Vec<At<String>>> = scenario.groups.iter().map(inline).collect();
+    for names in &inline {
+        kinds.push(("step", scenario.steps.iter().map(|step| &step.name).chain(names).collect()));
+    }
+    for (what, names) in kinds {
+        for (index, name) in names.iter().enumerate() {
+            if let Some(first) = names[..index].iter().find(|first| first.value == name.value) {
+                let message = format!("there are two {what}s called `{}`", name.value);
+                let diagnostic = Diagnostic::error(Code::DuplicateName, message).at(&name.span, "the second");
+                diagnostics.push(diagnostic.see(&first.span, "the first").help("rename one"));
+            }
+        }
+    }
+}
+
+fn step_references(scenario: &Scenario, unread: &Unread, diagnostics: &mut Vec<Diagnostic>) {
+    let unreadable = || unread.names.iter().map(String::as_str);
+    let defined = || scenario.steps.iter().map(|step| step.name.value.as_str()).chain(unreadable());
+    let replacements = scenario.controls.iter().flat_map(|control| control.replace.iter().map(|(_, step)| step));
+    for reference in scenario.groups.iter().flat_map(|group| &group.steps).chain(replacements) {
+        if let StepRef::Named(name) = reference {
+            diagnostics.extend(unknown(Code::UnknownStep, "step", name, defined()));
+        }
+    }
+    // With a step that is unknown or could not be read, what else a group's steps are called is not known.
+    let mut references = scenario.groups.iter().flat_map(|group| &group.steps);
+    if unread.groups || references.any(|reference| scenario.step(reference).is_none()) {
+        return;
+    }
+    let own = scenario.groups.iter().flat_map(|group| &group.steps).filter_map(|reference| match reference {
+        StepRef::Named(name) => Some(name.value.clone()),
+        StepRef::Inline(step) => Some(step.name.as_ref()?.value.clone()),
+    });
+    let mut names: BTreeSet<String> = own.collect();
+    for group in &scenario.groups {
+        names.extend(steps_of(scenario, group, None).into_iter().map(|step| step.name));
+    }
+    let names = || names.iter().map(String::as_str).chain(unreadable());
+    for control in &scenario.controls {
+        for name in control.replace.iter().map(|(name, _)| name).chain(&control.drop) {
+            diagnostics.extend(unknown(Code::UnknownStep, "step", name, names()));
+        }
+    }
+    for step in scenario.classify.iter().filter_map(|rule| rule.step.as_ref()) {
+        diagnostics.extend(unknown(Code::UnknownStep, "step", step, names()));
+    }
+    let latency = scenario.checks.latency.iter().map(|bound| &bound.metric);
+    for metric in latency.chain(scenario.checks.growth.iter().map(|growth| &growth.metric)) {
+        let step = At { value: metric.step.clone(), span: metric.key.span.clone() };
+        diagnostics.extend(unknown(Code::UnknownStep, "step", &step, names().chain([ATTEMPT])));
+    }
+}
+
+/// Every operation has a target that can carry it out, and every transaction one that has transactions.
+fn targets(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    let names = || scenario.targets.iter().map(|target| target.name.value.as_str());
+    for group in &scenario.groups {
+        if let Some(on) = &group.on {
+            diagnostics.extend(unknown(Code::UnknownTarget, "target", on, names()));
+        }
+        if let Some(transaction) = &group.transaction {
+            diagnostics.extend(scenario.transaction_target(group, &transaction.span).err());
+        }
+        for control in std::iter::once(None).chain(scenario.controls.iter().map(Some)) {
+            for resolved in steps_of(scenario, group, control) {
+                if let Action::Call(operation) = &resolved.step.action {
+                    let on = [resolved.step.on.as_ref(), group.on.as_ref()];
+                    diagnostics.extend(scenario.target_for(operation, &resolved.step.span, &on).err());
+                }
+            }
+        }
+    }
+    let fixture = &scenario.fixture;
+    let lists = [&fixture.setup, &fixture.before_round, &fixture.after_round, &fixture.teardown];
+    for step in lists.into_iter().flatten() {
+        diagnostics.extend(scenario.target_for(&step.operation, &step.span, &[step.on.as_ref()]).err());
+    }
+    for invariant in &scenario.checks.invariants {
+        diagnostics.extend(scenario.target_for(&invariant.probe, &invariant.span, &[invariant.on.as_ref()]).err());
+    }
+}
+
+fn barriers(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    let inline = scenario.groups.iter().flat_map(|group| &group.steps).filter_map(|step| scenario.step(step));
+    let replacements = scenario.controls.iter().flat_map(|control| &control.replace);
+    let replacements = replacements.filter_map(|(_, step)| scenario.step(step));
+    let mut waited = BTreeSet::new();
+    if scenario.groups.iter().any(|group| group.start == Start::Together) {
+        waited.insert("start");
+    }
+    for step in inline.chain(replacements) {
+        match &step.action {
+            Action::Barrier(name) => {
+                if name.value == "start" {
+                    let message = "`start` is the barrier at which all workers begin, and cannot be a step";
+                    let diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, "taken");
+                    diagnostics.push(diagnostic.help("choose another name"));
+                }
+                waited.insert(name.value.as_str());
+                let table = scenario.barriers.iter().find(|barrier| barrier.name.value == name.value);
+                let table = table.and_then(|barrier| barrier.timeout.as_ref());
+                if let (Some(own), Some(table)) = (&step.timeout, table) {
+                    let message = format!("the timeout of barrier `{}` is given twice", name.value);
+                    let diagnostic = Diagnostic::error(Code::ConflictingKeys, message).at(&own.span, "here");
+                    diagnostics.push(diagnostic.see(&table.span, "and here").help("remove one of them"));
+                }
+            }
+            Action::Call(operation) => {
+                if let Operation::Append { pause: Some((point, _)), .. } = operation.as_ref() {
+                    waited.extend(PAUSES.iter().filter(|(_, known)| known == point).map(|(word, _)| *word));
+                }
+            }
+            _ => {}
+        }
+    }
+    for barrier in &scenario.barriers {
+        let fault = unknown(Code::UnusedBarrier, "barrier", &barrier.name, waited.iter().copied());
+        diagnostics.extend(fault.map(|mut fault| {
+            fault.message = format!("no step waits at barrier `{}`", barrier.name.value);
+            fault
+        }));
+    }
+}
+
+fn checks(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    let checks = &scenario.checks;
+    for (group, _) in &checks.by_group {
+        let groups = scenario.groups.iter().map(|group| group.name.value.as_str());
+        diagnostics.extend(unknown(Code::UnknownGroup, "worker group", group, groups));
+    }
+    for growth in &checks.growth {
+        let over = &growth.over;
+        let Some(axis) = scenario.axes.iter().find(|axis| axis.name.value == over.value) else {
+            let message = format!("`{}` is no axis of the matrix", over.value);
+            let mut diagnostic = Diagnostic::error(Code::BadGrowth, message).at(&over.span, "not an axis");
+            diagnostic.help = suggestion(&over.value, scenario.axes.iter().map(|axis| axis.name.value.as_str()))
+                .or_else(|| Some("growth is judged over the values of an axis: add a `[matrix]`".to_owned()));
+            diagnostics.push(diagnostic);
+            continue;
+        };
+        let positive = |value: &Value| match value {
+            Value::Int(number) => *number > 0,
+            Value::Float(number) => *number > 0.0,
+            _ => false,
+        };
+        if axis.values.len() < 2 || !axis.values.iter().all(positive) {
+            let message = format!("growth over `{}` needs at least two values, all numbers above 0", over.value);
+            let diagnostic = Diagnostic::error(Code::BadGrowth, message).at(&over.span, "does not grow");
+            diagnostics.push(diagnostic.see(&axis.name.span, "the axis"));
+        }
+    }
+}
+
+fn nothing_checked(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    let checks = &scenario.checks;
+    let nothing = checks.expect.is_empty()
+        && checks.by_group.is_empty()
+        && checks.sometimes.is_empty()
+        && checks.latency.is_empty()
+        && checks.invariants.is_empty()
+        && checks.growth.is_empty();
+    if let (true, Some(group)) = (nothing, scenario.groups.first()) {
+        let message = "the scenario checks nothing: whatever its workers do will pass";
+        let diagnostic = Diagnostic::warning(Code::NothingChecked, message).at(&group.name.span, "nothing is expected");
+        diagnostics.push(diagnostic.help("say in `[expect]` how many workers end in which outcome"));
+    }
+}
+
+fn controls(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    let checks = &scenario.checks;
+    let latency = checks.latency.iter().map(|bound| bound.metric.key.value.as_str());
+    let invariants = checks.invariants.iter().map(|invariant| invariant.name.value.as_str());
+    let growth = checks.growth.iter().map(|growth| growth.name.value.as_str());
+    let outcomes = OutcomeKind::ALL.map(OutcomeKind::as_str);
+    let known: Vec<&str> = invariants.chain(growth).chain(latency).chain(outcomes).collect();
+    for control in &scenario.controls {
+        for name in &control.breaks {
+            diagnostics.extend(unknown(Code::UnknownCheck, "check", name, known.iter().copied()));
+        }
+        for name in control.set.iter().map(|(name, _)| name).chain(control.only.iter().map(|(name, _)| name)) {
+            diagnostics.extend(unknown(Code::UnknownParam, "param or axis", name, scenario.setting_names()));
+        }
+    }
+    for (name, values) in scenario.exclude.iter().flat_map(|condition| &condition.value) {
+        let axes = scenario.axes.iter();
+        let fault = unknown(Code::UnknownParam, "axis", name, axes.clone().map(|axis| axis.name.value.as_str()));
+        diagnostics.extend(fault);
+        let axis = axes.clone().find(|axis| axis.name.value == name.value);
+        for value in values.iter().filter(|value| axis.is_some_and(|axis| !axis.values.contains(value))) {
+            let message = format!("axis `{}` has no value `{value}` to exclude", name.value);
+            diagnostics.push(Diagnostic::error(Code::BadValue, message).at(&name.span, "excludes nothing"));
+        }
+    }
+}
+
+fn unused(scenario: &Scenario, used: &BTreeSet<String>, diagnostics: &mut Vec<Diagnostic>) {
+    let over: BTreeSet<&str> = scenario.checks.growth.iter().map(|growth| growth.over.value.as_str()).collect();
+    let params = scenario.params.iter().map(|param| (&param.name, "param"));
+    for (name, what) in params.chain(scenario.axes.iter().map(|axis| (&axis.name, "axis"))) {
+        if !used.contains(&name.value) && !over.contains(name.value.as_str()) {
+            let message = format!("no expression uses the {what} `{}`", name.value);
+            let diagnostic = Diagnostic::warning(Code::UnusedParam, message).at(&name.span, "unused");
+            diagnostics
+                .push(diagnostic.help(format!("write `${{{}}}` where its value matters, or remove it", name.value)));
+        }
+    }
+    let replacements = scenario.controls.iter().flat_map(|control| control.replace.iter().map(|(_, step)| step));
+    let references = scenario.groups.iter().flat_map(|group| &group.steps).chain(replacements);
+    let named: BTreeSet<&str> = references
+        .filter_map(|reference| match reference {
+            StepRef::Named(name) => Some(name.value.as_str()),
+            StepRef::Inline(_) => None,
+        })
+        .collect();
+    for step in scenario.steps.iter().filter(|step| !named.contains(step.name.value.as_str())) {
+        let message = format!("no worker takes the step `{}`", step.name.value);
+        let diagnostic = Diagnostic::warning(Code::UnusedStep, message).at(&step.name.span, "unused");
+        diagnostics.push(diagnostic.help("add it to the `steps` of a worker group, or remove it"));
+    }
+}

@@ -1,0 +1,308 @@
+//! Reads steps: of workers, of fixtures, and the probes of invariants. Which key is there says what a step does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use toml::de::DeValue;
+
+use super::model::{Action, At, FixtureStep, Save, Step, StepRef, TemplateAt};
+use super::reader::{Node, Reader};
+use super::syntax;
+use super::table::Table;
+use crate::diagnostic::{Code, Diagnostic, Span, ticked};
+use crate::event_store::PausePoint;
+use crate::expression::Template;
+use crate::plan::Operation;
+use crate::value::Value;
+
+/// The keys that say what a worker's step does.
+pub const STEP_KINDS: [&str; 12] = [
+    "sql",
+    "file",
+    "barrier",
+    "sleep",
+    "assert",
+    "let",
+    "append",
+    "latest_version",
+    "read_events",
+    "save_snapshot",
+    "latest_snapshot",
+    "publish",
+];
+
+/// The keys that say what a fixture's step does.
+pub const FIXTURE_KINDS: [&str; 6] = ["sql", "file", "append", "fill", "save_snapshot", "publish"];
+
+/// The keys that say what an invariant reads.
+pub const PROBE_KINDS: [&str; 4] = ["sql", "file", "events", "messages"];
+
+/// The words of pause points; the barrier is called the same.
+pub const PAUSES: [(&str, PausePoint); 1] = [("checked", PausePoint::Checked)];
+
+/// Steps of requests to services, which this version does not make.
+const REQUESTS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// An item of a group's `steps`: a step's name, or a step.
+pub fn step_ref<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<StepRef> {
+    match node.value {
+        DeValue::String(_) => reader.name(node).map(StepRef::Named),
+        _ => step(reader, node, true).map(|step| StepRef::Inline(Box::new(step))),
+    }
+}
+
+/// A worker's step. Only one that is written in place has a `name`.
+pub fn step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
+    let step = readable_step(reader, node.clone(), inline);
+    if step.is_none() {
+        reader.unread.names.extend(names_in(node.value));
+    }
+    step
+}
+
+/// The names that a step which could not be read would have bound, and its own.
+fn names_in(step: &DeValue<'_>) -> Vec<String> {
+    let bindings = ["name", "save", "let"].into_iter().filter_map(|key| step.get(key));
+    let names = bindings.flat_map(|value| match value.get_ref() {
+        DeValue::String(name) => vec![name.to_string()],
+        DeValue::Table(table) => table.keys().map(|key| key.get_ref().to_string()).collect(),
+        _ => Vec::new(),
+    });
+    names.collect()
+}
+
+fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
+    let mut table = reader.table(node, "a step")?;
+    let requests = REQUESTS.map(|request| table.unsupported(reader, request, "this version has no `http` targets"));
+    if requests.contains(&true) {
+        return None;
+    }
+    let name = if inline { table.get(reader, "name", Reader::name) } else { None };
+    let timeout = table.get(reader, "timeout", Reader::duration);
+    let (kind, span) = kind_of(reader, &mut table, &STEP_KINDS)?;
+    let mut step = Step {
+        name,
+        action: Action::Let(Vec::new()),
+        on: None,
+        rows: None,
+        otherwise: None,
+        save: Save::Nothing,
+        timeout,
+        span: span.clone(),
+    };
+    let action = match kind {
+        "barrier" => table.get(reader, kind, Reader::name).map(Action::Barrier),
+        "sleep" => table.get(reader, kind, sleep).map(Action::Sleep),
+        "assert" => table.get(reader, kind, Reader::expression).map(Action::Assert),
+        "let" => table.get(reader, kind, named_expressions).map(Action::Let),
+        _ => {
+            let operation = operation(reader, &mut table, kind);
+            step.on = table.get(reader, "on", Reader::name);
+            step.save = table.get(reader, "save", save).unwrap_or(Save::Nothing);
+            operation.map(|operation| Action::Call(Box::new(operation)))
+        }
+    };
+    let sql = matches!(kind, "sql" | "file");
+    if sql {
+        step.rows = table.get(reader, "rows", Reader::count);
+    }
+    if sql || kind == "assert" {
+        step.otherwise = table.get(reader, "otherwise", |reader, node| {
+            let word = reader.string(node)?;
+            reader.refusal(word)
+        });
+    }
+    if let (Some(otherwise), None, true) = (&step.otherwise, &step.rows, sql && !table.has("rows")) {
+        let message = "`otherwise` says what happens when `rows` is not met, but there is no `rows`";
+        reader.push(Diagnostic::error(Code::MissingKey, message).at(&otherwise.span, "without `rows`"));
+    }
+    table.finish(reader);
+    step.action = action?;
+    if let Action::Call(operation) = &step.action
+        && let Operation::Sql { text, .. } = operation.as_ref()
+        && let Some(word) = syntax::transaction_control(text)
+    {
+        let message = format!("a step must not begin or end a transaction, but this one is a {word}");
+        let help = "set `transaction = \"read committed\"` (or another level) on the worker group: it wraps the steps";
+        reader.push(Diagnostic::error(Code::TransactionControl, message).at(&span, word).help(help));
+    }
+    Some(step)
+}
+
+/// A fixture's step.
+pub fn fixture_step<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<FixtureStep> {
+    let mut table = reader.table(node, "a fixture step")?;
+    let (kind, span) = kind_of(reader, &mut table, &FIXTURE_KINDS)?;
+    let operation = operation(reader, &mut table, kind);
+    let on = table.get(reader, "on", Reader::name);
+    table.finish(reader);
+    Some(FixtureStep { operation: operation?, on, span })
+}
+
+/// What an invariant reads, with the place of the key that says so.
+pub fn probe<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Option<(Operation<TemplateAt>, Span)> {
+    let (kind, span) = kind_of(reader, table, &PROBE_KINDS)?;
+    Some((operation(reader, table, kind)?, span))
+}
+
+/// The one key of `kinds` that is there, with its place. That none is there, or several, is a fault.
+fn kind_of<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kinds: &[&'static str]) -> Option<(&'static str, Span)> {
+    let found: Vec<(&'static str, Span)> =
+        kinds.iter().filter_map(|kind| Some((*kind, table.key_span(kind)?))).collect();
+    match found.as_slice() {
+        [] => {
+            let message = format!("{} needs a key that says what it does", table.what);
+            let help = format!("one of {}", ticked(kinds.iter().copied()));
+            reader.push(Diagnostic::error(Code::MissingKey, message).at(&table.span, "no such key").help(help));
+            table.rest();
+            None
+        }
+        [(kind, span)] => {
+            for general in ["step", "fixture step"] {
+                if table.what == format!("a {general}") {
+                    table.what = format!("{} {general}", syntax::with_article(kind));
+                }
+            }
+            Some((kind, span.clone()))
+        }
+        [(first, span), (second, other), ..] => {
+            let message = format!("{} does one thing, but has both `{first}` and `{second}`", table.what);
+            let diagnostic = Diagnostic::error(Code::ConflictingKeys, message).at(other, "one too many");
+            reader.push(diagnostic.see(span, "does this").help("make two steps of it"));
+            table.rest();
+            None
+        }
+    }
+}
+
+/// The operation that the key `kind` asks for.
+fn operation<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kind: &'static str) -> Option<Operation<TemplateAt>> {
+    match kind {
+        "sql" | "file" => {
+            let text = if kind == "sql" {
+                table.get(reader, kind, Reader::name).map(|text| Arc::from(text.value))
+            } else {
+                table.get(reader, kind, Reader::file)
+            };
+            let args = table.get(reader, "args", |reader, node| reader.list_of(node, Reader::template));
+            Some(Operation::Sql { statement: 0, text: text?, args: args.unwrap_or_default() })
+        }
+        _ => {
+            let node = table.take(kind)?;
+            let span = node.span.clone();
+            let allow_pause = table.what != "an `append` fixture step";
+            let mut inner = reader.table(node, format!("`{kind}`"))?;
+            let operation = store_or_stream(reader, &mut inner, kind, &span, allow_pause);
+            inner.finish(reader);
+            operation
+        }
+    }
+}
+
+fn store_or_stream<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut Table<'a>,
+    kind: &str,
+    span: &Span,
+    allow_pause: bool,
+) -> Option<Operation<TemplateAt>> {
+    let literal =
+        |value: Value| TemplateAt { template: Template::Literal(value), span: span.clone(), uses: Vec::new() };
+    let mut require = |reader: &mut Reader<'a>, key| table.require(reader, key, Reader::template);
+    Some(match kind {
+        "append" => {
+            let (actor, version) = (require(reader, "actor"), require(reader, "version"));
+            let kind = table.get(reader, "type", Reader::template).unwrap_or_else(|| literal(Value::text("Event")));
+            let data = table.get(reader, "data", Reader::template).unwrap_or_else(|| literal(Value::Null));
+            let pause = if allow_pause { table.get(reader, "pause", pause) } else { None };
+            Operation::Append { actor: actor?, version: version?, kind, data, pause }
+        }
+        "latest_version" => Operation::LatestVersion { actor: require(reader, "actor")? },
+        "read_events" | "events" => {
+            let actor = require(reader, "actor");
+            let since = table.get(reader, "since", Reader::template).unwrap_or_else(|| literal(Value::Int(0)));
+            Operation::ReadEvents { actor: actor?, since }
+        }
+        "save_snapshot" => {
+            let (actor, version) = (require(reader, "actor"), require(reader, "version"));
+            let data = table.get(reader, "data", Reader::template).unwrap_or_else(|| literal(Value::Null));
+            Operation::SaveSnapshot { actor: actor?, version: version?, data }
+        }
+        "latest_snapshot" => Operation::LatestSnapshot { actor: require(reader, "actor")? },
+        "fill" => {
+            let (actor, events) = (require(reader, "actor"), require(reader, "events"));
+            Operation::Fill { actor: actor?, events: events? }
+        }
+        "messages" => {
+            let subject = table.get(reader, "subject", Reader::template);
+            Operation::Messages { subject: subject.unwrap_or_else(|| literal(Value::text(">"))) }
+        }
+        _ => {
+            let subject = require(reader, "subject");
+            let data = table.get(reader, "data", Reader::template).unwrap_or_else(|| literal(Value::text("")));
+            let expected_last_sequence = table.get(reader, "expected_last_sequence", Reader::template);
+            let expected_last_subject_sequence = table.get(reader, "expected_last_subject_sequence", Reader::template);
+            let message_id = table.get(reader, "message_id", Reader::template);
+            let headers = table.get(reader, "headers", headers).unwrap_or_default();
+            Operation::Publish {
+                subject: subject?,
+                data,
+                expected_last_sequence,
+                expected_last_subject_sequence,
+                message_id,
+                headers,
+            }
+        }
+    })
+}
+
+fn headers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<BTreeMap<String, TemplateAt>> {
+    let entries = reader.entries(node)?;
+    Some(entries.into_iter().filter_map(|(name, node)| Some((name.value, reader.template(node)?))).collect())
+}
+
+fn pause<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(PausePoint, usize)> {
+    let word = reader.word(node, &PAUSES.map(|(word, _)| word))?;
+    PAUSES.iter().find(|(known, _)| *known == word).map(|(_, point)| (*point, 0))
+}
+
+/// A pause is a duration, or a template that gives one.
+fn sleep<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<TemplateAt> {
+    let template = reader.template(node.clone())?;
+    match &template.template {
+        Template::Expression(_) | Template::Text(_) => Some(template),
+        _ => reader.duration(node).map(|_| template),
+    }
+}
+
+fn save<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Save> {
+    match node.value {
+        DeValue::String(_) => Some(Save::Value(binding(reader, node)?)),
+        _ => named_expressions(reader, node).map(Save::Expressions),
+    }
+}
+
+fn binding<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<At<String>> {
+    let name = reader.name(node)?;
+    reader.check_identifier(&name).then_some(name)
+}
+
+fn named_expressions<'a>(
+    reader: &mut Reader<'a>,
+    node: Node<'a>,
+) -> Option<Vec<(At<String>, super::model::ExpressionAt)>> {
+    let entries = reader.entries(node)?;
+    Some(
+        entries
+            .into_iter()
+            .filter_map(|(name, node)| {
+                let fits = reader.check_identifier(&name);
+                let expression = reader.expression(node);
+                if expression.is_none() {
+                    reader.unread.names.insert(name.value.clone());
+                }
+                fits.then_some((name, expression?))
+            })
+            .collect(),
+    )
+}

@@ -1,0 +1,34 @@
+//! A schema of a case's own, for targets that speak to PostgreSQL in words of their own.
+
+use tokio_postgres::Client;
+
+use super::PostgresTarget;
+use crate::plan::TargetSpec;
+use crate::target::{Description, Endpoint, Target, TargetError};
+
+/// A schema, and the way to the server that has it.
+pub(crate) struct Schema {
+    target: PostgresTarget,
+}
+
+impl Schema {
+    /// Creates the schema `space`, which must not exist yet.
+    pub(crate) async fn create(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Self, TargetError> {
+        Ok(Schema { target: super::opened(spec, endpoint, space).await? })
+    }
+
+    /// What the server is.
+    pub(crate) fn description(&self) -> &Description {
+        self.target.description()
+    }
+
+    /// A connection whose unqualified names lead into the schema, for the worker called `name`.
+    pub(crate) async fn connect(&self, name: impl std::fmt::Display) -> Result<Client, TargetError> {
+        Ok(self.target.shared.connect_session(name).await?.into_client())
+    }
+
+    /// Ends the connections and drops the schema.
+    pub(crate) async fn drop(&self) -> Result<(), TargetError> {
+        self.target.close().await
+    }
+}
