@@ -77,7 +77,7 @@ impl Race {
         let attempts = self.collect(&round).await?;
         let mut record = RoundRecord {
             round: number,
-            barriers: round.barriers.iter().map(|barrier| barrier.record()).collect(),
+            barriers: round.barriers.iter().map(super::barrier::Barrier::record).collect(),
             invariants: Vec::with_capacity(self.case.checks.invariants.len()),
             overlap: overlap(&attempts),
             makespan: makespan(&attempts, round.barriers[START].record().released_ns),

@@ -112,6 +112,10 @@ impl WorkerTask {
         let case = self.case.clone();
         let group = &case.groups[case.workers[self.worker].group];
         self.make_ready(group, round)?;
+        for session in self.sessions.iter_mut().flatten() {
+            // Costs nothing unless a fixture changed what the statements are about.
+            session.prepare().await?;
+        }
         if group.start == Start::Together
             && let Err(BarrierBroken) = self.pass(round, START).await
         {

@@ -66,7 +66,8 @@ pub trait Target: Send + Sync {
 /// `Err` means the harness could not ask. Whatever the system answered, or left unanswered, is a [`Reply`].
 /// Every call returns by its deadline, plus the short time it takes to cancel what is in flight.
 pub trait Session: Send {
-    /// Prepares the target's statements ([`crate::plan::TargetSpec::statements`]), again if they were prepared before.
+    /// Prepares the target's statements ([`crate::plan::TargetSpec::statements`]). Called before every round: it does
+    /// nothing where they are still as prepared as they were.
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>>;
 
     /// Begins a transaction.
