@@ -2,6 +2,7 @@
 //!
 //! Text is aligned by characters, so everything drawn is one column wide.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -170,7 +171,21 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     };
     let elapsed = ns(report.run.elapsed_ns);
     text.push_str(&format!("{} {planned} in {elapsed}: {}{code}\n", style.paint(role, word), parts.join(", ")));
+    let facts = format!("{}seed {}", servers(&cases), report.run.seed);
+    text.push_str(&format!("{}\n", indent(style.paint(Role::Faint, facts))));
     text
+}
+
+/// The servers raced against: `postgres 15.18 (private server), `. Nothing for what is embedded.
+fn servers(cases: &[&CaseReport]) -> String {
+    let targets = cases.iter().flat_map(|case| &case.targets).filter(|target| target.origin != "embedded");
+    let servers: BTreeSet<String> = targets
+        .map(|target| {
+            let server = target.driver.trim_start_matches("event-store/");
+            format!("{server} {} ({}), ", target.version, target.origin)
+        })
+        .collect();
+    servers.into_iter().collect()
 }
 
 /// The counts of a case in which all is as expected: `success 1 (expected 1)`.
