@@ -87,7 +87,7 @@ pub struct LatencyBound {
 pub struct Invariant {
     /// `name`.
     pub name: String,
-    /// Index into [`Case::targets`].
+    /// Index into [`super::Case::targets`].
     pub target: usize,
     /// What is read.
     pub probe: Operation<Template>,
