@@ -141,7 +141,7 @@ async fn publish(
     barrier: Arc<Barrier>,
 ) -> Result<(Instant, Instant, bool)> {
     let mut headers = HeaderMap::new();
-    headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, 0u64);
+    headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
     let payload = serde_json::json!({ "client": writer }).to_string();
     let request = Request::new().headers(headers).payload(payload.into());
     let arrived = Instant::now();
