@@ -91,7 +91,7 @@ impl Expression {
             let first = errors.errors.first();
             CompileError {
                 expression: source.to_owned(),
-                message: first.map_or_else(|| errors.to_string(), |error| error.msg.clone()),
+                message: first.map_or_else(|| errors.to_string(), |error| plain_message(&error.msg)),
                 offset: first.and_then(|error| offset_of(source, error.pos)),
             }
         })?;
@@ -319,6 +319,14 @@ fn expression_length(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// The parser's message without its lists of tokens: `unexpected '=='`.
+fn plain_message(message: &str) -> String {
+    let message = message.strip_prefix("Syntax error: ").unwrap_or(message);
+    let message = message.split(" expecting ").next().unwrap_or(message);
+    let message = message.replace("mismatched input", "unexpected").replace("extraneous input", "unexpected");
+    message.replace("'<EOF>'", "end")
 }
 
 /// The byte offset of a parser position: lines from 1, columns from 0 (in characters).

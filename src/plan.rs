@@ -4,6 +4,7 @@
 
 mod case;
 mod cells;
+mod checks;
 mod targets;
 
 use std::collections::BTreeMap;

@@ -1,9 +1,12 @@
 //! Scenarios that are right are read and planned as they say.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use deadheat::diagnostic::SourceFile;
 use deadheat::plan::{self, Action, Case, Operation, Overrides, PlannedCase, START};
 use deadheat::scenario::{self, LoadError, Scenario};
+use proptest::prelude::*;
 
 fn load(name: &str) -> Scenario {
     let path = Path::new("tests/fixtures/scenarios").join(name);
@@ -128,4 +131,120 @@ fn count_times_each_makes_copies_of_each_row() {
     assert_eq!(levels, [committed, serializable, committed, serializable, None]);
     assert_eq!(case.barriers[START].parties, [0, 1, 2, 3]);
     assert_eq!(case.targets[0].statements.len(), 3);
+}
+
+fn planned(text: &str, overrides: &Overrides) -> Vec<PlannedCase> {
+    let source = SourceFile { name: "any.toml".into(), text: text.to_owned() };
+    let scenario = scenario::parse(source, Path::new(".")).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    plan::cases(&scenario, overrides).unwrap_or_else(|faults| panic!("{faults:?}\n{text}")).cases
+}
+
+#[test]
+fn a_control_that_pins_an_axis_runs_once_for_cells_that_differ_in_nothing_else() {
+    let text = r#"
+        schema = 1
+        name = "guards"
+        workers = [{ name = "writer", count = 2, steps = [{ append = { actor = "a", version = 1 } }] }]
+        expect = { success = 1, conflict = 1 }
+        [matrix]
+        guard = ["mutex", "server"]
+        backend = ["memory", "sqlite"]
+        [targets.store]
+        driver = "event-store"
+        backend = "${backend}"
+        guard = "${guard}"
+        [[controls]]
+        name = "no guard"
+        why = "nothing is held"
+        set = { guard = "none" }
+        breaks = ["success"]
+    "#;
+    let cases = planned(text, &Overrides::default());
+    assert_eq!(cases.len(), 4);
+    assert_eq!(
+        control_ids(&cases),
+        ["guards[guard=none,backend=memory]/no guard", "guards[guard=none,backend=sqlite]/no guard"]
+    );
+    let filter = Overrides { filter: Some("sqlite".into()), ..Overrides::default() };
+    assert_eq!(planned(text, &filter).len(), 2);
+}
+
+#[test]
+fn the_hash_covers_the_files_that_a_scenario_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = r#"
+        schema = 1
+        name = "files"
+        targets = { db = { driver = "postgres" } }
+        workers = [{ name = "reader", count = 2, steps = [{ file = "read.sql" }] }]
+        expect = { success = 2 }
+    "#;
+    let path = folder.path().join("files.toml");
+    std::fs::write(&path, scenario).unwrap();
+    let hash = |sql: &str| {
+        std::fs::write(folder.path().join("read.sql"), sql).unwrap();
+        scenario::load(&path).unwrap().head.hash.clone()
+    };
+    let (first, second) = (hash("SELECT 1"), hash("SELECT 2"));
+    assert_eq!(first.len(), 64);
+    assert_ne!(first, second);
+    assert_eq!(first, hash("SELECT 1"));
+}
+
+#[test]
+fn url_env_is_looked_up_by_the_caller() {
+    let text = r#"
+        schema = 1
+        name = "urls"
+        targets = { db = { driver = "postgres", url_env = "SOME_URL" } }
+        workers = [{ name = "reader", count = 2, steps = [{ sql = "SELECT 1" }] }]
+        expect = { success = 2 }
+    "#;
+    let overrides = Overrides { variable: |name| Some(format!("value of {name}")), ..Overrides::default() };
+    assert_eq!(planned(text, &overrides)[0].case.targets[0].url.as_deref(), Some("value of SOME_URL"));
+    assert_eq!(planned(text, &Overrides::default())[0].case.targets[0].url, None);
+}
+
+proptest! {
+    #[test]
+    fn planning_conserves_workers_and_names_every_case_differently(
+        groups in proptest::collection::vec((1u64..5, 0usize..4, any::<bool>()), 1..4),
+        axes in proptest::collection::vec(1usize..4, 0..4),
+    ) {
+        let mut text = "schema = 1\nname = 'any'\n[targets.db]\ndriver = 'postgres'\n[matrix]\n".to_owned();
+        for (axis, values) in axes.iter().enumerate() {
+            text += &format!("axis_{axis} = {:?}\n", (0..*values).collect::<Vec<_>>());
+        }
+        for (group, (count, rows, free)) in groups.iter().enumerate() {
+            let start = if *free { "free" } else { "together" };
+            text += &format!("[[workers]]\nname = 'g{group}'\ncount = {count}\nstart = '{start}'\n");
+            if *rows > 0 {
+                let rows: Vec<String> = (0..*rows).map(|row| format!("{{ row = {row} }}")).collect();
+                text += &format!("each = [{}]\n", rows.join(", "));
+            }
+            text += "steps = [{ barrier = 'met' }, { sql = 'SELECT 1' }]\n";
+        }
+        text += "[expect]\nsuccess = 'workers'\n";
+        let total: usize = groups.iter().map(|(count, rows, _)| *count as usize * (*rows).max(1)).sum();
+        let cases = planned(&text, &Overrides::default());
+        prop_assert_eq!(cases.len(), axes.iter().product::<usize>());
+        let distinct: BTreeSet<&str> = ids(&cases).into_iter().collect();
+        prop_assert_eq!(distinct.len(), cases.len());
+        for PlannedCase { case, .. } in &cases {
+            prop_assert_eq!(case.workers.len(), total);
+            prop_assert_eq!(&case.barriers[1].parties, &(0..total).collect::<Vec<_>>());
+            prop_assert!(case.workers.windows(2).all(|pair| pair[0].group <= pair[1].group));
+            for (index, (count, rows, _)) in groups.iter().enumerate() {
+                let members = case.workers.iter().filter(|worker| worker.group == index).count();
+                prop_assert_eq!(members, *count as usize * (*rows).max(1));
+                for row in 0..*rows {
+                    let value = i64::try_from(row).unwrap().into();
+                    let copies = case.workers.iter().filter(|w| w.group == index && w.scope.get("row") == Some(&value));
+                    prop_assert_eq!(copies.count() as u64, *count);
+                }
+            }
+            let numbers: Vec<_> = case.workers.iter().map(|worker| worker.scope.get("worker").cloned()).collect();
+            prop_assert_eq!(numbers, (0..total).map(|n| Some((n as i64).into())).collect::<Vec<_>>());
+        }
+    }
 }

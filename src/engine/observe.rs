@@ -33,6 +33,7 @@ pub(crate) async fn evaluate(
     let (name, observed) = observed(&probe, &done);
     let mut scope = Scope::inside(Arc::new(scope));
     scope.bind(name, observed.clone());
+    scope.bind("result", done.result.clone());
     for kind in OutcomeKind::ALL {
         let count = i64::try_from(tally.of(kind)).unwrap_or(i64::MAX);
         scope.bind(kind.as_str().replace('-', "_"), Value::Int(count));

@@ -1,7 +1,7 @@
 //! What the workers of one round share, and the watch over its barriers.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::barrier::Barrier;
 use super::clock::Clock;
-use super::record::Missing;
+use super::record::{Missing, Outcome};
 use super::waits::WaitGraph;
 use crate::plan::Case;
 use crate::target::Target;
@@ -32,12 +32,15 @@ pub(crate) struct Round {
 }
 
 /// What a worker is doing, for the message when a barrier waits for it in vain.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Doing {
-    /// Index of the step, plus one; 0 before the first.
-    step: AtomicU64,
+    /// Index of the step, or [`NOTHING`].
+    step: AtomicUsize,
     since_ns: AtomicU64,
 }
+
+/// No step: the worker has not begun.
+const NOTHING: usize = Outcome::BEGIN - 1;
 
 impl Round {
     pub(crate) fn new(case: &Case, number: u64) -> Self {
@@ -48,14 +51,14 @@ impl Round {
             deadline: clock.after(case.round_timeout),
             barriers: case.barriers.iter().map(Barrier::new).collect(),
             attention: Notify::new(),
-            doing: case.workers.iter().map(|_| Doing::default()).collect(),
+            doing: case.workers.iter().map(|_| Doing { step: AtomicUsize::new(NOTHING), since_ns: AtomicU64::new(0) }).collect(),
         }
     }
 
     /// Notes that `worker` begins its step `step` at `now_ns`.
     pub(crate) fn begins(&self, worker: usize, step: usize, now_ns: u64) {
         self.doing[worker].since_ns.store(now_ns, Ordering::Relaxed);
-        self.doing[worker].step.store(step as u64 + 1, Ordering::Relaxed);
+        self.doing[worker].step.store(step, Ordering::Relaxed);
     }
 
     /// Notes at every barrier that `worker`'s attempt has ended, after its rollback.
@@ -94,10 +97,10 @@ impl Round {
 
     fn missing(&self, worker: usize, waits: &WaitGraph) -> Missing {
         let doing = &self.doing[worker];
-        let step = doing.step.load(Ordering::Relaxed).checked_sub(1);
+        let step = doing.step.load(Ordering::Relaxed);
         Missing {
             worker,
-            step: step.and_then(|step| usize::try_from(step).ok()),
+            step: (step != NOTHING).then_some(step),
             for_ns: self.clock.now_ns().saturating_sub(doing.since_ns.load(Ordering::Relaxed)),
             waits_for: waits.named_holders(worker, |holder| format!("worker {holder}")),
         }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::EngineError;
 use super::record::{Attempt, Outcome, StepRecord};
 use super::round::Round;
+use crate::duration;
 use crate::expression::{EvaluateError, Scope, Template};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Action, Case, Group, Operation, START, Save, Start, Step, Transaction};
@@ -443,11 +444,8 @@ pub(super) fn rows_value(done: &Done) -> Value {
 }
 
 fn duration_of(step: &Step, value: &Value) -> Result<Duration, EngineError> {
-    let parsed = value.to_string().parse::<jiff::SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok());
-    parsed.ok_or_else(|| EngineError::Fault {
-        place: Some(step.place.clone()),
-        message: format!("`sleep` is {} `{value}`, but must be a duration such as `20ms`", value.type_name()),
-    })
+    let fault = |error| EngineError::Fault { place: Some(step.place.clone()), message: format!("`sleep`: {error}") };
+    duration::parse(&value.to_string()).map_err(fault)
 }
 
 fn fault(step: &Step, error: &EvaluateError) -> EngineError {

@@ -271,7 +271,7 @@ impl Builder<'_> {
     }
 
     /// The operation with its target; a pause's barrier is resolved, a statement's index is not.
-    fn operation(
+    pub fn operation(
         &mut self,
         operation: &Operation<TemplateAt>,
         span: &Span,
@@ -335,107 +335,8 @@ impl Builder<'_> {
         })
     }
 
-    fn checks(&mut self, sizes: &[u64], scope: &Arc<Scope>) -> Option<Checks> {
-        let checks = &self.scenario.checks;
-        let everybody: Vec<usize> = (0..sizes.len()).collect();
-        let expect: Vec<_> = checks.expect.iter().map(|e| self.expectation(e, &everybody, sizes, scope)).collect();
-        let by_group: Vec<_> = checks
-            .by_group
-            .iter()
-            .map(|(name, expectation)| {
-                let index = self.scenario.groups.iter().position(|group| group.name.value == name.value)?;
-                Some((index, self.expectation(expectation, &[index], sizes, scope)?))
-            })
-            .collect();
-        let sometimes: Vec<_> =
-            checks.sometimes.iter().map(|(outcome, count)| Some((outcome.value, self.count(count, scope)?))).collect();
-        let invariants: Vec<_> = checks
-            .invariants
-            .iter()
-            .map(|invariant| {
-                let (target, probe) = self.operation(&invariant.probe, &invariant.span, &[invariant.on.as_ref()])?;
-                Some(Invariant {
-                    name: invariant.name.value.clone(),
-                    target,
-                    probe,
-                    that: invariant.that.expression.clone(),
-                    scope: scope.clone(),
-                    place: self.place(&invariant.name.span),
-                })
-            })
-            .collect();
-        Some(Checks {
-            expect: expect.into_iter().collect::<Option<_>>()?,
-            by_group: by_group.into_iter().collect::<Option<_>>()?,
-            sometimes: sometimes.into_iter().collect::<Option<_>>()?,
-            latency: checks
-                .latency
-                .iter()
-                .map(|bound| LatencyBound {
-                    key: bound.metric.key.value.clone(),
-                    step: bound.metric.step.clone(),
-                    quantile: bound.metric.quantile,
-                    at_most: bound.at_most,
-                    place: self.place(&bound.metric.key.span),
-                })
-                .collect(),
-            invariants: invariants.into_iter().collect::<Option<_>>()?,
-            growth: checks
-                .growth
-                .iter()
-                .map(|growth| Growth {
-                    name: growth.name.value.clone(),
-                    metric: growth.metric.key.value.clone(),
-                    step: growth.metric.step.clone(),
-                    quantile: growth.metric.quantile,
-                    over: growth.over.value.clone(),
-                    at_most: growth.at_most,
-                    place: self.place(&growth.name.span),
-                })
-                .collect(),
-        })
-    }
-
-    /// The counts of an expectation, which the workers of `groups` must be able to meet.
-    fn expectation(
-        &mut self,
-        expectation: &model::Expectation,
-        groups: &[usize],
-        sizes: &[u64],
-        scope: &Scope,
-    ) -> Option<Expectation> {
-        let counts: Vec<_> = expectation
-            .counts
-            .iter()
-            .map(|(outcome, count)| Some((outcome.value, self.count(count, scope)?)))
-            .collect();
-        let counts: BTreeMap<OutcomeKind, CountRange> = counts.into_iter().collect::<Option<_>>()?;
-        let workers: u64 = groups.iter().map(|group| sizes[*group]).sum();
-        let least = counts.values().fold(0u64, |sum, range| sum.saturating_add(range.low));
-        let most = counts.values().try_fold(0u64, |sum, range| Some(sum.saturating_add(range.high?)));
-        let wanted = if least > workers {
-            Some(format!("at least {least}"))
-        } else {
-            most.filter(|most| *most < workers).map(|most| format!("at most {most}"))
-        };
-        if let Some(wanted) = wanted {
-            let message = format!("the expected counts add up to {wanted}, but {workers} workers race");
-            let (first, last) = (expectation.counts.first(), expectation.counts.last());
-            let span = first.zip(last).map_or(expectation.span.clone(), |(f, l)| f.0.span.start..l.1.span.end);
-            let mut diagnostic = self.diagnostic(Code::UnmeetableExpectation, message).at(&span, wanted);
-            for group in groups {
-                let (size, span) = (sizes[*group], self.scenario.groups[*group].count_span());
-                diagnostic = diagnostic.see(span, format!("{size} worker{}", if size == 1 { "" } else { "s" }));
-            }
-            self.push(
-                diagnostic
-                    .help("every worker ends in one outcome, so the counts must be able to add up to all workers"),
-            );
-        }
-        Some(Expectation { counts, place: self.place(&expectation.span) })
-    }
-
-    fn count(&mut self, count: &CountAt, scope: &Scope) -> Option<CountRange> {
+    /// The range of a count; `None` after noting why there is none.
+    pub fn count(&mut self, count: &CountAt, scope: &Scope) -> Option<CountRange> {
         let range = count.count.evaluate(scope);
         range.map_err(|error| self.fault(Code::BadEvaluation, error.to_string(), &count.span)).ok()
     }
@@ -458,7 +359,7 @@ impl Builder<'_> {
     }
 
     /// A diagnostic that names the case where the scenario has several.
-    fn diagnostic(&self, code: Code, message: String) -> Diagnostic {
+    pub fn diagnostic(&self, code: Code, message: String) -> Diagnostic {
         if self.scenario.axes.is_empty() && self.control.is_none() {
             Diagnostic::error(code, message)
         } else {

@@ -113,7 +113,11 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         diagnostics.extend(idle_controls(scenario, &controls));
         if planned.is_empty() && diagnostics.is_empty() {
             let message = format!("the matrix of `{}` has no case left", scenario.head.name);
-            diagnostics.push(Diagnostic::error(Code::NoCases, message).help("`exclude` takes every combination away"));
+            let mut diagnostic = Diagnostic::error(Code::NoCases, message).help("exclude fewer combinations");
+            for condition in &scenario.exclude {
+                diagnostic = diagnostic.at(&condition.span, "takes cases away");
+            }
+            diagnostics.push(diagnostic);
         }
     }
     let mut diagnostics = sorted(diagnostics);

@@ -26,3 +26,9 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     let _ = (report, style);
     String::new()
 }
+
+/// A judged growth check.
+pub fn growth_line(growth: &super::schema::GrowthReport, style: Style) -> String {
+    let _ = style;
+    format!("growth {} {:?} exponent {:?}\n", growth.name, growth.verdict, growth.exponent)
+}

@@ -3,14 +3,15 @@
 
 mod count;
 pub mod model;
-pub mod schema;
 mod names;
 mod read;
 mod read_checks;
 mod reader;
 mod rules;
+pub mod schema;
 pub(crate) mod steps;
 mod syntax;
+mod table;
 pub(crate) mod variant;
 
 use std::io;
@@ -57,17 +58,18 @@ pub fn load(path: &Path) -> Result<Scenario, LoadError> {
 /// Checks the text of a scenario, whose files are in `directory`.
 pub fn parse(source: SourceFile, directory: &Path) -> Result<Scenario, LoadError> {
     let copy = source.clone();
-    let mut reading = read::read(source, directory);
-    if let Some(scenario) = &reading.scenario {
-        reading.diagnostics.extend(names::check(scenario, &reading.unread));
-        reading.diagnostics.extend(rules::check(scenario, &reading.used, &reading.unread));
-    }
-    let diagnostics = diagnostic::sorted(reading.diagnostics);
-    match reading.scenario {
-        Some(mut scenario) if diagnostics.iter().all(|diagnostic| diagnostic.severity == Severity::Warning) => {
-            scenario.warnings = diagnostics;
-            Ok(scenario)
+    let read::Reading { scenario, mut diagnostics, used, unread } = read::read(source, directory);
+    let faultless = |diagnostics: &[Diagnostic]| diagnostics.iter().all(|found| found.severity == Severity::Warning);
+    if let Some(scenario) = &scenario {
+        diagnostics.extend(names::check(scenario, &unread));
+        diagnostics.extend(rules::check(scenario, &unread));
+        if faultless(&diagnostics) {
+            diagnostics.extend(rules::warn(scenario, &used));
         }
+    }
+    let diagnostics = diagnostic::sorted(diagnostics);
+    match scenario {
+        Some(scenario) if faultless(&diagnostics) => Ok(Scenario { warnings: diagnostics, ..scenario }),
         _ => Err(LoadError::Invalid { source_file: Box::new(copy), diagnostics }),
     }
 }

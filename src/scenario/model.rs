@@ -90,12 +90,12 @@ impl Count {
             Count::AtMost(high) => CountRange { low: 0, high: Some(high.evaluate_count(scope)?) },
             Count::LessThan(high) => match high.evaluate_count(scope)?.checked_sub(1) {
                 Some(high) => CountRange { low: 0, high: Some(high) },
-                None => return Err(empty(high, "is 0, and no count is less than 0".to_owned())),
+                None => return Err(empty(high, "gives 0, and no count is less than 0".to_owned())),
             },
             Count::Between(low, high) => {
                 let (least, most) = (low.evaluate_count(scope)?, high.evaluate_count(scope)?);
                 if least > most {
-                    return Err(empty(low, format!("is {least}, which is more than the range's end, {most}")));
+                    return Err(empty(low, format!("gives {least}, which is more than the range's end, {most}")));
                 }
                 CountRange { low: least, high: Some(most) }
             }

@@ -9,9 +9,10 @@ use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
 use super::model::*;
-use super::reader::{Node, Reader, Table, Unread};
-use super::{read_checks, steps};
-use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion};
+use super::reader::{Node, Reader, Unread};
+use super::table::Table;
+use super::{read_checks, steps, syntax};
+use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion, ticked};
 use crate::plan::{ScenarioHead, Start};
 
 /// The version of the scenario format that is read.
@@ -143,7 +144,7 @@ fn params<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Param>> {
     let mut params = Vec::new();
     for (name, node) in reader.entries(node)? {
         let fits = reader.check_identifier(&name);
-        match (reader.value(node), fits) {
+        match (reader.plain_value(node), fits) {
             (Some(value), true) => params.push(Param { name, value }),
             _ => {
                 reader.unread.names.insert(name.value);
@@ -165,7 +166,7 @@ fn matrix<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(Vec<Axis>, Vec
     for (name, node) in table.rest() {
         let fits = reader.check_identifier(&name);
         let span = node.span.clone();
-        let Some(values) = reader.list_of(node, Reader::value) else {
+        let Some(values) = reader.list_of(node, Reader::plain_value) else {
             reader.unread.names.insert(name.value);
             continue;
         };
@@ -212,44 +213,33 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
         table.rest();
         return None;
     };
-    table.what = format!("a `{}` target", word.value);
+    table.what = format!("{} target", syntax::with_article(&word.value));
     let driver = match word.value.as_str() {
         "postgres" => Some(Driver::Postgres),
         "jetstream" => {
             let duplicate_window = table.get(reader, "duplicate_window", Reader::template);
             Some(Driver::JetStream { duplicate_window })
         }
-        "event-store" => {
-            let backend = table.require(reader, "backend", Reader::template);
-            let guard = table.get(reader, "guard", Reader::template);
-            let lookup = table.get(reader, "lookup", Reader::template);
-            let cache = table.get(reader, "cache", Reader::template);
-            let instances = table.get(reader, "instances", Reader::template);
-            backend
-                .map(|backend| Driver::EventStore(Box::new(StoreOptions { backend, guard, lookup, cache, instances })))
-        }
-        "http" | "sql" => {
-            let message = format!("the driver `{}` is not supported by this version", word.value);
-            let help = "the drivers are `postgres`, `jetstream` and `event-store`";
-            reader.push(Diagnostic::error(Code::Unsupported, message).at(&word.span, "not supported").help(help));
-            None
-        }
-        other => {
-            let message = format!("there is no driver `{other}`");
-            let mut diagnostic = Diagnostic::error(Code::BadValue, message).at(&word.span, "no such driver");
-            diagnostic.help = suggestion(other, ["postgres", "jetstream", "event-store"]);
+        "event-store" => store_options(reader, &mut table).map(|options| Driver::EventStore(Box::new(options))),
+        unknown => {
+            let supported = ["postgres", "jetstream", "event-store"];
+            let diagnostic = if ["http", "sql"].contains(&unknown) {
+                let message = format!("the driver `{unknown}` is not supported by this version");
+                let help = format!("the drivers are {}", ticked(supported));
+                Diagnostic::error(Code::Unsupported, message).at(&word.span, "not supported").help(help)
+            } else {
+                let message = format!("there is no driver `{unknown}`");
+                let diagnostic = Diagnostic::error(Code::BadValue, message).at(&word.span, "no such driver");
+                Diagnostic { help: suggestion(unknown, supported), ..diagnostic }
+            };
             reader.push(diagnostic);
-            None
+            table.rest();
+            return None;
         }
-    };
-    let Some(driver) = driver else {
-        table.rest();
-        return None;
     };
     let settings = match driver {
-        Driver::Postgres => table.get(reader, "settings", settings).unwrap_or_default(),
-        Driver::JetStream { .. } => Vec::new(),
-        Driver::EventStore(_) => table.get(reader, "settings", settings).unwrap_or_default(),
+        Some(Driver::JetStream { .. }) => Vec::new(),
+        _ => table.get(reader, "settings", settings).unwrap_or_default(),
     };
     let url_span = table.key_span("url");
     let url = table.get(reader, "url", Reader::template);
@@ -260,7 +250,16 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
         reader.push(diagnostic.see(&url, "the URL stands here"));
     }
     table.finish(reader);
-    Some(Target { name, driver, settings, url, url_env })
+    Some(Target { name, driver: driver?, settings, url, url_env })
+}
+
+fn store_options<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Option<StoreOptions> {
+    let backend = table.require(reader, "backend", Reader::template);
+    let guard = table.get(reader, "guard", Reader::template);
+    let lookup = table.get(reader, "lookup", Reader::template);
+    let cache = table.get(reader, "cache", Reader::template);
+    let instances = table.get(reader, "instances", Reader::template);
+    Some(StoreOptions { backend: backend?, guard, lookup, cache, instances })
 }
 
 fn settings<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<(String, TemplateAt)>> {
@@ -301,7 +300,15 @@ fn group<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Group> {
     let mut table = reader.table(node, "a worker group")?;
     let name = table.require(reader, "name", Reader::name);
     let count = table.get(reader, "count", group_count);
-    let each = table.get(reader, "each", |reader, node| reader.list_of(node, row));
+    let each = table.get(reader, "each", |reader, node| {
+        let span = node.span.clone();
+        let rows = reader.list_of(node, row)?;
+        if rows.is_empty() {
+            let message = "`each` makes a worker of each row, but has no rows";
+            reader.push(Diagnostic::error(Code::NoWorkers, message).at(&span, "empty"));
+        }
+        Some(rows)
+    });
     let on = table.get(reader, "on", Reader::name);
     let transaction = table.get(reader, "transaction", Reader::template);
     let start = match table.get(reader, "start", |reader, node| reader.word(node, &["together", "free"])) {
@@ -311,11 +318,14 @@ fn group<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Group> {
     let repeat = table.get(reader, "repeat", |reader, node| reader.whole(node, 1)).unwrap_or(1);
     let steps = table.require(reader, "steps", |reader, node| {
         let span = node.span.clone();
-        let steps = reader.list_of(node, steps::step_ref)?;
-        if steps.is_empty() {
+        let items = reader.list(node)?;
+        if items.is_empty() {
             let message = "a worker group needs at least one step";
             reader.push(Diagnostic::error(Code::MissingKey, message).at(&span, "no steps"));
         }
+        let count = items.len();
+        let steps: Vec<StepRef> = items.into_iter().filter_map(|item| steps::step_ref(reader, item)).collect();
+        reader.unread.groups |= steps.len() < count;
         Some(steps)
     });
     table.unsupported(reader, "retry", "a refused attempt is counted by its outcome and not tried again");
@@ -358,9 +368,12 @@ fn barriers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Barrier>>
     for (name, node) in reader.entries(node)? {
         let Some(mut table) = reader.table(node, "a barrier") else { continue };
         let timeout = table.get(reader, "timeout", Reader::duration);
-        table.unsupported(reader, "remote", "only workers of this scenario can be parties of a barrier");
+        let help = "only workers of this scenario can be parties of a barrier";
+        let remote = table.unsupported(reader, "remote", help);
         table.finish(reader);
-        barriers.push(Barrier { name, timeout });
+        if !remote {
+            barriers.push(Barrier { name, timeout });
+        }
     }
     Some(barriers)
 }

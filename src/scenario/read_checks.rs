@@ -4,8 +4,9 @@ use toml::de::DeValue;
 
 use super::model::*;
 use super::read::condition;
-use super::reader::{Node, Reader, Table};
+use super::reader::{Node, Reader};
 use super::steps;
+use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic, suggestion};
 use crate::duration;
 use crate::outcome::OutcomeKind;
@@ -162,7 +163,7 @@ pub fn control<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Control> {
     let why = table.require(reader, "why", Reader::name);
     let set = table.get(reader, "set", |reader, node| {
         let entries = reader.entries(node)?;
-        Some(entries.into_iter().filter_map(|(name, node)| Some((name, reader.value(node)?))).collect())
+        Some(entries.into_iter().filter_map(|(name, node)| Some((name, reader.plain_value(node)?))).collect())
     });
     let replace = table.get(reader, "replace", |reader, node| {
         let entries = reader.entries(node)?;
@@ -208,7 +209,9 @@ pub fn classify<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<ClassifyR
         let text = reader.string(node)?;
         regex::Regex::new(&text.value)
             .map_err(|error| {
-                let message = format!("`{}` is not a regular expression: {error}", text.value);
+                let error = error.to_string();
+                let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+                let message = format!("`{}` is not a regular expression: {reason}", text.value);
                 reader.push(Diagnostic::error(Code::BadPattern, message).at(&text.span, "cannot be read"));
             })
             .ok()
@@ -216,12 +219,7 @@ pub fn classify<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<ClassifyR
     let step = table.get(reader, "step", Reader::name);
     let outcome = table.require(reader, "outcome", |reader, node| {
         let word = reader.string(node)?;
-        let outcome = reader.outcome(word)?;
-        if outcome.value == OutcomeKind::Success {
-            let message = "a refusal cannot be a success";
-            reader.push(Diagnostic::error(Code::BadValue, message).at(&outcome.span, "not for refusals"));
-        }
-        Some(outcome.value)
+        reader.refusal(word).map(|outcome| outcome.value)
     });
     table.finish(reader);
     if !conditions {

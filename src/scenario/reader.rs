@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue};
+use toml::de::DeValue;
 
 use super::model::{At, CountAt, ExpressionAt, TemplateAt, Use};
+use super::table::{Table, entries_of, items_of};
 use super::{count, syntax};
-use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
+use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
 use crate::duration;
 use crate::expression::{Expression, Template};
 use crate::outcome::OutcomeKind;
@@ -182,6 +182,17 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The word of an outcome in which something refused can end.
+    pub fn refusal(&mut self, text: At<String>) -> Option<At<OutcomeKind>> {
+        let outcome = self.outcome(text)?;
+        if outcome.value == OutcomeKind::Success {
+            let message = "what was refused cannot be a success";
+            self.push(Diagnostic::error(Code::BadValue, message).at(&outcome.span, "no refusal"));
+            return None;
+        }
+        Some(outcome)
+    }
+
     /// The items of a list.
     pub fn list(&mut self, node: Node<'a>) -> Option<Vec<Node<'a>>> {
         match node.value {
@@ -249,6 +260,19 @@ impl<'a> Reader<'a> {
                 Value::map(entries)
             }
         })
+    }
+
+    /// A value that is known before any expression can be evaluated; `${…}` in it is a fault.
+    pub fn plain_value(&mut self, node: Node<'a>) -> Option<Value> {
+        let span = node.span.clone();
+        let value = self.value(node)?;
+        if value.to_string().contains("${") {
+            let message = "a setting is a plain value and cannot hold `${…}`";
+            let help = "write the expression where the value is used";
+            self.push(Diagnostic::error(Code::BadValue, message).at(&span, "not evaluated").help(help));
+            return None;
+        }
+        Some(value)
     }
 
     /// A value that may hold `${…}`.
@@ -386,112 +410,4 @@ impl<'a> Reader<'a> {
             }
         }
     }
-}
-
-/// A table whose keys have meanings. Keys are taken out as they are read; what is left is unknown.
-#[derive(Debug)]
-pub struct Table<'a> {
-    /// What the table is, for messages: "a step".
-    pub what: String,
-    /// Its place.
-    pub span: Span,
-    entries: Vec<(At<&'a str>, Node<'a>)>,
-    known: Vec<&'static str>,
-}
-
-impl<'a> Table<'a> {
-    /// A table and what to call it.
-    pub fn new(table: &'a DeTable<'a>, span: Span, what: impl Into<String>) -> Self {
-        Table { what: what.into(), span, entries: entries_of(table), known: Vec::new() }
-    }
-
-    /// Whether the key is there, and has not been taken.
-    pub fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(known, _)| known.value == key)
-    }
-
-    /// The place of a key that is there.
-    pub fn key_span(&self, key: &str) -> Option<Span> {
-        self.entries.iter().find(|(known, _)| known.value == key).map(|(known, _)| known.span.clone())
-    }
-
-    /// Takes the value of `key`.
-    pub fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
-        self.known.push(key);
-        let index = self.entries.iter().position(|(known, _)| known.value == key)?;
-        Some(self.entries.remove(index).1)
-    }
-
-    /// Takes the value of `key` and reads it, if it is there.
-    pub fn get<T>(
-        &mut self,
-        reader: &mut Reader<'a>,
-        key: &'static str,
-        read: impl FnOnce(&mut Reader<'a>, Node<'a>) -> Option<T>,
-    ) -> Option<T> {
-        let node = self.take(key)?;
-        read(reader, node)
-    }
-
-    /// Takes the value of `key` and reads it; that it is not there is a fault.
-    pub fn require<T>(
-        &mut self,
-        reader: &mut Reader<'a>,
-        key: &'static str,
-        read: impl FnOnce(&mut Reader<'a>, Node<'a>) -> Option<T>,
-    ) -> Option<T> {
-        match self.take(key) {
-            Some(node) => read(reader, node),
-            None => {
-                let message = format!("{} needs `{key}`", self.what);
-                reader.push(Diagnostic::error(Code::MissingKey, message).at(&self.span, format!("no `{key}` here")));
-                None
-            }
-        }
-    }
-
-    /// Notes that `key` is a part of the format which this version of the tool does not carry out.
-    pub fn unsupported(&mut self, reader: &mut Reader<'a>, key: &'static str, help: &str) {
-        if let Some(index) = self.entries.iter().position(|(known, _)| known.value == key) {
-            let (key, _) = self.entries.remove(index);
-            let message = format!("`{}` is not supported by this version", key.value);
-            reader.push(Diagnostic::error(Code::Unsupported, message).at(&key.span, "not supported").help(help));
-        }
-    }
-
-    /// Every entry that is left, with its key.
-    pub fn rest(&mut self) -> Vec<(At<String>, Node<'a>)> {
-        self.entries.drain(..).map(|(key, node)| (At { value: key.value.to_owned(), span: key.span }, node)).collect()
-    }
-
-    /// Notes every key that is left as unknown.
-    pub fn finish(mut self, reader: &mut Reader<'a>) {
-        self.known.sort_unstable();
-        for (key, _) in &self.entries {
-            let message = format!("{} has no key `{}`", self.what, key.value);
-            let mut diagnostic = Diagnostic::error(Code::UnknownKey, message).at(&key.span, "unknown key");
-            diagnostic.help = suggestion(key.value, self.known.iter().copied())
-                .filter(|help| help.starts_with("did"))
-                .or_else(|| Some(format!("its keys are {}", ticked(self.known.iter().copied()))));
-            reader.push(diagnostic);
-        }
-    }
-}
-
-fn items_of<'a>(key: &'a str, items: &'a DeArray<'a>) -> Vec<Node<'a>> {
-    items.iter().map(|item| Node { key, value: item.get_ref(), span: item.span() }).collect()
-}
-
-/// The entries of a table in file order.
-fn entries_of<'a>(table: &'a DeTable<'a>) -> Vec<(At<&'a str>, Node<'a>)> {
-    let mut entries: Vec<_> = table
-        .iter()
-        .map(|(key, value): (&Spanned<_>, &Spanned<DeValue<'a>>)| {
-            let name: &'a str = key.get_ref().as_ref();
-            let node = Node { key: name, value: value.get_ref(), span: value.span() };
-            (At { value: name, span: key.span() }, node)
-        })
-        .collect();
-    entries.sort_by_key(|(key, _)| key.span.start);
-    entries
 }

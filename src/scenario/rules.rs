@@ -14,8 +14,8 @@ use crate::value::Value;
 /// The step that stands for a whole attempt in metrics.
 const ATTEMPT: &str = "attempt";
 
-/// Every fault of a scenario that one table alone does not show. `used` are the names that expressions use.
-pub fn check(scenario: &Scenario, used: &BTreeSet<String>, unread: &Unread) -> Vec<Diagnostic> {
+/// Every fault of a scenario that one table alone does not show.
+pub fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     duplicates(scenario, &mut diagnostics);
     checks(scenario, &mut diagnostics);
@@ -23,11 +23,18 @@ pub fn check(scenario: &Scenario, used: &BTreeSet<String>, unread: &Unread) -> V
     if !unread.targets && !scenario.targets.is_empty() {
         targets(scenario, &mut diagnostics);
     }
+    step_references(scenario, unread, &mut diagnostics);
     if !unread.groups {
-        step_references(scenario, &unread.names, &mut diagnostics);
         barriers(scenario, &mut diagnostics);
-        unused(scenario, used, &mut diagnostics);
     }
+    diagnostics
+}
+
+/// What is odd in a scenario without faults. With faults, what was not read would seem unused.
+pub fn warn(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnostic> {
+    let mut diagnostics = Vec::new();
+    unused(scenario, used, &mut diagnostics);
+    nothing_checked(scenario, &mut diagnostics);
     diagnostics
 }
 
@@ -78,14 +85,19 @@ fn duplicates(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn step_references(scenario: &Scenario, unread: &BTreeSet<String>, diagnostics: &mut Vec<Diagnostic>) {
-    let unread = || unread.iter().map(String::as_str);
-    let defined = || scenario.steps.iter().map(|step| step.name.value.as_str()).chain(unread());
+fn step_references(scenario: &Scenario, unread: &Unread, diagnostics: &mut Vec<Diagnostic>) {
+    let unreadable = || unread.names.iter().map(String::as_str);
+    let defined = || scenario.steps.iter().map(|step| step.name.value.as_str()).chain(unreadable());
     let replacements = scenario.controls.iter().flat_map(|control| control.replace.iter().map(|(_, step)| step));
     for reference in scenario.groups.iter().flat_map(|group| &group.steps).chain(replacements) {
         if let StepRef::Named(name) = reference {
             diagnostics.extend(unknown(Code::UnknownStep, "step", name, defined()));
         }
+    }
+    // With a step that is unknown or could not be read, what else a group's steps are called is not known.
+    let mut references = scenario.groups.iter().flat_map(|group| &group.steps);
+    if unread.groups || references.any(|reference| scenario.step(reference).is_none()) {
+        return;
     }
     let own = scenario.groups.iter().flat_map(|group| &group.steps).filter_map(|reference| match reference {
         StepRef::Named(name) => Some(name.value.clone()),
@@ -95,7 +107,7 @@ fn step_references(scenario: &Scenario, unread: &BTreeSet<String>, diagnostics: 
     for group in &scenario.groups {
         names.extend(steps_of(scenario, group, None).into_iter().map(|step| step.name));
     }
-    let names = || names.iter().map(String::as_str).chain(unread());
+    let names = || names.iter().map(String::as_str).chain(unreadable());
     for control in &scenario.controls {
         for name in control.replace.iter().map(|(name, _)| name).chain(&control.drop) {
             diagnostics.extend(unknown(Code::UnknownStep, "step", name, names()));
@@ -209,6 +221,10 @@ fn checks(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
             diagnostics.push(diagnostic.see(&axis.name.span, "the axis"));
         }
     }
+}
+
+fn nothing_checked(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    let checks = &scenario.checks;
     let nothing = checks.expect.is_empty()
         && checks.by_group.is_empty()
         && checks.sometimes.is_empty()

@@ -1,4 +1,426 @@
-/// x
-pub fn json_schema() -> serde_json::Value {
-    serde_json::Value::Null
+//! The JSON Schema of scenario files, for editors: what each key means, and which keys there are.
+//!
+//! It is a guide to writing, and leaves to the reader what a schema cannot say. A test holds its keys against the reader's.
+
+use serde_json::{Map, Value, json};
+
+use super::read_checks::QUANTILES;
+use super::steps::PAUSES;
+use crate::outcome::OutcomeKind;
+use crate::plan::Isolation;
+
+/// The JSON Schema (draft 7, which TOML editors understand) of a scenario file.
+pub fn json_schema() -> Value {
+    let mut schema = object(
+        "A race against a real system, and what its outcomes must be.",
+        &["schema", "name", "targets", "workers"],
+        top(),
+    );
+    let definitions = [
+        ("target", target()),
+        ("step", step()),
+        ("fixtureStep", fixture_step()),
+        ("group", group()),
+        ("barrier", barrier()),
+        ("expectation", outcomes("Counts by outcome. An outcome that is not named must not occur.")),
+        ("invariant", invariant()),
+        ("growth", growth()),
+        ("control", control()),
+        ("classify", classify()),
+        ("append", append()),
+        ("readEvents", read_events()),
+        ("actorOnly", object("An actor of the event store.", &["actor"], vec![actor()])),
+        ("saveSnapshot", save_snapshot()),
+        ("publish", publish()),
+        ("fill", fill()),
+        ("messages", messages()),
+        ("count", count()),
+        ("stepRef", step_ref()),
+        ("bindings", map("Names, each with a CEL expression.", json!({ "type": "string" }))),
+        ("settings", map("Names of params or axes, each with a plain value.", json!({}))),
+    ];
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    schema["title"] = json!("deadheat scenario");
+    schema["definitions"] = definitions.into_iter().map(|(name, definition)| (name.to_owned(), definition)).collect();
+    schema
+}
+
+type Keys = Vec<(&'static str, Value)>;
+
+/// A table with exactly these keys.
+fn object(doc: &str, required: &[&str], keys: Keys) -> Value {
+    let properties: Map<String, Value> = keys.into_iter().map(|(key, schema)| (key.to_owned(), schema)).collect();
+    let mut schema =
+        json!({ "type": "object", "description": doc, "properties": properties, "additionalProperties": false });
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn map(doc: &str, values: Value) -> Value {
+    json!({ "type": "object", "description": doc, "additionalProperties": values })
+}
+
+fn list(doc: &str, items: Value) -> Value {
+    json!({ "type": "array", "description": doc, "items": items })
+}
+
+fn text(doc: &str) -> Value {
+    json!({ "type": "string", "description": doc })
+}
+
+fn any(doc: &str) -> Value {
+    json!({ "description": format!("{doc} May hold `${{expression}}`.") })
+}
+
+fn words<'a>(doc: &str, words: impl IntoIterator<Item = &'a str>) -> Value {
+    json!({ "type": "string", "description": doc, "enum": words.into_iter().collect::<Vec<_>>() })
+}
+
+fn whole(doc: &str, least: u64) -> Value {
+    json!({ "type": "integer", "description": doc, "minimum": least })
+}
+
+fn refer(doc: &str, definition: &str) -> Value {
+    json!({ "description": doc, "allOf": [{ "$ref": format!("#/definitions/{definition}") }] })
+}
+
+fn refers(doc: &str, definition: &str) -> Value {
+    list(doc, json!({ "$ref": format!("#/definitions/{definition}") }))
+}
+
+/// One of some words, or a template that gives one.
+fn word_or_template<'a>(doc: &str, known: impl IntoIterator<Item = &'a str>) -> Value {
+    let known: Vec<&str> = known.into_iter().collect();
+    json!({ "description": doc, "anyOf": [{ "enum": known }, { "type": "string", "pattern": "\\$\\{" }] })
+}
+
+fn top() -> Keys {
+    vec![
+        ("schema", json!({ "description": "The version of the scenario format.", "const": super::SCHEMA })),
+        ("name", text("The scenario's name: letters, digits, `-`, `_` and `.`; unique among the scenarios of a run.")),
+        ("summary", text("One line on what races and what must come out.")),
+        ("tags", list("Words by which scenarios are chosen.", json!({ "type": "string" }))),
+        ("rounds", whole(&format!("How many rounds are raced; default {}.", super::DEFAULT_ROUNDS), 1)),
+        ("timeout", text("How long one round may take, such as `30s`, the default.")),
+        (
+            "params",
+            map("Values that `--param NAME=VALUE` and controls can change. Expressions use them by name.", json!({})),
+        ),
+        ("matrix", matrix()),
+        ("targets", map("The systems raced against, by name.", json!({ "$ref": "#/definitions/target" }))),
+        ("fixture", fixture()),
+        ("steps", map("Steps that worker groups use by name.", json!({ "$ref": "#/definitions/step" }))),
+        ("workers", refers("Worker groups: who races.", "group")),
+        (
+            "barriers",
+            map("Named points where workers wait for each other.", json!({ "$ref": "#/definitions/barrier" })),
+        ),
+        ("expect", expect()),
+        ("sometimes", outcomes("Counts by outcome that must fit in at least one round of the run.")),
+        ("invariants", refers("Checks of the final state after each round.", "invariant")),
+        ("growth", refers("Costs that must not grow with an axis.", "growth")),
+        ("controls", refers("Broken variants of the scenario, which its checks must catch.", "control")),
+        ("classify", refers("Rules that say which outcome a refusal is; the first that fits wins.", "classify")),
+    ]
+}
+
+fn matrix() -> Value {
+    let doc = "Axes, each with a list of values: one case for every combination.";
+    let exclude = list("Combinations that are left out.", map("Axes with the value, or values, they have.", json!({})));
+    json!({
+        "type": "object",
+        "description": doc,
+        "properties": { "exclude": exclude },
+        "additionalProperties": { "type": "array", "minItems": 1 },
+    })
+}
+
+fn target() -> Value {
+    let doc = "A system raced against.";
+    object(
+        doc,
+        &["driver"],
+        vec![
+            ("driver", words("What it is.", ["postgres", "jetstream", "event-store"])),
+            ("url", text("Where it is. Without it, the tool looks for a server or starts one.")),
+            ("url_env", text("The environment variable that says where it is.")),
+            ("settings", map("PostgreSQL: settings of each session, such as `deadlock_timeout`.", json!({}))),
+            ("duplicate_window", text("JetStream: how long message ids are remembered, such as `30s`; default 2m.")),
+            (
+                "backend",
+                word_or_template("Event store: where events are kept.", ["memory", "sqlite", "postgres", "jetstream"]),
+            ),
+            (
+                "guard",
+                word_or_template(
+                    "Event store: what keeps two appends apart; default `server`.",
+                    ["none", "mutex", "server"],
+                ),
+            ),
+            (
+                "lookup",
+                word_or_template(
+                    "Event store: how the latest version is read; default `direct-get`.",
+                    ["direct-get", "last-consumer", "scan"],
+                ),
+            ),
+            ("cache", any("Event store: whether each instance caches versions; default false.")),
+            ("instances", any("Event store: how many instances the workers share; default 1.")),
+        ],
+    )
+}
+
+fn fixture() -> Value {
+    let steps = |doc| refers(doc, "fixtureStep");
+    object(
+        "What is done around the rounds, by no worker.",
+        &[],
+        vec![
+            ("setup", steps("Once, in the case's own empty schema or stream.")),
+            ("before_round", steps("Before each round.")),
+            ("after_round", steps("After each round and its invariants.")),
+            ("teardown", steps("Once, after the last round.")),
+        ],
+    )
+}
+
+fn sql_keys() -> Keys {
+    vec![
+        ("sql", text("A statement; `$1`, `$2` … stand for `args`.")),
+        ("file", text("A file beside the scenario that holds the statement.")),
+        ("args", list("What `$1`, `$2` … are bound to.", any("A value."))),
+        ("on", text("The target, if there are several.")),
+    ]
+}
+
+fn fixture_step() -> Value {
+    let mut keys = sql_keys();
+    keys.extend([
+        ("append", refer("Appends an event.", "append")),
+        ("fill", refer("Appends many events at once.", "fill")),
+        ("save_snapshot", refer("Stores a snapshot.", "saveSnapshot")),
+        ("publish", refer("Publishes a message.", "publish")),
+    ]);
+    object("One operation of a fixture. Without `args`, SQL may hold several statements.", &[], keys)
+}
+
+fn step() -> Value {
+    let mut keys = sql_keys();
+    keys.extend([
+        ("name", text("The name of a step that is written in place, for reports and controls.")),
+        ("barrier", text("Waits until every worker that has this barrier has come to it.")),
+        ("sleep", text("Pauses for so long, such as `20ms`.")),
+        ("assert", text("A CEL expression; unless it is true the attempt ends, as `rejected` or as `otherwise` says.")),
+        ("let", refer("Binds names for later steps.", "bindings")),
+        ("append", refer("Appends an event.", "append")),
+        ("latest_version", refer("Reads the latest version of an actor; 0 when there is none.", "actorOnly")),
+        ("read_events", refer("Reads an actor's events.", "readEvents")),
+        ("save_snapshot", refer("Stores a snapshot.", "saveSnapshot")),
+        ("latest_snapshot", refer("Reads the latest snapshot; without one the attempt is `rejected`.", "actorOnly")),
+        ("publish", refer("Publishes a message.", "publish")),
+        (
+            "rows",
+            refer("How many rows must be returned or changed; else `conflict`, or what `otherwise` says.", "count"),
+        ),
+        (
+            "otherwise",
+            words("The outcome when `rows` or `assert` is not met.", OutcomeKind::ALL.map(OutcomeKind::as_str)),
+        ),
+        (
+            "save",
+            json!({
+                "description": "What is kept: a name for the single value, or names with expressions over `rows`, `affected` and `result`.",
+                "anyOf": [{ "type": "string" }, { "$ref": "#/definitions/bindings" }],
+            }),
+        ),
+        ("timeout", text("How long the step may take (10s), or its barrier is waited for (5s).")),
+    ]);
+    object("One thing a worker does; one key says what.", &[], keys)
+}
+
+fn step_ref() -> Value {
+    json!({ "anyOf": [{ "type": "string" }, { "$ref": "#/definitions/step" }] })
+}
+
+fn group() -> Value {
+    object(
+        "A worker group.",
+        &["name", "steps"],
+        vec![
+            ("name", text("The group's name, bound to `group`.")),
+            ("count", any("How many workers, for each row of `each`; default 1.")),
+            (
+                "each",
+                list(
+                    "One worker, or `count`, for each row; steps use its keys by name.",
+                    map("A row.", any("A value.")),
+                ),
+            ),
+            ("on", text("The target of steps that name none.")),
+            (
+                "transaction",
+                word_or_template(
+                    "Wraps the steps in a transaction of this isolation level.",
+                    Isolation::ALL.map(Isolation::as_str),
+                ),
+            ),
+            ("start", words("`free`: begins at once, without the start barrier.", ["together", "free"])),
+            ("repeat", whole("How often the steps are taken in one round; default 1.", 1)),
+            ("steps", refers("What each worker does, in order: names of steps, or steps.", "stepRef")),
+        ],
+    )
+}
+
+fn barrier() -> Value {
+    object("A barrier.", &[], vec![("timeout", text("How long the first to come waits; default 5s."))])
+}
+
+fn expect() -> Value {
+    let mut schema =
+        outcomes("Counts by outcome that hold in every round. An outcome that is not named must not occur.");
+    let by_group = map("Counts of one group's workers.", json!({ "$ref": "#/definitions/expectation" }));
+    let quantiles: Vec<&str> = QUANTILES.iter().map(|(word, _)| *word).collect();
+    let latency = json!({
+        "type": "object",
+        "description": format!("Bounds such as `\"append.p99\" = \"< 50ms\"`; quantiles: {}.", quantiles.join(", ")),
+    });
+    schema["properties"]["any_of"] = refers("Alternatives, of which one must fit in every round.", "expectation");
+    schema["properties"]["by_group"] = by_group;
+    schema["properties"]["latency"] = latency;
+    schema
+}
+
+fn outcomes(doc: &str) -> Value {
+    let count = json!({ "$ref": "#/definitions/count" });
+    let keys = OutcomeKind::ALL.map(|kind| (kind.as_str(), count.clone())).to_vec();
+    object(doc, &[], keys)
+}
+
+fn count() -> Value {
+    json!({
+        "description": "`1`, `\"writers - 1\"`, `\">= 1\"` or `\"1..=3\"`, with CEL expressions.",
+        "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string" }],
+    })
+}
+
+fn invariant() -> Value {
+    let mut keys = sql_keys();
+    keys.extend([
+        ("name", text("The check's name.")),
+        ("events", refer("Reads an actor's events, bound to `events`.", "readEvents")),
+        ("messages", refer("Reads the stream's messages, bound to `messages`.", "messages")),
+        (
+            "that",
+            text("A CEL expression over what was read and the counts of outcomes (`success`, `broken_barrier` …)."),
+        ),
+    ]);
+    object("A check of the final state after each round.", &["name", "that"], keys)
+}
+
+fn growth() -> Value {
+    object(
+        "A cost that must not grow.",
+        &["name", "metric", "over", "at_most"],
+        vec![
+            ("name", text("The check's name.")),
+            ("metric", text("A step, or `attempt`, and a quantile: `latest-version.p50`.")),
+            ("over", text("The axis.")),
+            ("at_most", json!({ "type": "number", "description": "The greatest exponent: 0 is O(1), 1 is O(n)." })),
+        ],
+    )
+}
+
+fn control() -> Value {
+    let names = |doc| list(doc, json!({ "type": "string" }));
+    object(
+        "A broken variant of the scenario.",
+        &["name", "why", "breaks"],
+        vec![
+            ("name", text("The control's name.")),
+            ("why", text("Why it is broken.")),
+            ("set", refer("Params and axes with other values.", "settings")),
+            ("replace", map("Steps by name, with what is done instead.", json!({ "$ref": "#/definitions/stepRef" }))),
+            ("drop", names("Steps that are left out.")),
+            ("only", refer("Only for cases with these values.", "settings")),
+            ("breaks", names("The checks of which one must break: outcomes, invariants, growths, latency keys.")),
+        ],
+    )
+}
+
+fn classify() -> Value {
+    object(
+        "Says which outcome a refusal is.",
+        &["outcome"],
+        vec![
+            ("code", json!({ "description": "The system's code.", "type": ["string", "integer"] })),
+            ("message", text("A regular expression that the system's message matches.")),
+            ("step", text("The refused step.")),
+            ("outcome", words("What the attempt ends in.", OutcomeKind::ALL.map(OutcomeKind::as_str))),
+        ],
+    )
+}
+
+fn actor() -> (&'static str, Value) {
+    ("actor", any("Whose events."))
+}
+
+fn append() -> Value {
+    object(
+        "An event to append.",
+        &["actor", "version"],
+        vec![
+            actor(),
+            ("version", any("Its version, greater than the actor's latest.")),
+            ("type", any("Its type.")),
+            ("data", any("Its data.")),
+            (
+                "pause",
+                words(
+                    "A barrier inside the store: `checked` is after the version was read and before the write.",
+                    PAUSES.map(|(word, _)| word),
+                ),
+            ),
+        ],
+    )
+}
+
+fn read_events() -> Value {
+    object(
+        "An actor's events.",
+        &["actor"],
+        vec![actor(), ("since", any("Only versions greater than this; default 0."))],
+    )
+}
+
+fn save_snapshot() -> Value {
+    object(
+        "A snapshot to store.",
+        &["actor", "version"],
+        vec![actor(), ("version", any("The version it was taken at.")), ("data", any("Its data."))],
+    )
+}
+
+fn fill() -> Value {
+    object("Events to append, with versions from 1.", &["actor", "events"], vec![actor(), ("events", any("How many."))])
+}
+
+fn messages() -> Value {
+    object("The stream's messages, oldest first.", &[], vec![("subject", any("A subject filter; default `>`, all."))])
+}
+
+fn publish() -> Value {
+    object(
+        "A message to publish.",
+        &["subject"],
+        vec![
+            ("subject", any("Its subject, within the target's own stream.")),
+            ("data", any("Its payload: text as it is, anything else as JSON.")),
+            ("expected_last_sequence", any("Stores only if this is the stream's last sequence.")),
+            ("expected_last_subject_sequence", any("Stores only if this is the subject's last sequence.")),
+            ("message_id", any("The id by which duplicates are known.")),
+            ("headers", map("Further headers.", any("A value."))),
+        ],
+    )
 }

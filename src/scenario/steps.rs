@@ -6,8 +6,9 @@ use std::sync::Arc;
 use toml::de::DeValue;
 
 use super::model::{Action, At, FixtureStep, Save, Step, StepRef, TemplateAt};
-use super::reader::{Node, Reader, Table};
+use super::reader::{Node, Reader};
 use super::syntax;
+use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic, Span, ticked};
 use crate::event_store::PausePoint;
 use crate::expression::Template;
@@ -72,8 +73,9 @@ fn names_in(step: &DeValue<'_>) -> Vec<String> {
 
 fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
     let mut table = reader.table(node, "a step")?;
-    for request in REQUESTS {
-        table.unsupported(reader, request, "this version has no `http` targets");
+    let requests = REQUESTS.map(|request| table.unsupported(reader, request, "this version has no `http` targets"));
+    if requests.contains(&true) {
+        return None;
     }
     let name = if inline { table.get(reader, "name", Reader::name) } else { None };
     let timeout = table.get(reader, "timeout", Reader::duration);
@@ -107,7 +109,7 @@ fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> O
     if sql || kind == "assert" {
         step.otherwise = table.get(reader, "otherwise", |reader, node| {
             let word = reader.string(node)?;
-            reader.outcome(word)
+            reader.refusal(word)
         });
     }
     if let (Some(otherwise), None, true) = (&step.otherwise, &step.rows, sql && !table.has("rows")) {
@@ -151,18 +153,16 @@ fn kind_of<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kinds: &[&'static
         [] => {
             let message = format!("{} needs a key that says what it does", table.what);
             let help = format!("one of {}", ticked(kinds.iter().copied()));
-            reader.push(Diagnostic::error(Code::MissingKey, message).at(&table.span, "nothing to do").help(help));
+            reader.push(Diagnostic::error(Code::MissingKey, message).at(&table.span, "no such key").help(help));
             table.rest();
             None
         }
         [(kind, span)] => {
-            let wrong = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-            let place = match table.what.as_str() {
-                "a step" => format!("{wrong} `{kind}` step"),
-                "a fixture step" => format!("{wrong} `{kind}` fixture step"),
-                other => other.to_owned(),
-            };
-            table.what = place;
+            for general in ["step", "fixture step"] {
+                if table.what == format!("a {general}") {
+                    table.what = format!("{} {general}", syntax::with_article(kind));
+                }
+            }
             Some((kind, span.clone()))
         }
         [(first, span), (second, other), ..] => {

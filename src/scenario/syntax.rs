@@ -2,11 +2,12 @@
 
 use crate::diagnostic::Span;
 
-/// The place of the character at `offset` of a string's text, which begins at `base` in the file; the whole string if that is not known.
+/// The place of the character at `offset` of a string's text, which begins at `base` in the file; the whole string if
+/// that is not known. The end of the text is the closing quote.
 pub fn within(whole: &Span, base: Option<usize>, text: &str, offset: Option<usize>) -> Span {
     let place = || {
         let (base, offset) = (base?, offset?);
-        let length = text.get(offset..)?.chars().next()?.len_utf8();
+        let length = text.get(offset..)?.chars().next().map_or(1, char::len_utf8);
         Some(base + offset..base + offset + length)
     };
     place().unwrap_or_else(|| whole.clone())
@@ -21,6 +22,11 @@ pub fn find_word(text: &str, word: &str) -> Option<usize> {
         !before.is_some_and(|c| part_of_word(c) || c == '.' || c == '\'' || c == '"')
             && !after.is_some_and(part_of_word)
     })
+}
+
+/// The word in backticks after its article.
+pub fn with_article(word: &str) -> String {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { format!("an `{word}`") } else { format!("a `{word}`") }
 }
 
 /// Whether expressions can use `text` as a name.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::model::{At, Control, Driver, Group, Scenario, Step, StepRef, Target};
+use super::syntax::with_article;
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
 use crate::plan::Operation;
 
@@ -68,9 +69,9 @@ impl Scenario {
             return Ok(index);
         }
         let message = format!(
-            "{what} cannot be carried out on `{}`, which is a `{}` target",
+            "{what} cannot be carried out on `{}`, {} target",
             target.name.value,
-            target.driver.word()
+            with_article(target.driver.word())
         );
         let diagnostic = Diagnostic::error(Code::WrongDriver, message).at(span, "not on this target");
         Err(diagnostic.see(&target.name.span, "the target").help(operations_of(&target.driver)))
@@ -84,8 +85,11 @@ impl Scenario {
         if transactional(&target.driver) {
             return Ok(index);
         }
-        let message =
-            format!("target `{}` has no transactions: it is a `{}` target", target.name.value, target.driver.word());
+        let message = format!(
+            "target `{}` has no transactions: it is {} target",
+            target.name.value,
+            with_article(target.driver.word())
+        );
         let diagnostic = Diagnostic::error(Code::NoTransaction, message).at(span, "no transaction here");
         Err(diagnostic.see(&target.name.span, "the target").help("only `postgres` targets have transactions"))
     }
