@@ -165,7 +165,7 @@ fn a_control_that_pins_an_axis_runs_once_for_cells_that_differ_in_nothing_else()
         control_ids(&cases),
         ["guards[guard=none,backend=memory]/no guard", "guards[guard=none,backend=sqlite]/no guard"]
     );
-    let filter = Overrides { filter: Some("sqlite".into()), ..Overrides::default() };
+    let filter = Overrides { filters: vec!["sqlite".into()], ..Overrides::default() };
     assert_eq!(planned(text, &filter).len(), 2);
 }
 

@@ -44,7 +44,7 @@ pub struct CaseTally {
     pub broken: BTreeMap<(Option<String>, String), u64>,
     /// How many rounds ended in each distinct mix of outcomes.
     pub mixes: BTreeMap<Tally, u64>,
-    /// Rounds with a mix that came after [`MIXES_KEPT`] others.
+    /// Rounds with a mix that came after 50 others.
     pub other_mixes: u64,
     /// Latency of whole attempts, by outcome.
     pub attempts: BTreeMap<OutcomeKind, Clocks>,
@@ -62,7 +62,7 @@ pub struct CaseTally {
     pub sometimes: Vec<u64>,
     /// Why attempts did not succeed.
     pub refusals: BTreeMap<RefusalKey, Refusal>,
-    /// Refusals of a sort that came after [`REFUSALS_KEPT`] others.
+    /// Refusals of a sort that came after 50 others.
     pub other_refusals: u64,
     /// Rounds kept in full, in the order raced.
     pub kept: Vec<KeptRound>,

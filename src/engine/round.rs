@@ -51,7 +51,11 @@ impl Round {
             deadline: clock.after(case.round_timeout),
             barriers: case.barriers.iter().map(Barrier::new).collect(),
             attention: Notify::new(),
-            doing: case.workers.iter().map(|_| Doing { step: AtomicUsize::new(NOTHING), since_ns: AtomicU64::new(0) }).collect(),
+            doing: case
+                .workers
+                .iter()
+                .map(|_| Doing { step: AtomicUsize::new(NOTHING), since_ns: AtomicU64::new(0) })
+                .collect(),
         }
     }
 

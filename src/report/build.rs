@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::check::{
     self, BarrierTally, CaseTally, CaseVerdict, Clocks, ControlVerdict, Failure, FailureKind, GrowthVerdict, KeptRound,
-    RunVerdict, Verdict, step_name,
+    step_name,
 };
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
@@ -14,9 +14,10 @@ use crate::plan::{Action, Case, Growth, Operation, Step};
 use crate::target::Description;
 use crate::value::Value;
 
+use super::load::check_case;
 use super::schema::*;
 
-/// The report of a finished case. `targets` are by index into [`Case::targets`].
+/// The report of a finished case. Panics when its counts do not add up: that is the harness's fault. `targets` are by index into [`Case::targets`].
 pub fn case_report(
     case: &Case,
     tally: &CaseTally,
@@ -37,7 +38,7 @@ pub fn case_report(
     race.failure_bound = verdict.failure_bound;
     race.latency_bounds = verdict.latency.iter().map(latency_bound).collect();
     race.sometimes = verdict.sometimes.iter().map(sometimes).collect();
-    CaseReport {
+    let report = CaseReport {
         id: case.id.clone(),
         axes: values(&case.axes),
         params: values(&case.params),
@@ -48,7 +49,12 @@ pub fn case_report(
         race,
         controls,
         warnings: targets.iter().flat_map(|description| description.warnings.clone()).collect(),
+    };
+    // What is written must pass what a reader asks of it.
+    if let Err(error) = check_case(&report) {
+        panic!("{error}");
     }
+    report
 }
 
 /// The report of a finished control; `case` is the control's own case.
@@ -145,7 +151,7 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
         rounds_planned: case.rounds,
         rounds: tally.rounds,
         rounds_failed: tally.failed,
-        rounds_open: tally.open,
+        rounds_inconclusive: tally.open,
         first_failed: tally.first_failed,
         failure_bound: None,
         counts: counts(&tally.tally),
@@ -292,7 +298,7 @@ pub(super) fn round_report(case: &Case, kept: &KeptRound) -> RoundReport {
         round: record.round,
         verdict: judgement.verdict().into(),
         failures: judgement.failures.iter().map(failure).collect(),
-        open: judgement.open.clone(),
+        inconclusive: judgement.open.clone(),
         counts: counts(&judgement.tally),
         overlap: record.overlap,
         makespan_ns: nanos(record.makespan),
@@ -395,112 +401,4 @@ fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Valu
 /// A duration in nanoseconds; 585 years and more are cut off.
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-impl From<OutcomeKind> for OutcomeWord {
-    fn from(kind: OutcomeKind) -> Self {
-        match kind {
-            OutcomeKind::Success => OutcomeWord::Success,
-            OutcomeKind::Conflict => OutcomeWord::Conflict,
-            OutcomeKind::Deadlock => OutcomeWord::Deadlock,
-            OutcomeKind::Busy => OutcomeWord::Busy,
-            OutcomeKind::Serialization => OutcomeWord::Serialization,
-            OutcomeKind::Duplicate => OutcomeWord::Duplicate,
-            OutcomeKind::Rejected => OutcomeWord::Rejected,
-            OutcomeKind::Timeout => OutcomeWord::Timeout,
-            OutcomeKind::Unknown => OutcomeWord::Unknown,
-            OutcomeKind::BrokenBarrier => OutcomeWord::BrokenBarrier,
-            OutcomeKind::Crash => OutcomeWord::Crash,
-        }
-    }
-}
-
-impl From<OutcomeWord> for OutcomeKind {
-    fn from(word: OutcomeWord) -> Self {
-        match word {
-            OutcomeWord::Success => OutcomeKind::Success,
-            OutcomeWord::Conflict => OutcomeKind::Conflict,
-            OutcomeWord::Deadlock => OutcomeKind::Deadlock,
-            OutcomeWord::Busy => OutcomeKind::Busy,
-            OutcomeWord::Serialization => OutcomeKind::Serialization,
-            OutcomeWord::Duplicate => OutcomeKind::Duplicate,
-            OutcomeWord::Rejected => OutcomeKind::Rejected,
-            OutcomeWord::Timeout => OutcomeKind::Timeout,
-            OutcomeWord::Unknown => OutcomeKind::Unknown,
-            OutcomeWord::BrokenBarrier => OutcomeKind::BrokenBarrier,
-            OutcomeWord::Crash => OutcomeKind::Crash,
-        }
-    }
-}
-
-impl From<Verdict> for VerdictWord {
-    fn from(verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Pass => VerdictWord::Pass,
-            Verdict::Inconclusive => VerdictWord::Inconclusive,
-            Verdict::Fail => VerdictWord::Fail,
-        }
-    }
-}
-
-impl From<VerdictWord> for Verdict {
-    fn from(word: VerdictWord) -> Self {
-        match word {
-            VerdictWord::Pass => Verdict::Pass,
-            VerdictWord::Inconclusive => Verdict::Inconclusive,
-            VerdictWord::Fail => Verdict::Fail,
-        }
-    }
-}
-
-impl From<RunVerdict> for RunVerdictWord {
-    fn from(verdict: RunVerdict) -> Self {
-        match verdict {
-            RunVerdict::Pass => RunVerdictWord::Pass,
-            RunVerdict::Fail => RunVerdictWord::Fail,
-            RunVerdict::Regression => RunVerdictWord::Regression,
-            RunVerdict::Inconclusive => RunVerdictWord::Inconclusive,
-            RunVerdict::NotComparable => RunVerdictWord::NotComparable,
-            RunVerdict::Environment => RunVerdictWord::Environment,
-            RunVerdict::Usage => RunVerdictWord::Usage,
-            RunVerdict::Interrupted => RunVerdictWord::Interrupted,
-        }
-    }
-}
-
-impl From<RunVerdictWord> for RunVerdict {
-    fn from(word: RunVerdictWord) -> Self {
-        match word {
-            RunVerdictWord::Pass => RunVerdict::Pass,
-            RunVerdictWord::Fail => RunVerdict::Fail,
-            RunVerdictWord::Regression => RunVerdict::Regression,
-            RunVerdictWord::Inconclusive => RunVerdict::Inconclusive,
-            RunVerdictWord::NotComparable => RunVerdict::NotComparable,
-            RunVerdictWord::Environment => RunVerdict::Environment,
-            RunVerdictWord::Usage => RunVerdict::Usage,
-            RunVerdictWord::Interrupted => RunVerdict::Interrupted,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_words_on_disk_are_the_words_of_the_domain() {
-        for kind in OutcomeKind::ALL {
-            let word = OutcomeWord::from(kind);
-            assert_eq!(serde_json::to_value(word).unwrap(), kind.as_str());
-            assert_eq!(OutcomeKind::from(word), kind);
-        }
-        for verdict in RunVerdict::BY_WEIGHT {
-            let word = RunVerdictWord::from(verdict);
-            assert_eq!(serde_json::to_value(word).unwrap(), verdict.as_str());
-            assert_eq!(RunVerdict::from(word), verdict);
-        }
-        for verdict in [Verdict::Pass, Verdict::Inconclusive, Verdict::Fail] {
-            assert_eq!(serde_json::to_value(VerdictWord::from(verdict)).unwrap(), verdict.as_str());
-        }
-    }
 }

@@ -111,7 +111,8 @@ pub fn parse(text: &str) -> Result<Report, LoadErrorKind> {
     Ok(report)
 }
 
-fn check_case(case: &CaseReport) -> Result<(), LoadErrorKind> {
+/// Whether the numbers of a case, and of its controls, agree with each other.
+pub(super) fn check_case(case: &CaseReport) -> Result<(), LoadErrorKind> {
     let of_controls = case.controls.iter().map(|control| (format!("{}/{}", case.id, control.name), &control.race));
     for (case, race) in std::iter::once((case.id.clone(), &case.race)).chain(of_controls) {
         check_race(race).map_err(|what| LoadErrorKind::Counts { case, what })?;

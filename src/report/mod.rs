@@ -9,6 +9,7 @@ mod rows;
 pub mod schema;
 pub mod sinks;
 pub mod terminal;
+mod trace;
 
 pub use load::{LoadError, load};
 pub use sinks::{RunFolder, SinkError};

@@ -1,6 +1,17 @@
 //! What the terminal shows of a report. Pure: gives text, prints nothing.
+//!
+//! Text is aligned by characters, so everything drawn is one column wide.
 
-use super::schema::{CaseReport, Report, Run, SkippedCase};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style as Ansi};
+
+use crate::check::{RunVerdict, duration};
+use crate::outcome::OutcomeKind;
+
+use super::schema::*;
+use super::trace::trace;
 
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,26 +20,363 @@ pub struct Style {
     pub colour: bool,
 }
 
-/// A finished case.
+/// The roles that colours play.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Role {
+    Good,
+    Bad,
+    Doubtful,
+    Strong,
+    Faint,
+}
+
+impl Style {
+    /// `text` in the colour of `role`, or as it is.
+    pub(super) fn paint(self, role: Role, text: impl std::fmt::Display) -> String {
+        if !self.colour {
+            return text.to_string();
+        }
+        let ansi = match role {
+            Role::Good => Ansi::new().bold().fg_color(Some(AnsiColor::Green.into())),
+            Role::Bad => Ansi::new().bold().fg_color(Some(AnsiColor::Red.into())),
+            Role::Doubtful => Ansi::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
+            Role::Strong => Ansi::new().bold(),
+            Role::Faint => Ansi::new().dimmed(),
+        };
+        format!("{}{text}{}", ansi.render(), ansi.render_reset())
+    }
+}
+
+/// Width of the verdict's word, and indent of everything below it.
+const MARGIN: usize = 5;
+
+/// A finished case: four lines when it passed, with the counts as a table and a trace when it did not.
 pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
-    let _ = (case, run, style);
-    String::new()
+    let race = &case.race;
+    let mut lines = vec![format!(
+        "{} {}  {}",
+        verdict_word(case.verdict, style),
+        style.paint(Role::Strong, &case.id),
+        style.paint(
+            Role::Faint,
+            format!("{} of {}, {}", number(race.rounds, "round"), number(race.workers, "worker"), ns(case.elapsed_ns))
+        ),
+    )];
+    lines.extend(case.reasons.iter().map(|reason| indent(style.paint(Role::Strong, reason))));
+    if case.verdict == VerdictWord::Pass {
+        lines.push(indent(counts_in_line(race)));
+    } else {
+        lines.extend(counts_table(race, style).into_iter().map(indent));
+    }
+    lines.push(indent(latency_line(race)));
+    lines.extend(race.latency_bounds.iter().filter_map(|bound| bound_line(bound, style)).map(indent));
+    lines.extend(case.controls.iter().filter_map(|control| control_line(control, style)).map(indent));
+    if let Some(bound) = race.failure_bound {
+        let rounds = number(race.rounds, "clean round");
+        lines.push(indent(
+            style.paint(Role::Faint, format!("{rounds}: at most {} of rounds fail (95 % confidence)", percent(bound))),
+        ));
+    }
+    let warnings = case.warnings.iter();
+    lines.extend(warnings.map(|warning| indent(format!("{}: {warning}", style.paint(Role::Doubtful, "warning")))));
+    let telling = |verdict| race.kept.iter().find(|kept| kept.verdict == verdict);
+    if let Some(kept) = telling(VerdictWord::Fail).or_else(|| telling(VerdictWord::Inconclusive)) {
+        lines.push(String::new());
+        lines.extend(round_lines(kept, run, style).into_iter().map(indent));
+        lines.push(String::new());
+    }
+    // One block in one string, without spaces at the ends of lines.
+    lines.iter().fold(String::new(), |mut block, line| {
+        block.push_str(line.trim_end());
+        block.push('\n');
+        block
+    })
 }
 
 /// A skipped case.
 pub fn skip_line(skipped: &SkippedCase, style: Style) -> String {
-    let _ = (skipped, style);
-    String::new()
-}
-
-/// The end of a run.
-pub fn run_footer(report: &Report, style: Style) -> String {
-    let _ = (report, style);
-    String::new()
+    let SkippedCase { case, reason, remedy, .. } = skipped;
+    let word = style.paint(Role::Doubtful, format!("{:MARGIN$}", "SKIP"));
+    let case = style.paint(Role::Strong, case);
+    format!("{word}{case}  {reason}\n{}", indent(format!("{}: {remedy}\n", style.paint(Role::Strong, "hint"))))
 }
 
 /// A judged growth check.
-pub fn growth_line(growth: &super::schema::GrowthReport, style: Style) -> String {
-    let _ = style;
-    format!("growth {} {:?} exponent {:?}\n", growth.name, growth.verdict, growth.exponent)
+pub fn growth_line(growth: &GrowthReport, style: Style) -> String {
+    let GrowthReport { name, metric, over, at_most, .. } = growth;
+    let mut line = format!("{} {}", verdict_word(growth.verdict, style), style.paint(Role::Strong, name));
+    let mut held: Vec<String> = growth.others.iter().map(|(axis, value)| format!("{axis}={}", plain(value))).collect();
+    held.extend(growth.control.iter().map(|control| format!("control `{control}`")));
+    if !held.is_empty() {
+        let _ = write!(line, " [{}]", held.join(","));
+    }
+    if let (Some(exponent), Some(spread)) = (growth.exponent, growth.spread) {
+        let wanted = if growth.control.is_some() { "caught above" } else { "allowed up to" };
+        let off = (spread - 1.0) * 100.0;
+        let _ = write!(line, "  {metric} ~ {over}^{exponent:.2}, {wanted} {over}^{at_most}; points lie {off:.0} % off");
+    }
+    let points: Vec<String> = growth
+        .points
+        .iter()
+        .map(|point| format!("{over}={} {}", point.x, point.y_ns.map_or_else(|| "?".to_owned(), ns)))
+        .collect();
+    line.push('\n');
+    if !points.is_empty() {
+        line.push_str(&indent(style.paint(Role::Faint, points.join("  "))));
+        line.push('\n');
+    }
+    if let Some(reason) = &growth.reason {
+        line.push_str(&indent(format!("{reason}\n")));
+    }
+    line
+}
+
+/// The end of a run: what did not pass once more, and one line for everything.
+pub fn run_footer(report: &Report, style: Style) -> String {
+    let cases: Vec<&CaseReport> = report.scenarios.iter().flat_map(|scenario| &scenario.cases).collect();
+    let mut text = String::new();
+    for growth in report.scenarios.iter().flat_map(|scenario| &scenario.growth) {
+        text.push_str(&growth_line(growth, style));
+    }
+    text.push_str(&format!("{}\n", "-".repeat(60)));
+    for verdict in [VerdictWord::Inconclusive, VerdictWord::Fail] {
+        for case in cases.iter().filter(|case| case.verdict == verdict) {
+            let reason = case.reasons.first().map(|reason| format!("  {reason}")).unwrap_or_default();
+            text.push_str(&format!(
+                "{} {}{reason}\n",
+                verdict_word(verdict, style),
+                style.paint(Role::Strong, &case.id)
+            ));
+        }
+    }
+    for warning in &report.warnings {
+        text.push_str(&format!("{}: {warning}\n", style.paint(Role::Doubtful, "warning")));
+    }
+    let verdict = RunVerdict::from(report.verdict);
+    let (role, word) = match report.verdict {
+        RunVerdictWord::Pass => (Role::Good, "PASS".to_owned()),
+        RunVerdictWord::Inconclusive => (Role::Doubtful, "INCONCLUSIVE".to_owned()),
+        _ => (Role::Bad, verdict.as_str().to_uppercase()),
+    };
+    let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
+    let mut parts = vec![format!("{} passed", count(VerdictWord::Pass))];
+    let others = [
+        (count(VerdictWord::Fail), "failed"),
+        (count(VerdictWord::Inconclusive), "inconclusive"),
+        (report.skipped.len(), "skipped"),
+    ];
+    parts.extend(others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+    let planned = number(cases.len() as u64 + report.skipped.len() as u64, "case");
+    let code = match verdict.exit_code() {
+        0 => String::new(),
+        code => format!(" (exit code {code})"),
+    };
+    let elapsed = ns(report.run.elapsed_ns);
+    text.push_str(&format!("{} {planned} in {elapsed}: {}{code}\n", style.paint(role, word), parts.join(", ")));
+    text
+}
+
+/// The counts of a case in which all is as expected: `success 1 (expected 1)`.
+fn counts_in_line(race: &Race) -> String {
+    let row = |row: &ExpectationRow| {
+        let group = row.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
+        format!("{group}{} {} (expected {})", OutcomeKind::from(row.outcome), span(row), row.expected)
+    };
+    let rows: Vec<String> = race.expectations.iter().map(row).collect();
+    format!("{} each round", rows.join(", "))
+}
+
+/// The counts as a table, with a mark where they broke an expectation.
+fn counts_table(race: &Race, style: Style) -> Vec<String> {
+    let label = |row: &ExpectationRow| match &row.group {
+        Some(group) => format!("{group}: {}", OutcomeKind::from(row.outcome)),
+        None => OutcomeKind::from(row.outcome).to_string(),
+    };
+    let width = |texts: &mut dyn Iterator<Item = String>, least: usize| {
+        texts.map(|text| text.chars().count()).max().unwrap_or(0).max(least)
+    };
+    let labels = width(&mut race.expectations.iter().map(label), 7);
+    let expected = width(&mut race.expectations.iter().map(|row| row.expected.clone()), 8);
+    let observed = width(&mut race.expectations.iter().map(span), 8);
+    let head = format!("{:labels$}  {:>expected$}  {:>observed$}", "outcome", "expected", "observed");
+    let mut lines = vec![style.paint(Role::Faint, head)];
+    for row in &race.expectations {
+        let line = format!("{:labels$}  {:>expected$}  {:>observed$}", label(row), row.expected, span(row));
+        lines.push(match row.rounds_broken {
+            0 => line,
+            rounds => format!("{}  broken in {}", style.paint(Role::Bad, line), number(rounds, "round")),
+        });
+    }
+    for invariant in race.invariants.iter().filter(|invariant| invariant.held < race.rounds) {
+        let InvariantReport { name, broken, unevaluated, .. } = invariant;
+        let mut said = Vec::new();
+        if *broken > 0 {
+            said.push(format!("broken in {}", number(*broken, "round")));
+        }
+        if *unevaluated > 0 {
+            said.push(format!("not evaluated in {}", number(*unevaluated, "round")));
+        }
+        lines.push(format!("{} {}", style.paint(Role::Bad, format!("invariant `{name}`")), said.join(", ")));
+    }
+    lines
+}
+
+/// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
+fn span(row: &ExpectationRow) -> String {
+    if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
+}
+
+fn latency_line(race: &Race) -> String {
+    let all = &race.attempts.all.since_release;
+    let quantile = |name: &str, value: Option<u64>, needed: u64| {
+        format!("{name} {}", value.map_or_else(|| format!("n<{needed}"), ns))
+    };
+    let mut parts = vec![format!(
+        "attempt {}  {}  {}  {}",
+        quantile("p50", all.p50, 1),
+        quantile("p90", all.p90, 29),
+        quantile("p99", all.p99, 299),
+        quantile("max", all.max, 1),
+    )];
+    if let Some(start) = race.barriers.first().and_then(|barrier| barrier.skew.p50) {
+        parts.push(format!("skew {}", ns(start)));
+    }
+    if race.workers > 1 {
+        parts.push(format!("overlap {} of {}", race.overlap.p50.unwrap_or(0), race.workers));
+    }
+    parts.join(" | ")
+}
+
+fn bound_line(bound: &LatencyBoundReport, style: Style) -> Option<String> {
+    let observed = ns(bound.observed_ns?);
+    let role = if bound.verdict == VerdictWord::Pass { Role::Good } else { Role::Bad };
+    Some(format!("{} {} (expected at most {})", bound.key, style.paint(role, observed), ns(bound.at_most_ns)))
+}
+
+/// How a control ended. Why one is invalid stands among the case's reasons already.
+fn control_line(control: &ControlReport, style: Style) -> Option<String> {
+    let name = &control.name;
+    match control.verdict {
+        ControlVerdictWord::Caught => {
+            let text = |text: &Option<String>| text.clone().unwrap_or_default();
+            let (check, expected, observed) = (text(&control.check), text(&control.expected), text(&control.observed));
+            let round = control.round.map(|round| format!(" in round {round}")).unwrap_or_default();
+            let caught = style.paint(Role::Good, "caught");
+            Some(format!("control `{name}` {caught}{round}: {check} {}, expected {expected}", shortened(&observed, 60)))
+        }
+        ControlVerdictWord::Survived => Some(format!("control `{name}` should fail, since {}", control.why)),
+        ControlVerdictWord::AwaitsGrowth => Some(format!("control `{name}` is judged by its growth, at the end")),
+        ControlVerdictWord::Invalid => None,
+    }
+}
+
+/// A round that did not pass: what broke, and who did what when.
+fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
+    let verdict = match round.verdict {
+        VerdictWord::Fail => style.paint(Role::Bad, format!("round {} failed", round.round)),
+        _ => style.paint(Role::Doubtful, format!("round {} is inconclusive", round.round)),
+    };
+    let mut lines = vec![format!("{verdict} {}", style.paint(Role::Faint, format!("(seed {})", run.seed)))];
+    for failure in &round.failures {
+        let FailureReport { check, expected, observed, .. } = failure;
+        let group = failure.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
+        let place =
+            failure.place.as_ref().map(|place| format!("  {}", style.paint(Role::Faint, place))).unwrap_or_default();
+        let observed = style.paint(Role::Bad, shortened(observed, 80));
+        lines.push(format!("  {group}{check}: expected {expected}, observed {observed}{place}"));
+    }
+    lines.extend(round.inconclusive.iter().map(|reason| format!("  {reason}")));
+    lines.push(String::new());
+    lines.extend(trace(round, style));
+    lines
+}
+
+fn verdict_word(verdict: VerdictWord, style: Style) -> String {
+    match verdict {
+        VerdictWord::Pass => style.paint(Role::Good, "PASS"),
+        VerdictWord::Inconclusive => style.paint(Role::Doubtful, "INCONCLUSIVE"),
+        VerdictWord::Fail => style.paint(Role::Bad, "FAIL"),
+    }
+}
+
+fn indent(text: impl std::fmt::Display) -> String {
+    format!("{:MARGIN$}{text}", "")
+}
+
+/// `1 round`, `20 rounds`.
+pub(super) fn number(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Nanoseconds as people read them.
+pub(super) fn ns(nanos: u64) -> String {
+    duration(Duration::from_nanos(nanos))
+}
+
+/// At most `limit` characters in one line.
+pub(super) fn shortened(text: &str, limit: usize) -> String {
+    let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    if line.chars().count() <= limit {
+        return line;
+    }
+    let kept: String = line.chars().take(limit.saturating_sub(2)).collect();
+    format!("{kept}..")
+}
+
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    const PLAIN: Style = Style { colour: false };
+
+    #[test]
+    fn a_passing_case_takes_five_lines() {
+        let case = example::case(&["1 success, 2 conflict"; 120], &["1 success, 2 conflict", "3 success"]);
+        insta::assert_snapshot!(case_block(&case, &example::run(), PLAIN));
+    }
+
+    #[test]
+    fn a_failing_case_shows_its_counts_and_a_trace() {
+        let case = example::case(&["1 success, 2 conflict", "2 success, 1 conflict"], &["1 success, 2 conflict"; 4]);
+        insta::assert_snapshot!(case_block(&case, &example::run(), PLAIN));
+    }
+
+    #[test]
+    fn an_invalid_control_says_why() {
+        let case = example::case(&["1 success, 2 conflict"], &["2 success, 1 crash"]);
+        insta::assert_snapshot!(case_block(&case, &example::run(), PLAIN));
+    }
+
+    #[test]
+    fn the_footer_sums_up() {
+        let mut report = example::report();
+        insta::assert_snapshot!("footer_pass", run_footer(&report, PLAIN));
+        let failing = example::case(&["3 success"], &["3 success"]);
+        report.scenarios[0].cases.push(failing);
+        report.verdict = RunVerdictWord::Fail;
+        report
+            .warnings
+            .push("`deadlock_timeout` was refused; GRANT SET ON PARAMETER deadlock_timeout TO racer".to_owned());
+        insta::assert_snapshot!("footer_fail", run_footer(&report, PLAIN));
+        insta::assert_snapshot!("skip", skip_line(&report.skipped[0], PLAIN));
+    }
+
+    #[test]
+    fn colours_change_nothing_but_colours() {
+        let case = example::case(&["1 success, 2 conflict", "2 success, 1 conflict"], &["3 success"]);
+        let coloured = case_block(&case, &example::run(), Style { colour: true });
+        assert!(coloured.contains("\u{1b}[31m") || coloured.contains("\u{1b}[1m\u{1b}[31m"), "{coloured:?}");
+        let stripped = anstream::adapter::strip_str(&coloured).to_string();
+        assert_eq!(stripped, case_block(&case, &example::run(), PLAIN));
+    }
 }

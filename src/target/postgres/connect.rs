@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -124,7 +125,7 @@ impl Server {
     pub(super) fn unavailable(&self, error: &Error) -> TargetError {
         let name = &self.name;
         let why = error.as_db_error().map_or_else(|| chain(error), |error| error.message().to_owned());
-        let remedy = match error.code().map(|code| code.code()) {
+        let remedy = match error.code().map(SqlState::code) {
             Some("28P01" | "28000") => "check the user, the password and the server's pg_hba.conf",
             Some("3D000") => "create the database with `createdb`, or name another one in the URL",
             Some("53300") => "raise the server's `max_connections`, or race fewer workers",

@@ -85,6 +85,7 @@ impl Control {
             }
             Err(failure) => failure,
         };
+        let is_usable = failure.leaves_connection_usable();
         let error = match failure {
             Failure::NotStarted(error) | Failure::Ended(error) if ends_connection(&error) => {
                 return Err(self.server.unavailable(open.link.end().unwrap_or(&error)));
@@ -98,7 +99,7 @@ impl Control {
             Failure::Ended(error) => fault::statement(text, &error),
             Failure::Fault(error) => error,
         };
-        *place = Some(open);
+        *place = is_usable.then_some(open);
         Err(error)
     }
 }

@@ -37,6 +37,17 @@ impl Failure {
     pub(super) fn is_stale(&self) -> bool {
         matches!(self, Failure::NotStarted(error) if error.code().is_some_and(|code| code.code() == "0A000"))
     }
+
+    /// Whether the next request may go over the same connection: not after what the driver did not understand, such as the
+    /// server waiting for the data of a COPY.
+    pub(super) fn leaves_connection_usable(&self) -> bool {
+        match self {
+            Failure::NotStarted(error) | Failure::Ended(error) => {
+                error.as_db_error().is_some() && !ends_connection(error)
+            }
+            Failure::Fault(_) => true,
+        }
+    }
 }
 
 /// Prepares `text`, the columns of which must be readable.
@@ -77,6 +88,6 @@ fn values(text: &str, row: &Row) -> Result<Vec<Value>, TargetError> {
 pub(super) fn ends_connection(error: &Error) -> bool {
     match error.as_db_error() {
         Some(refusal) => matches!(refusal.parsed_severity(), Some(Severity::Fatal | Severity::Panic)),
-        None => error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>()),
+        None => error.is_closed() || error.source().is_some_and(<dyn std::error::Error>::is::<io::Error>),
     }
 }

@@ -16,7 +16,11 @@ pub(super) fn statement(text: &str, error: &Error) -> TargetError {
     TargetError::Fault {
         message: match error.as_db_error() {
             Some(refusal) => format!("{} failed: {}", snippet(text), explained(text, refusal)),
-            None => format!("{} cannot be carried out: {}", snippet(text), chain(error)),
+            None => format!(
+                "{} cannot be carried out: {}; statements that stream data, such as COPY, are not supported",
+                snippet(text),
+                chain(error)
+            ),
         },
     }
 }

@@ -62,7 +62,7 @@ async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<P
         locks_sessions: statements.iter().any(|statement| statement.text.to_lowercase().contains("advisory_lock")),
         statements,
         server,
-        application: format!("deadheat {space} worker "),
+        application: format!("deadheat {space} "),
         settings,
         shape: AtomicU64::new(0),
     };
@@ -80,7 +80,7 @@ struct PostgresTarget {
 struct Shared {
     server: Arc<Server>,
     watch: Watch,
-    /// The beginning of what sessions call themselves.
+    /// The beginning of what all connections call themselves.
     application: String,
     /// The settings that the server accepted.
     settings: BTreeMap<String, String>,
@@ -104,14 +104,14 @@ impl Statement {
 }
 
 impl Shared {
-    /// What the session of `worker` calls itself.
-    fn application(&self, worker: impl Display) -> String {
-        format!("{}{worker};", self.application)
+    /// What the connection called `name` calls itself: no name may begin another.
+    fn application(&self, name: impl Display) -> String {
+        format!("{}{name};", self.application)
     }
 
-    /// A connection for `worker`, with the settings.
-    async fn connect_session(&self, worker: impl Display) -> Result<Link, TargetError> {
-        let link = self.server.connect(&self.application(worker)).await?;
+    /// A connection called `name`, with the settings.
+    async fn connect_session(&self, name: impl Display) -> Result<Link, TargetError> {
+        let link = self.server.connect(&self.application(name)).await?;
         if self.settings.is_empty() {
             return Ok(link);
         }
@@ -136,14 +136,15 @@ impl Target for PostgresTarget {
             let Operation::Sql { text, args, .. } = operation else {
                 return Err(fault::not_sql(operation.word()));
             };
+            if args.is_empty() {
+                self.control.batch(text, FIXTURE_DEADLINE).await?;
+            } else {
+                self.control.query(text, args, FIXTURE_DEADLINE).await?;
+            }
             if changes_shapes(text) {
                 self.shared.shape.fetch_add(1, Ordering::AcqRel);
             }
-            if args.is_empty() {
-                self.control.batch(text, FIXTURE_DEADLINE).await
-            } else {
-                self.control.query(text, args, FIXTURE_DEADLINE).await.map(drop)
-            }
+            Ok(())
         }
         .boxed()
     }

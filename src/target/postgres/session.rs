@@ -1,6 +1,6 @@
 //! One worker's connection.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join_all};
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_postgres::{Client, Error};
 
 use super::Shared;
@@ -42,6 +42,9 @@ pub(super) struct PostgresSession {
     /// [`Shared::shape`] when the statements were prepared; `None` before.
     shape: Option<u64>,
     transaction: Transaction,
+    /// Goes off at the deadline of what is in flight. One for all calls: moving a timer to a later time is much cheaper
+    /// than making one, which wakes the runtime's driver.
+    timer: Pin<Box<Sleep>>,
 }
 
 enum Transaction {
@@ -72,11 +75,19 @@ impl Request<'_> {
 
 impl PostgresSession {
     pub(super) async fn open(shared: Arc<Shared>, worker: usize) -> Result<Self, TargetError> {
-        let link = shared.connect_session(worker).await?;
+        let link = shared.connect_session(name(worker)).await?;
         let pid = link.pid;
         shared.watch.add(pid, worker);
-        let (link, prepared, transaction) = (Some(link), Arc::from([]), Transaction::None);
-        Ok(PostgresSession { shared, worker, link, pid, prepared, shape: None, transaction })
+        Ok(PostgresSession {
+            shared,
+            worker,
+            link: Some(link),
+            pid,
+            prepared: Arc::from([]),
+            shape: None,
+            transaction: Transaction::None,
+            timer: Box::pin(sleep_until(Instant::now())),
+        })
     }
 
     /// Prepares the statements if tables may have changed their shape since they were prepared.
@@ -103,23 +114,25 @@ impl PostgresSession {
 
     /// Waits for the answer until `deadline`; then has the request cancelled, and waits a little more.
     async fn answer(
-        &self,
+        &mut self,
         link: &Link,
         request: Request<'_>,
         deadline: Instant,
     ) -> Result<Result<Done, Failure>, Elapsed> {
         let mut answer = pin!(request.carry_out(&link.client));
-        match timeout_at(deadline, &mut answer).await {
-            Ok(answer) => Ok(answer),
-            Err(_) => {
-                let cancel = timeout(CANCEL_GRACE, self.shared.watch.cancel(link.pid));
-                tokio::join!(timeout(CANCEL_GRACE, answer), cancel).0
-            }
+        self.timer.as_mut().reset(deadline);
+        tokio::select! {
+            biased;
+            answer = &mut answer => return Ok(answer),
+            () = self.timer.as_mut() => {}
         }
+        let cancel = timeout(CANCEL_GRACE, self.shared.watch.cancel(link.pid));
+        tokio::join!(timeout(CANCEL_GRACE, answer), cancel).0
     }
 
-    /// Asks the server.
-    /// `takes_effect`: the server's answer, if it is missing, may have been that something has happened.
+    /// Asks the server. `takes_effect`: if no answer comes, something may have happened all the same.
+    ///
+    /// The connection is kept only if it is fit for the next request.
     async fn ask(&mut self, request: Request<'_>, takes_effect: bool, deadline: Instant) -> Result<Reply, Failure> {
         let lost_before = |error: Option<&Error>| Ok(Reply::Refused(lost(OutcomeKind::Rejected, error)));
         let Some(link) = self.link.take() else { return lost_before(None) };
@@ -127,30 +140,28 @@ impl PostgresSession {
             return lost_before(link.end());
         }
 
-        let answer = self.answer(&link, request, deadline).await;
-        match answer {
-            Err(_) => {
-                let (kind, message) = if takes_effect {
-                    (OutcomeKind::Unknown, "no reply by the deadline, nor to the cancel request")
-                } else {
-                    (
-                        OutcomeKind::Timeout,
-                        "no reply by the deadline, nor to the cancel request: the connection was given up",
-                    )
-                };
-                Ok(Reply::Refused(Refusal { kind, code: DEADLINE.to_owned(), message: message.to_owned() }))
-            }
+        let failure = match self.answer(&link, request, deadline).await {
             Ok(Ok(done)) => {
                 self.link = Some(link);
-                Ok(Reply::Done(done))
+                return Ok(Reply::Done(done));
             }
-            Ok(Err(Failure::NotStarted(error) | Failure::Ended(error))) if ends_connection(&error) => {
+            Ok(Err(failure)) => failure,
+            Err(_) => {
+                let kind = if takes_effect { OutcomeKind::Unknown } else { OutcomeKind::Timeout };
+                let message = "no reply by the deadline, nor to the request to cancel; the connection was given up";
+                return Ok(Reply::Refused(Refusal { kind, code: DEADLINE.to_owned(), message: message.to_owned() }));
+            }
+        };
+        match failure {
+            Failure::NotStarted(error) | Failure::Ended(error) if ends_connection(&error) => {
                 let kind = if takes_effect { OutcomeKind::Unknown } else { OutcomeKind::Rejected };
                 let error = if error.as_db_error().is_some() { &error } else { link.end().unwrap_or(&error) };
                 Ok(Reply::Refused(lost(kind, Some(error))))
             }
-            Ok(Err(failure)) => {
-                self.link = Some(link);
+            failure => {
+                if failure.leaves_connection_usable() {
+                    self.link = Some(link);
+                }
                 Err(failure)
             }
         }
@@ -167,6 +178,9 @@ impl PostgresSession {
         if is_autocommit {
             self.prepare_if_stale().await?;
         }
+        if self.link.is_none() {
+            return Ok(Reply::Refused(lost(OutcomeKind::Rejected, None)));
+        }
         let takes_effect = is_autocommit && !self.shared.statements[statement].is_read_only;
         let mut prepared = self.prepared.clone();
         let mut answer = self.ask(Request::Prepared(&prepared[statement], args), takes_effect, deadline).await;
@@ -178,11 +192,14 @@ impl PostgresSession {
                 answer = self.ask(Request::Prepared(&prepared[statement], args), takes_effect, deadline).await;
             }
         }
-        let reply = answer.or_else(|failure| judge(&prepared[statement].text, args, failure))?;
-        if let (Transaction::Open, Reply::Refused(refusal)) = (&self.transaction, &reply) {
-            self.transaction = Transaction::Failed(refusal.clone());
+        let reply = answer.or_else(|failure| judge(&prepared[statement].text, args, failure));
+        match &reply {
+            Ok(Reply::Refused(refusal)) if !is_autocommit => self.transaction = Transaction::Failed(refusal.clone()),
+            // A fault ends the run; nobody is to commit what came before it.
+            Err(_) if !is_autocommit => self.link = None,
+            _ => {}
         }
-        Ok(reply)
+        reply
     }
 
     async fn command(
@@ -215,9 +232,9 @@ impl PostgresSession {
         self.link = None;
         self.transaction = Transaction::None;
         self.shape = None;
-        self.shared.watch.terminate(&self.shared.application(self.worker)).await?;
+        self.shared.watch.terminate(&self.shared.application(name(self.worker))).await?;
         self.shared.watch.remove(self.pid);
-        let link = self.shared.connect_session(self.worker).await?;
+        let link = self.shared.connect_session(name(self.worker)).await?;
         self.pid = link.pid;
         self.shared.watch.add(self.pid, self.worker);
         self.link = Some(link);
@@ -226,8 +243,15 @@ impl PostgresSession {
 }
 
 impl Session for PostgresSession {
+    /// Costs nothing unless fixtures may have changed the shape of tables since the last time.
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
-        self.prepare_if_stale().boxed()
+        async move {
+            if self.link.is_none() {
+                self.connect_anew().await?;
+            }
+            self.prepare_if_stale().await
+        }
+        .boxed()
     }
 
     fn begin(&mut self, isolation: Isolation, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
@@ -287,6 +311,11 @@ impl Drop for PostgresSession {
     fn drop(&mut self) {
         self.shared.watch.remove(self.pid);
     }
+}
+
+/// What a worker's connection is called.
+fn name(worker: usize) -> String {
+    format!("worker {worker}")
 }
 
 const fn begin(isolation: Isolation) -> &'static str {

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
-use tokio_postgres::types::Type;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Statement};
 
 use super::connect::{Link, Server};
 use crate::target::{Holder, TargetError, Wait};
 
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
+const TERMINATE_DEADLINE: Duration = Duration::from_secs(5);
+const TERMINATE_POLL: Duration = Duration::from_millis(5);
 
 /// One row per waiting session and one that it waits for directly.
 const WAITS: &str = "\
@@ -79,12 +81,30 @@ impl Watch {
         self.answer(open.link.client.query_typed(cancel, &[(&pid, Type::INT4)])).await.map(drop)
     }
 
-    /// Ends the processes that still serve connections whose application is `application`, or begins so.
+    /// Ends the processes that serve connections whose application's name begins with `application`, and waits until
+    /// they are gone with their locks.
     pub(super) async fn terminate(&self, application: &str) -> Result<(), TargetError> {
         let open = self.open().await?;
         let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
             WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()";
-        self.answer(open.link.client.query_typed(terminate, &[(&application, Type::TEXT)])).await.map(drop)
+        let deadline = Instant::now() + TERMINATE_DEADLINE;
+        loop {
+            let parameters = [(&application as &(dyn ToSql + Sync), Type::TEXT)];
+            let left = self.answer(open.link.client.query_typed(terminate, &parameters)).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(TargetError::Environment {
+                    message: format!(
+                        "{} server processes of earlier connections did not end within {TERMINATE_DEADLINE:?} on PostgreSQL at {}; see the server's log",
+                        left.len(),
+                        self.server.name()
+                    ),
+                });
+            }
+            sleep(TERMINATE_POLL).await;
+        }
     }
 
     /// Closes the connection; the next use opens a fresh one.

@@ -128,7 +128,11 @@ async fn faults_of_the_scenario_say_where_they_are() {
     let session = &mut *case.session(0).await;
     let message = fault(case.try_call(session, "SELECT a FROM t WHERE a = $1", [Value::list([Value::Int(1)])]).await);
     assert!(message.contains("argument $1") && message.contains("22P02") && message.contains("list"), "{message}");
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
     let message = fault(case.try_call(session, "SELECT a FROM t WHERE a = $1", []).await);
+    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Rejected, "connection-lost");
+    session.prepare().await.unwrap();
+    assert_eq!(done(case.call(session, "SELECT a FROM t WHERE a = $1", [Value::Int(7)]).await).affected, 1);
     assert!(message.contains("takes 1 arguments, found 0"), "{message}");
 
     let message = fault(case.target.apply(&sql("INSERT INTO t VALUES (1);\nINSERT INTO t VALUES ('x')", [])).await);
@@ -137,6 +141,10 @@ async fn faults_of_the_scenario_say_where_they_are() {
     assert!(message.contains("argument $1"), "{message}");
     let message = fault(case.target.observe(&sql("SELECT 1 / (a - 7) FROM t", [])).await);
     assert!(message.contains("22012"), "{message}");
+    for _ in 0..2 {
+        let message = fault(case.target.apply(&sql("COPY t FROM STDIN", [])).await);
+        assert!(message.contains("COPY"), "{message}");
+    }
     let message = fault(case.target.apply(&Operation::LatestVersion { actor: Value::Null }).await);
     assert!(message.contains("latest-version"), "{message}");
     case.target.close().await.unwrap();

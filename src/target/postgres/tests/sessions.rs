@@ -1,7 +1,9 @@
 //! Sessions between attempts, and who waits for whom.
 
+use std::ops::Range;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::*;
@@ -57,8 +59,6 @@ async fn waits_name_workers_and_strangers() {
     drop(sessions);
     case.target.close().await.unwrap();
 }
-
-use futures::FutureExt;
 
 async fn seen_waits(target: &dyn Target, number: usize) -> Vec<Wait> {
     loop {
@@ -132,10 +132,13 @@ async fn a_reset_leaves_nothing_behind() {
     case.target.close().await.unwrap();
 }
 
-/// A session's calls against a bare loop over the driver; the throughput is printed.
+/// Short stretches of each in turn, the best of which are compared: what else the machine does cancels out. Without
+/// optimization the test is about the order of magnitude only.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_costs_little_more_than_the_driver() {
-    const CALLS: u32 = 3000;
+    const CALLS: u32 = 100;
+    const STRETCHES: Range<usize> = 50..1000;
+    const RATIO_WANTED: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.9 };
     let server = server().await;
     let query = "SELECT 1";
     let case = Case::open(&server.url, SETUP, &[query]).await;
@@ -144,21 +147,24 @@ async fn a_call_costs_little_more_than_the_driver() {
     let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     let statement = client.prepare(query).await.unwrap();
-    let mut best = [Duration::MAX; 2];
-    for _ in 0..5 {
+    let (mut bare, mut ours) = (Duration::MAX, Duration::MAX);
+    let mut ratio = 0.0;
+    for stretch in 0..STRETCHES.end {
         let started = Instant::now();
         for _ in 0..CALLS {
             client.query(&statement, &[]).await.unwrap();
         }
-        best[0] = best[0].min(started.elapsed());
+        bare = bare.min(started.elapsed() / CALLS);
         let started = Instant::now();
         for _ in 0..CALLS {
             done(session.call(&operation, soon(), None).await.unwrap());
         }
-        best[1] = best[1].min(started.elapsed());
+        ours = ours.min(started.elapsed() / CALLS);
+        ratio = bare.as_secs_f64() / ours.as_secs_f64();
+        if stretch >= STRETCHES.start && ratio >= RATIO_WANTED {
+            break;
+        }
     }
-    let ratio = best[0].as_secs_f64() / best[1].as_secs_f64();
-    println!("bare {:?}, session {:?} a call: {ratio:.3}", best[0] / CALLS, best[1] / CALLS);
-    assert!(ratio > 0.7, "{ratio}");
+    assert!(ratio >= RATIO_WANTED, "bare {bare:?}, session {ours:?} a call: {ratio:.3}");
     case.target.close().await.unwrap();
 }

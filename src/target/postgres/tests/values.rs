@@ -1,5 +1,9 @@
 //! Every argument and column type, there and back.
 
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
 use super::*;
 
 #[tokio::test]
@@ -116,5 +120,37 @@ async fn rows_and_counts_come_back() {
     let message =
         fault(case.target.observe(&sql("SELECT 'infinity'::timestamptz, '20000-01-01'::date AS late", [])).await);
     assert!(message.contains("late") && message.contains("::text"), "{message}");
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn any_text_number_and_document_goes_there_and_back() {
+    /// The server keeps no NUL in text.
+    const TEXT: &str = "[^\\x00]{0,12}";
+    let statements =
+        ["SELECT $1::text", "SELECT $1::text[]", "SELECT $1::jsonb", "SELECT $1::numeric", "SELECT $1::float8"];
+    let server = server().await;
+    let case = Case::open(&server.url, "", &statements).await;
+    let session = &mut *case.session(0).await;
+    let mut runner = TestRunner::deterministic();
+    let item = prop_oneof![Just(Value::Null), TEXT.prop_map(Value::text)];
+    let items = proptest::collection::vec(item, 0..6).prop_map(Value::list);
+    let documents = proptest::collection::btree_map(TEXT, any::<i64>().prop_map(Value::Int), 0..4);
+    let numbers = "-?[1-9][0-9]{0,40}\\.[0-9]{0,30}[1-9]".prop_map(|text: String| Value::Decimal(text.into()));
+    let values = (
+        TEXT.prop_map(Value::text),
+        items,
+        documents.prop_map(Value::map),
+        numbers,
+        any::<f64>().prop_map(Value::Float),
+    );
+    for _ in 0..100 {
+        let (text, list, map, number, float) = values.new_tree(&mut runner).unwrap().current();
+        for (statement, value) in statements.iter().zip([text, list, map, number, float]) {
+            let result = done(case.call(session, statement, [value.clone()]).await);
+            // Not-a-number is not equal to itself.
+            assert_eq!(format!("{:?}", result.rows), format!("{:?}", [[value]]), "{statement}");
+        }
+    }
     case.target.close().await.unwrap();
 }

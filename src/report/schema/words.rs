@@ -1,0 +1,219 @@
+//! The words of the schema, and the domain's types that they stand for.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::check::{RunVerdict, Verdict};
+use crate::outcome::OutcomeKind;
+
+/// The class of an attempt's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the words are documented at `OutcomeKind`, in the same order")]
+pub enum OutcomeWord {
+    Success,
+    Conflict,
+    Deadlock,
+    Busy,
+    Serialization,
+    Duplicate,
+    Rejected,
+    Timeout,
+    Unknown,
+    BrokenBarrier,
+    Crash,
+}
+
+/// What a round, a case or a check proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictWord {
+    /// Everything that was expected held.
+    Pass,
+    /// Nothing was seen to be wrong, but what was seen does not prove that all is well.
+    Inconclusive,
+    /// Something that must hold did not.
+    Fail,
+}
+
+/// How a run ended; each is an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunVerdictWord {
+    /// 0
+    Pass,
+    /// 1
+    Fail,
+    /// 3
+    Regression,
+    /// 4
+    Inconclusive,
+    /// 5
+    NotComparable,
+    /// 10
+    Environment,
+    /// 64
+    Usage,
+    /// 130
+    Interrupted,
+}
+
+/// How a control ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ControlVerdictWord {
+    /// A check that it names broke.
+    Caught,
+    /// None did: the case fails.
+    Survived,
+    /// A round had something that would make any check break: the case fails.
+    Invalid,
+    /// A growth check says: see the scenario's `growth`.
+    AwaitsGrowth,
+}
+
+/// The kinds of check that can fail a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKindWord {
+    /// A count.
+    Count,
+    /// A broken invariant.
+    Invariant,
+    /// An invariant that could not be evaluated.
+    Unevaluated,
+}
+
+/// How a worker came to a barrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArrivalWord {
+    /// It reached the barrier and waited.
+    Arrived,
+    /// Its attempt ended before the barrier.
+    Failed,
+    /// It was waiting for a worker parked at this barrier.
+    Blocked,
+    /// It came after the release.
+    Late,
+}
+
+/// What an invariant said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InvariantWord {
+    /// It held.
+    Held,
+    /// It did not.
+    Broken,
+    /// It could not be evaluated.
+    Unevaluated,
+}
+
+impl From<OutcomeKind> for OutcomeWord {
+    fn from(kind: OutcomeKind) -> Self {
+        match kind {
+            OutcomeKind::Success => OutcomeWord::Success,
+            OutcomeKind::Conflict => OutcomeWord::Conflict,
+            OutcomeKind::Deadlock => OutcomeWord::Deadlock,
+            OutcomeKind::Busy => OutcomeWord::Busy,
+            OutcomeKind::Serialization => OutcomeWord::Serialization,
+            OutcomeKind::Duplicate => OutcomeWord::Duplicate,
+            OutcomeKind::Rejected => OutcomeWord::Rejected,
+            OutcomeKind::Timeout => OutcomeWord::Timeout,
+            OutcomeKind::Unknown => OutcomeWord::Unknown,
+            OutcomeKind::BrokenBarrier => OutcomeWord::BrokenBarrier,
+            OutcomeKind::Crash => OutcomeWord::Crash,
+        }
+    }
+}
+
+impl From<OutcomeWord> for OutcomeKind {
+    fn from(word: OutcomeWord) -> Self {
+        match word {
+            OutcomeWord::Success => OutcomeKind::Success,
+            OutcomeWord::Conflict => OutcomeKind::Conflict,
+            OutcomeWord::Deadlock => OutcomeKind::Deadlock,
+            OutcomeWord::Busy => OutcomeKind::Busy,
+            OutcomeWord::Serialization => OutcomeKind::Serialization,
+            OutcomeWord::Duplicate => OutcomeKind::Duplicate,
+            OutcomeWord::Rejected => OutcomeKind::Rejected,
+            OutcomeWord::Timeout => OutcomeKind::Timeout,
+            OutcomeWord::Unknown => OutcomeKind::Unknown,
+            OutcomeWord::BrokenBarrier => OutcomeKind::BrokenBarrier,
+            OutcomeWord::Crash => OutcomeKind::Crash,
+        }
+    }
+}
+
+impl From<Verdict> for VerdictWord {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Pass => VerdictWord::Pass,
+            Verdict::Inconclusive => VerdictWord::Inconclusive,
+            Verdict::Fail => VerdictWord::Fail,
+        }
+    }
+}
+
+impl From<VerdictWord> for Verdict {
+    fn from(word: VerdictWord) -> Self {
+        match word {
+            VerdictWord::Pass => Verdict::Pass,
+            VerdictWord::Inconclusive => Verdict::Inconclusive,
+            VerdictWord::Fail => Verdict::Fail,
+        }
+    }
+}
+
+impl From<RunVerdict> for RunVerdictWord {
+    fn from(verdict: RunVerdict) -> Self {
+        match verdict {
+            RunVerdict::Pass => RunVerdictWord::Pass,
+            RunVerdict::Fail => RunVerdictWord::Fail,
+            RunVerdict::Regression => RunVerdictWord::Regression,
+            RunVerdict::Inconclusive => RunVerdictWord::Inconclusive,
+            RunVerdict::NotComparable => RunVerdictWord::NotComparable,
+            RunVerdict::Environment => RunVerdictWord::Environment,
+            RunVerdict::Usage => RunVerdictWord::Usage,
+            RunVerdict::Interrupted => RunVerdictWord::Interrupted,
+        }
+    }
+}
+
+impl From<RunVerdictWord> for RunVerdict {
+    fn from(word: RunVerdictWord) -> Self {
+        match word {
+            RunVerdictWord::Pass => RunVerdict::Pass,
+            RunVerdictWord::Fail => RunVerdict::Fail,
+            RunVerdictWord::Regression => RunVerdict::Regression,
+            RunVerdictWord::Inconclusive => RunVerdict::Inconclusive,
+            RunVerdictWord::NotComparable => RunVerdict::NotComparable,
+            RunVerdictWord::Environment => RunVerdict::Environment,
+            RunVerdictWord::Usage => RunVerdict::Usage,
+            RunVerdictWord::Interrupted => RunVerdict::Interrupted,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_on_disk_are_the_words_of_the_domain() {
+        for kind in OutcomeKind::ALL {
+            let word = OutcomeWord::from(kind);
+            assert_eq!(serde_json::to_value(word).unwrap(), kind.as_str());
+            assert_eq!(OutcomeKind::from(word), kind);
+        }
+        for verdict in RunVerdict::BY_WEIGHT {
+            let word = RunVerdictWord::from(verdict);
+            assert_eq!(serde_json::to_value(word).unwrap(), verdict.as_str());
+            assert_eq!(RunVerdict::from(word), verdict);
+        }
+        for verdict in [Verdict::Pass, Verdict::Inconclusive, Verdict::Fail] {
+            assert_eq!(serde_json::to_value(VerdictWord::from(verdict)).unwrap(), verdict.as_str());
+        }
+    }
+}
