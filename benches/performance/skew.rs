@@ -1,7 +1,7 @@
 //! How far apart the workers leave the start barrier.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use deadheat::endpoints::Source;
@@ -9,7 +9,7 @@ use deadheat::plan::START;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use tokio::sync::{Barrier, mpsc};
+use tokio::sync::{Barrier, Notify, mpsc};
 
 use crate::harness::{Raced, Result};
 use crate::pairs::{Floor, Pairs, quantile};
@@ -80,10 +80,9 @@ success = {workers}
 }
 
 /// What any harness does with a barrier: workers that live through all rounds are told of a round, wait, note the time,
-/// time one step, and report.
+/// time one step, and leave what they noted; the last one tells.
 struct Bare {
     workers: Vec<mpsc::Sender<Arc<Round>>>,
-    finished: mpsc::Receiver<Finished>,
     order: StdRng,
 }
 
@@ -91,23 +90,21 @@ struct Round {
     barrier: Barrier,
     origin: Instant,
     passed_ns: Vec<AtomicU64>,
-}
-
-struct Finished {
-    steps: Vec<[u64; 2]>,
+    steps: Vec<Mutex<Vec<[u64; 2]>>>,
+    under_way: AtomicUsize,
+    over: Notify,
 }
 
 impl Bare {
     fn start(workers: usize) -> Self {
-        let (report, finished) = mpsc::channel(workers);
         let workers = (0..workers)
             .map(|worker| {
                 let (sender, receiver) = mpsc::channel(1);
-                tokio::spawn(work(worker, receiver, report.clone()));
+                tokio::spawn(work(worker, receiver));
                 sender
             })
             .collect();
-        Bare { workers, finished, order: StdRng::seed_from_u64(7) }
+        Bare { workers, order: StdRng::seed_from_u64(7) }
     }
 
     /// Nanoseconds from the first to the last worker past the barrier.
@@ -117,32 +114,31 @@ impl Bare {
             barrier: Barrier::new(workers),
             origin: Instant::now(),
             passed_ns: (0..workers).map(|_| AtomicU64::new(0)).collect(),
+            steps: (0..workers).map(|_| Mutex::default()).collect(),
+            under_way: AtomicUsize::new(workers),
+            over: Notify::new(),
         });
         let mut order: Vec<usize> = (0..workers).collect();
         order.shuffle(&mut self.order);
         for worker in order {
             self.workers[worker].send(round.clone()).await?;
         }
-        for _ in 0..workers {
-            let finished = self.finished.recv().await.ok_or("a worker has died")?;
-            if finished.steps.len() != 1 {
-                return Err("a worker takes one step a round".into());
-            }
-        }
+        round.over.notified().await;
         let passed = || round.passed_ns.iter().map(|ns| ns.load(Ordering::Relaxed));
         Ok(passed().max().unwrap_or(0) - passed().min().unwrap_or(0))
     }
 }
 
-async fn work(worker: usize, mut rounds: mpsc::Receiver<Arc<Round>>, report: mpsc::Sender<Finished>) {
+async fn work(worker: usize, mut rounds: mpsc::Receiver<Arc<Round>>) {
     while let Some(round) = rounds.recv().await {
         let now = || u64::try_from(round.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let mut steps = Vec::with_capacity(1);
         round.barrier.wait().await;
         round.passed_ns[worker].store(now(), Ordering::Relaxed);
         steps.push([now(), now()]);
-        if report.send(Finished { steps }).await.is_err() {
-            break;
+        *round.steps[worker].lock().unwrap_or_else(PoisonError::into_inner) = steps;
+        if round.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            round.over.notify_one();
         }
     }
 }

@@ -24,12 +24,6 @@ use crate::value::Value;
 /// At most so many step records are reserved before a round; more only grow the buffer as they come.
 const RESERVED_STEPS_MAX: usize = 1 << 20;
 
-/// What a worker sends when its part of a round is over.
-pub(crate) struct Finished {
-    pub(crate) worker: usize,
-    pub(crate) result: Result<Attempt, EngineError>,
-}
-
 /// A racing party, alive through all rounds of a case.
 pub(crate) struct WorkerTask {
     case: Arc<Case>,
@@ -92,7 +86,7 @@ impl WorkerTask {
     }
 
     /// Races in every round it is told of, until there are no more.
-    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>, finished: mpsc::Sender<Finished>) {
+    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>) {
         while let Some(round) = rounds.recv().await {
             let result = match AssertUnwindSafe(self.attempt(&round)).catch_unwind().await {
                 Ok(result) => result,
@@ -101,10 +95,7 @@ impl WorkerTask {
             if result.is_err() {
                 round.abandon();
             }
-            round.ended(self.worker);
-            if finished.send(Finished { worker: self.worker, result }).await.is_err() {
-                break;
-            }
+            round.ended(self.worker, result);
         }
     }
 
@@ -125,7 +116,7 @@ impl WorkerTask {
         }
         let released_ns = self.released_ns.load(Ordering::Relaxed);
         for repetition in 0..group.repeat {
-            if repetition > 0 {
+            if repetition > 0 && !self.bound_in_race.is_empty() {
                 self.name_round(round);
             }
             match self.run_steps(group, round).await {
@@ -192,7 +183,7 @@ impl WorkerTask {
         }
         for (index, step) in group.steps.iter().enumerate() {
             let started_ns = self.begins(round, index);
-            let end = self.step(index, step, round).await;
+            let end = self.step(index, step, started_ns, round).await;
             self.ends(round, index, started_ns, end)?;
         }
         if let Some(Transaction { target, .. }) = transaction {
@@ -230,8 +221,8 @@ impl WorkerTask {
         result.map_err(Stop::Ended)
     }
 
-    async fn step(&mut self, index: usize, step: &Step, round: &Round) -> Result<(), StepEnd> {
-        let deadline = round.deadline.min(Instant::now() + step.timeout);
+    async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
+        let deadline = round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));
         match &step.action {
             Action::Barrier(barrier) => {
                 let passed = self.pass(round, *barrier).await;
