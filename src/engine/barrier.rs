@@ -14,7 +14,6 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::task::AtomicWaker;
-use tokio::sync::Notify;
 
 use super::clock::{Clock, duration_ns};
 use super::record::{Arrival, ArrivalKind, BarrierRecord, Missing};
@@ -102,9 +101,8 @@ impl Barrier {
         }
     }
 
-    /// Waits until the barrier is released, and returns when that was. `attention` wakes whoever watches over
-    /// blocked parties and the deadline.
-    pub(crate) async fn arrive(&self, worker: usize, clock: &Clock, attention: &Notify) -> Result<u64, BarrierBroken> {
+    /// Waits until the barrier is released, and returns when that was.
+    pub(crate) async fn arrive(&self, worker: usize, clock: &Clock) -> Result<u64, BarrierBroken> {
         let Some(position) = self.position(worker) else { return Err(BarrierBroken) };
         let now_ns = clock.now_ns();
         {
@@ -114,12 +112,8 @@ impl Barrier {
             state.arrivals.push(Arrival { worker, kind, at_ns: now_ns });
             match phase {
                 Phase::Waiting => {
-                    let first = state.first_arrival_ns.is_none();
                     state.first_arrival_ns.get_or_insert(now_ns);
                     self.came(&mut state, position, Came::Parked, clock);
-                    if first && state.missing > 0 {
-                        attention.notify_one();
-                    }
                 }
                 Phase::Released { at_ns } => return Ok(at_ns),
                 Phase::Broken => return Err(BarrierBroken),
@@ -264,7 +258,6 @@ mod tests {
     struct Stage {
         barrier: Arc<Barrier>,
         clock: Clock,
-        attention: Arc<Notify>,
     }
 
     fn stage(parties: usize, timeout_ms: u64) -> Stage {
@@ -275,14 +268,13 @@ mod tests {
                 parties: (0..parties).collect(),
             })),
             clock: Clock::start(),
-            attention: Arc::new(Notify::new()),
         }
     }
 
     impl Stage {
         fn arrive(&self, worker: usize) -> tokio::task::JoinHandle<Result<u64, BarrierBroken>> {
-            let (barrier, clock, attention) = (self.barrier.clone(), self.clock, self.attention.clone());
-            tokio::spawn(async move { barrier.arrive(worker, &clock, &attention).await })
+            let (barrier, clock) = (self.barrier.clone(), self.clock);
+            tokio::spawn(async move { barrier.arrive(worker, &clock).await })
         }
 
         async fn settled(&self, parked: usize) {

@@ -15,7 +15,8 @@ use super::waits::WaitGraph;
 use crate::plan::Case;
 use crate::target::Target;
 
-/// How soon after the first arrival, and then how often, blocked parties and deadlines are looked at.
+/// How often blocked parties and deadlines are looked at. Nobody wakes the watch when a barrier is first come to: that
+/// would take a core from the workers in every round, and most rounds are over before the first look.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
 /// The state that the workers of one round share.
@@ -27,8 +28,6 @@ pub(crate) struct Round {
     pub(crate) deadline: Instant,
     /// By [`Case::barriers`].
     pub(crate) barriers: Vec<Barrier>,
-    /// Wakes the watch when somebody parks first at a barrier.
-    pub(crate) attention: Notify,
     doing: Vec<Doing>,
     /// By worker. A place each, and one that counts: workers that end together must not queue up to say so.
     results: Vec<Mutex<Option<Result<Attempt, EngineError>>>>,
@@ -55,7 +54,6 @@ impl Round {
             clock,
             deadline: clock.after(case.round_timeout),
             barriers: case.barriers.iter().map(Barrier::new).collect(),
-            attention: Notify::new(),
             doing: case
                 .workers
                 .iter()
@@ -107,14 +105,11 @@ impl Round {
     /// and breaks it when its deadline passes. Never returns; dropped when the round is over.
     pub(crate) async fn watch(&self, targets: &[Arc<dyn Target>]) {
         loop {
-            if !self.barriers.iter().any(Barrier::is_pending) {
-                self.attention.notified().await;
-            }
             tokio::time::sleep(LOOK_EVERY).await;
-            let parked: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
-            if parked.iter().all(Vec::is_empty) {
+            if !self.barriers.iter().any(Barrier::is_pending) {
                 continue;
             }
+            let parked: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
             let waits = look(targets).await;
             for (barrier, parked) in self.barriers.iter().zip(&parked) {
                 barrier.release_if_rest_blocked(&waits, parked, &self.clock);

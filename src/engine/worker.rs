@@ -157,7 +157,7 @@ impl WorkerTask {
 
     /// Waits at a barrier, and notes when it was released. (`&mut`, since a shared worker could not cross threads.)
     async fn pass(&mut self, round: &Round, barrier: usize) -> Result<(), BarrierBroken> {
-        PauseAtBarrier { round, barrier, worker: self.worker, released_ns: &self.released_ns }.reached().await
+        pass(round, barrier, self.worker, &self.released_ns).await
     }
 
     fn needs_nothing_saved(&self, operation: &Operation<Template>) -> bool {
@@ -246,7 +246,7 @@ impl WorkerTask {
             Action::Let(bindings) => {
                 for (name, expression) in bindings {
                     let value = expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?;
-                    self.scope.bind(name.as_str(), value);
+                    self.scope.bind(name.clone(), value);
                 }
                 Ok(())
             }
@@ -301,7 +301,7 @@ impl WorkerTask {
         match &step.save {
             Save::Nothing => {}
             Save::Value(name) if is_sql => match done.rows.as_slice() {
-                [row] if row.len() == 1 => self.scope.bind(name.as_str(), row[0].clone()),
+                [row] if row.len() == 1 => self.scope.bind(name.clone(), row[0].clone()),
                 rows => {
                     let message = format!(
                         "`save = \"{name}\"` wants exactly one row and one column, but `{}` returned {} rows of {} columns; add `rows = 1`, or save an expression over `rows`",
@@ -312,7 +312,7 @@ impl WorkerTask {
                     return Err(EngineError::Fault { place: Some(step.place.clone()), message }.into());
                 }
             },
-            Save::Value(name) => self.scope.bind(name.as_str(), done.result.clone()),
+            Save::Value(name) => self.scope.bind(name.clone(), done.result.clone()),
             Save::Expressions(expressions) => {
                 // The result's names are visible to the expressions of this step only.
                 let mut scope = Scope::inside(Arc::new(self.scope.clone()));
@@ -321,8 +321,8 @@ impl WorkerTask {
                 scope.bind("result", done.result.clone());
                 for (name, expression) in expressions {
                     let value = expression.evaluate(&scope).map_err(|error| fault(step, &error))?;
-                    scope.bind(name.as_str(), value.clone());
-                    self.scope.bind(name.as_str(), value);
+                    scope.bind(name.clone(), value.clone());
+                    self.scope.bind(name.clone(), value);
                 }
             }
         }
@@ -378,7 +378,14 @@ impl WorkerTask {
     }
 }
 
-/// A barrier as an operation's pause point, or as a step.
+/// Waits at a barrier as `worker`, and notes when it was released.
+async fn pass(round: &Round, barrier: usize, worker: usize, released_ns: &AtomicU64) -> Result<(), BarrierBroken> {
+    let at_ns = round.barriers[barrier].arrive(worker, &round.clock).await?;
+    released_ns.store(at_ns, Ordering::Relaxed);
+    Ok(())
+}
+
+/// A barrier as an operation's pause point.
 struct PauseAtBarrier<'a> {
     round: &'a Round,
     barrier: usize,
@@ -388,12 +395,7 @@ struct PauseAtBarrier<'a> {
 
 impl Pause for PauseAtBarrier<'_> {
     fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
-        Box::pin(async {
-            let round = self.round;
-            let released_ns = round.barriers[self.barrier].arrive(self.worker, &round.clock, &round.attention).await?;
-            self.released_ns.store(released_ns, Ordering::Relaxed);
-            Ok(())
-        })
+        pass(self.round, self.barrier, self.worker, self.released_ns).boxed()
     }
 }
 
@@ -419,11 +421,11 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
 fn bound_names(step: &Step) -> Vec<String> {
     let saved = match &step.save {
         Save::Nothing => Vec::new(),
-        Save::Value(name) => vec![name.clone()],
-        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.clone()).collect(),
+        Save::Value(name) => vec![name.to_string()],
+        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.to_string()).collect(),
     };
     let bound = match &step.action {
-        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.clone()).collect(),
+        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.to_string()).collect(),
         Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Call { .. } => Vec::new(),
     };
     saved.into_iter().chain(bound).collect()
