@@ -36,6 +36,8 @@ pub struct Sources {
     pub postgres_url: Option<String>,
     /// `DEADHEAT_NATS_URL`.
     pub nats_url: Option<String>,
+    /// Whether a server that answers at a port of docker-compose.yml is used.
+    pub compose: bool,
     /// Where server programs are looked for.
     pub search: SearchPath,
     /// `--allow-remote`.
@@ -141,7 +143,7 @@ impl Endpoints {
         let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0);
         let most_connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
         let found = futures::future::try_join_all(
-            wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources.search, most_connections).await?))),
+            wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources, most_connections).await?))),
         );
         let found = found.await.map_err(|source| EndpointError::Private { source })?.into_iter().collect();
         Ok(Endpoints { sources, found })
@@ -239,16 +241,16 @@ impl Sources {
     }
 }
 
-async fn find(kind: ServerKind, search: &SearchPath, most_connections: u32) -> Result<Found, ServerError> {
+async fn find(kind: ServerKind, sources: &Sources, most_connections: u32) -> Result<Found, ServerError> {
     let url = match kind {
         ServerKind::Postgres => COMPOSE_POSTGRES,
         ServerKind::Nats => COMPOSE_NATS,
     };
-    if timeout(COMPOSE_ANSWERS_WITHIN, answers(kind, url)).await.unwrap_or(false) {
+    if sources.compose && timeout(COMPOSE_ANSWERS_WITHIN, answers(kind, url)).await.unwrap_or(false) {
         return Ok(Found::Compose(Endpoint { url: url.to_owned(), origin: "docker-compose.yml".to_owned() }));
     }
     match kind {
-        ServerKind::Postgres => match find::postgres(search) {
+        ServerKind::Postgres => match find::postgres(&sources.search) {
             Ok(programs) => {
                 let options = server::postgres::PostgresOptions {
                     max_connections: most_connections,
@@ -258,7 +260,7 @@ async fn find(kind: ServerKind, search: &SearchPath, most_connections: u32) -> R
             }
             Err(missing) => Ok(Found::Nowhere(missing)),
         },
-        ServerKind::Nats => match find::nats(search) {
+        ServerKind::Nats => match find::nats(&sources.search) {
             Ok(program) => {
                 let options = server::nats::NatsOptions::default();
                 server::nats::start(&program, &options).await.map(Found::Private)

@@ -16,6 +16,14 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 pass, 1 failed, 4 inconclusive or every case skipped, 10 environment (a server is not reachable, a \
 folder not writable), 64 wrong usage or scenario, 130 interrupted.";
 
+const ENVIRONMENT: &str = "\
+Environment:
+  DEADHEAT_POSTGRES_URL  The PostgreSQL server for targets that name none
+  DEADHEAT_NATS_URL      The NATS server for targets that name none
+  DEADHEAT_NO_COMPOSE    If set, servers at the ports of docker-compose.yml are left alone
+  DEADHEAT_SERVER_ROOT   Look for server programs below this folder instead of `/`, after PATH
+  NO_COLOR               If set, nothing is coloured";
+
 /// Races workers against a real database or broker, and checks that exactly the right ones win
 #[derive(Debug, Parser)]
 #[command(name = "deadheat", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
@@ -27,6 +35,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Race scenarios, and say whether the right ones won
+    #[command(after_help = ENVIRONMENT)]
     Run(RunArgs),
     /// Check scenario files without touching a server
     Check(CheckArgs),

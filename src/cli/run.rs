@@ -140,11 +140,13 @@ async fn sweep(output: &Output) {
 
 fn sources(args: &RunArgs) -> Sources {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let root = variable("DEADHEAT_SERVER_ROOT").unwrap_or_else(|| "/".to_owned());
     Sources {
         given: args.target.iter().cloned().collect(),
         postgres_url: variable("DEADHEAT_POSTGRES_URL"),
         nats_url: variable("DEADHEAT_NATS_URL"),
-        search: SearchPath::system(std::env::var_os("PATH").as_deref()),
+        compose: variable("DEADHEAT_NO_COMPOSE").is_none(),
+        search: SearchPath::below(Path::new(&root), std::env::var_os("PATH").as_deref()),
         allow_remote: args.allow_remote,
     }
 }
