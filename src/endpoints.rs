@@ -77,7 +77,7 @@ pub enum EndpointError {
         host: String,
     },
     /// Not a URL. Exit code 64.
-    #[error("the URL of target `{target}` from {origin} cannot be read: {reason}; wanted {wanted}")]
+    #[error("the URL of target `{target}` from {origin} cannot be used: {reason}; wanted {wanted}")]
     NotAUrl {
         /// The target's name.
         target: String,
@@ -119,27 +119,17 @@ enum Found {
 }
 
 impl Endpoints {
-    /// Finds or starts what the cases need; private servers start side by side.
+    /// Finds or starts what the cases need; private servers start side by side. What the user named is taken as it is:
+    /// see [`Sources::check`].
     pub async fn provide<'a>(
         sources: Sources,
         cases: impl Iterator<Item = &'a Case> + Clone,
     ) -> Result<Self, EndpointError> {
-        let targets: Vec<&TargetSpec> = cases.clone().flat_map(|case| &case.targets).collect();
-        let known: BTreeSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        if let Some(given) = sources.given.keys().find(|given| !known.contains(given.as_str())) {
-            let known = known.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            return Err(EndpointError::NoSuchTarget { given: given.clone(), known });
-        }
-        let mut wanted = BTreeSet::new();
-        for target in targets {
-            let Some(kind) = target.driver.server() else { continue };
-            match sources.named(target, kind) {
-                Some(endpoint) => sources.permit(target, kind, &endpoint)?,
-                None => {
-                    wanted.insert(kind);
-                }
-            }
-        }
+        let needed = cases.clone().flat_map(|case| &case.targets).filter_map(|target| {
+            let kind = target.driver.server()?;
+            sources.named(target, kind).is_none().then_some(kind)
+        });
+        let wanted: BTreeSet<ServerKind> = needed.collect();
         let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0);
         let most_connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
         let found = futures::future::try_join_all(
@@ -196,6 +186,24 @@ impl Endpoints {
 }
 
 impl Sources {
+    /// Refuses what the user said of servers where it cannot be meant. Nothing is asked or started.
+    pub fn check<'a>(&self, cases: impl Iterator<Item = &'a Case>) -> Result<(), EndpointError> {
+        let targets: Vec<&TargetSpec> = cases.flat_map(|case| &case.targets).collect();
+        let known: BTreeSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        if let Some(given) = self.given.keys().find(|given| !known.contains(given.as_str())) {
+            let known = known.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            return Err(EndpointError::NoSuchTarget { given: given.clone(), known });
+        }
+        for target in targets {
+            if let Some(kind) = target.driver.server()
+                && let Some(endpoint) = self.named(target, kind)
+            {
+                self.permit(target, kind, &endpoint)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The server that the user named for `target`, if any.
     fn named(&self, target: &TargetSpec, kind: ServerKind) -> Option<Endpoint> {
         let (variable, value) = match kind {

@@ -54,7 +54,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     // Rust's own code for panics is 101, which says nothing to those who read codes.
     let ended = std::panic::catch_unwind(AssertUnwindSafe(|| exec(cli.command, &output))).unwrap_or_else(|panic| {
         let message = panics::message(panic.as_ref());
-        Err(Failure::new(RunVerdict::Fail, format!("deadheat itself failed: {message}; this is a bug: please report it")))
+        Err(Failure::new(
+            RunVerdict::Fail,
+            format!("deadheat itself failed: {message}; this is a bug: please report it"),
+        ))
     });
     let verdict = ended.unwrap_or_else(|failure| {
         if !failure.message.is_empty() {

@@ -39,13 +39,7 @@ impl Cli {
         for folder in ["work", "tmp"] {
             fs::create_dir(place.path().join(folder)).unwrap();
         }
-        Cli {
-            place: Rc::new(place),
-            scenarios: Rc::default(),
-            args: Vec::new(),
-            environment: Vec::new(),
-            shell: None,
-        }
+        Cli { place: Rc::new(place), scenarios: Rc::default(), args: Vec::new(), environment: Vec::new(), shell: None }
     }
 
     /// The working directory.
@@ -145,8 +139,8 @@ impl Cli {
     /// Private servers that belong to this place: their directory and process id.
     pub(crate) fn servers(&self, kind: &str) -> Vec<(PathBuf, Pid)> {
         let entries = fs::read_dir(self.tmp()).into_iter().flatten().flatten().map(|entry| entry.path());
-        let of_kind =
-            entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("deadheat-{kind}-")));
+        let of_kind = entries
+            .filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(&format!("deadheat-{kind}-")));
         of_kind
             .filter_map(|path| {
                 let process = fs::read_to_string(path.join("process")).ok()?;
