@@ -159,7 +159,7 @@ async fn open_sessions(
             for (index, target) in targets.iter().enumerate() {
                 sessions.push(if uses(case, worker, index) {
                     let mut session = target.session(worker).await?;
-                    session.prepare().await.map_err(|error| EngineError::at(&case.targets[index].place, error))?;
+                    session.prepare().await.map_err(|error| EngineError::preparing(case, index, error))?;
                     Some(session)
                 } else {
                     None

@@ -103,9 +103,11 @@ impl WorkerTask {
         let case = self.case.clone();
         let group = &case.groups[case.workers[self.worker].group];
         self.make_ready(group, round)?;
-        for session in self.sessions.iter_mut().flatten() {
+        for (target, session) in self.sessions.iter_mut().enumerate() {
             // Costs nothing unless a fixture changed what the statements are about.
-            session.prepare().await?;
+            if let Some(session) = session {
+                session.prepare().await.map_err(|error| EngineError::preparing(&case, target, error))?;
+            }
         }
         if group.start == Start::Together
             && let Err(BarrierBroken) = self.pass(round, START).await
