@@ -465,3 +465,19 @@ fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::TestCase;
+
+    #[test]
+    fn what_was_saved_is_forgotten_before_the_next_round() {
+        let case = Arc::new(TestCase::new(1).build());
+        let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
+        task.name_round(&Round::new(&case, 0));
+        task.scope.bind("balance", Value::Int(100));
+        task.name_round(&Round::new(&case, 1));
+        assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
+    }
+}
