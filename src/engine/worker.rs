@@ -455,3 +455,19 @@ fn no_session(case: &Case, target: usize) -> StepEnd {
     let message = format!("no session was opened on target `{}`", case.targets[target].name);
     StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::TestCase;
+
+    #[test]
+    fn what_was_saved_is_forgotten_before_the_next_round() {
+        let case = Arc::new(TestCase::new(1).build());
+        let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
+        task.name_round(&Round::new(&case, 0));
+        task.scope.bind("balance", Value::Int(100));
+        task.name_round(&Round::new(&case, 1));
+        assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
+    }
+}
