@@ -1,6 +1,8 @@
 //! Each fault of a scenario is reported with its place and a remedy: `tests/diagnostics/*.toml` with what is printed beside each.
 //! `UPDATE_EXPECT=1` writes what is printed now.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Scenarios that are right are read and planned as they say.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! The shipped scenarios and the scenarios in the reference are without fault or warning, and can be planned.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::path::{Path, PathBuf};
 
 use deadheat::diagnostic::SourceFile;

@@ -15,7 +15,7 @@ use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
 use crate::report::{RunFolder, terminal};
-use crate::run::{self, Inputs, OpenTargets, Options, RunError, Stop};
+use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
 use crate::server::leftover;
 use crate::target::redacted;
@@ -23,9 +23,20 @@ use crate::target::redacted;
 /// How long the second Ctrl-C gives to what can be removed at once.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
 
+/// What is to be done.
+struct Job<'a> {
+    args: &'a RunArgs,
+    /// Names the run in schemas and streams.
+    run: &'a str,
+    planned: &'a [PlannedScenario],
+    output: &'a Output,
+}
+
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let run = run::space_prefix();
     let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
+    let sources = sources(args);
+    sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
     let mut report = new_report(args);
     let name = folder_name(report.run.git.as_ref());
     let mut folder =
@@ -35,20 +46,20 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
         .enable_all()
         .build()
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
-    let ended = runtime.block_on(race(args, &run, &planned, &mut report, &mut folder, output));
+    let job = Job { args, run: &run, planned: &planned, output };
+    let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     // Whatever still blocks a thread has been given up on.
     runtime.shutdown_timeout(TEARDOWN_LIMIT);
     ended
 }
 
 async fn race(
-    args: &RunArgs,
-    run: &str,
-    planned: &[PlannedScenario],
+    job: Job<'_>,
+    sources: Sources,
     report: &mut Report,
     folder: &mut RunFolder,
-    output: &Output,
 ) -> Result<RunVerdict, Failure> {
+    let Job { args, output, .. } = job;
     let stop = Stop::default();
     signals::listen(stop.clone(), *output)
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot listen for Ctrl-C: {error}")))?;
@@ -56,7 +67,8 @@ async fn race(
     let mut progress = Progress::new(*output, args.quiet);
     let open = OpenTargets::default();
     let ended = {
-        let running = provide_and_run(args, run, planned, report, folder, &stop, &open, &mut progress);
+        let mut tell = |event: Event<'_>| progress.tell(event);
+        let running = provide_and_run(&job, sources, &stop, &open, report, folder, &mut tell);
         tokio::select! {
             ended = running => ended,
             () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
@@ -64,45 +76,32 @@ async fn race(
     };
     progress.end();
     open.close(TEARDOWN_LIMIT).await;
-    let verdict = match ended {
-        Ok(verdict) => verdict,
-        Err(failure) => {
-            report.verdict = failure.verdict.into();
-            if !failure.message.is_empty() {
-                report.warnings.push(failure.message.clone());
-            }
-            // The error that ended the run is the one to tell; this is what could still be saved.
-            drop(folder.write_report(report));
-            if !report.scenarios.is_empty() {
-                output.data(&terminal::run_footer(report, output.style));
-            }
-            return Err(failure);
-        }
-    };
+    if let Err(failure) = &ended {
+        report.verdict = failure.verdict.into();
+    }
     output.data(&terminal::run_footer(report, output.style));
-    Ok(verdict)
+    if let Err(failure) = &ended {
+        // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
+        report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
+        // It is also the one to tell if even this cannot be written.
+        drop(folder.write_report(report));
+    }
+    output.data(&format!("report: {}\n", folder.path().display()));
+    ended
 }
 
 async fn provide_and_run(
-    args: &RunArgs,
-    run: &str,
-    planned: &[PlannedScenario],
-    report: &mut Report,
-    folder: &mut RunFolder,
+    job: &Job<'_>,
+    sources: Sources,
     stop: &Stop,
     open: &OpenTargets,
-    progress: &mut Progress,
+    report: &mut Report,
+    folder: &mut RunFolder,
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<RunVerdict, Failure> {
+    let Job { args, run, planned, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
-    let endpoints = Endpoints::provide(sources(args), cases).await.map_err(|error| {
-        let verdict = match error {
-            EndpointError::Private { .. } => RunVerdict::Environment,
-            EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
-                RunVerdict::Usage
-            }
-        };
-        Failure::new(verdict, error)
-    })?;
+    let endpoints = Endpoints::provide(sources, cases).await.map_err(not_provided)?;
     let options = Options {
         lasting: args.lasting,
         until_fail: args.until_fail,
@@ -110,12 +109,23 @@ async fn provide_and_run(
         no_skip: args.no_skip,
     };
     let inputs = Inputs { run, scenarios: planned, endpoints: &endpoints, options, stop, open };
-    let raced = crate::run::run(inputs, report, folder, &mut |event| progress.tell(event)).await;
+    let raced = run::run(inputs, report, folder, tell).await;
     let raced = raced.map_err(|error| failure(&error, &endpoints, report));
     let closed = endpoints.close().await;
     raced?;
     closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     Ok(report.verdict.into())
+}
+
+/// What the user said of servers makes no sense, or a private server did not start.
+fn not_provided(error: EndpointError) -> Failure {
+    let verdict = match error {
+        EndpointError::Private { .. } => RunVerdict::Environment,
+        EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
+            RunVerdict::Usage
+        }
+    };
+    Failure::new(verdict, error)
 }
 
 /// What ended the run, with the last words of servers that died.
@@ -140,11 +150,13 @@ async fn sweep(output: &Output) {
 
 fn sources(args: &RunArgs) -> Sources {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let root = variable("DEADHEAT_SERVER_ROOT").unwrap_or_else(|| "/".to_owned());
     Sources {
         given: args.target.iter().cloned().collect(),
         postgres_url: variable("DEADHEAT_POSTGRES_URL"),
         nats_url: variable("DEADHEAT_NATS_URL"),
-        search: SearchPath::system(std::env::var_os("PATH").as_deref()),
+        compose: variable("DEADHEAT_NO_COMPOSE").is_none(),
+        search: SearchPath::below(Path::new(&root), std::env::var_os("PATH").as_deref()),
         allow_remote: args.allow_remote,
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Barrier {
 #[derive(Debug, Default)]
 struct Place {
     waker: AtomicWaker,
-    /// When the parked party was past the barrier; 0 if it never was.
+    /// When the parked party was past the barrier, plus one; 0 if it never was.
     passed_ns: AtomicU64,
 }
 
@@ -49,11 +49,11 @@ enum Phase {
 }
 
 impl Phase {
-    /// As one word: the instants of a release lie between the two that a round's clock never shows.
+    /// As one word: 0 while it waits, the greatest when it is broken, and between them the time of the release plus one.
     fn to_word(self) -> u64 {
         match self {
             Phase::Waiting => 0,
-            Phase::Released { at_ns } => at_ns.clamp(1, u64::MAX - 1),
+            Phase::Released { at_ns } => at_ns.saturating_add(1).min(u64::MAX - 1),
             Phase::Broken => u64::MAX,
         }
     }
@@ -62,7 +62,7 @@ impl Phase {
         match word {
             0 => Phase::Waiting,
             u64::MAX => Phase::Broken,
-            at_ns => Phase::Released { at_ns },
+            released => Phase::Released { at_ns: released - 1 },
         }
     }
 }
@@ -141,8 +141,8 @@ impl Barrier {
             }
         })
         .await?;
-        let at_ns = clock.now_ns().max(1);
-        place.passed_ns.store(at_ns, Ordering::Relaxed);
+        let at_ns = clock.now_ns();
+        place.passed_ns.store(at_ns + 1, Ordering::Relaxed);
         Ok(Passed { released_ns, at_ns })
     }
 

@@ -75,7 +75,7 @@ impl Race {
         let attempts = self.collect(&round).await?;
         let mut record = RoundRecord {
             round: number,
-            barriers: round.barriers.iter().map(|barrier| barrier.record()).collect(),
+            barriers: round.barriers.iter().map(super::barrier::Barrier::record).collect(),
             invariants: Vec::with_capacity(self.case.checks.invariants.len()),
             overlap: overlap(&attempts),
             makespan: makespan(&attempts, round.barriers[START].record().released_ns),
@@ -159,7 +159,7 @@ async fn open_sessions(
             for (index, target) in targets.iter().enumerate() {
                 sessions.push(if uses(case, worker, index) {
                     let mut session = target.session(worker).await?;
-                    session.prepare().await.map_err(|error| EngineError::at(&case.targets[index].place, error))?;
+                    session.prepare().await.map_err(|error| EngineError::preparing(case, index, error))?;
                     Some(session)
                 } else {
                     None

@@ -11,9 +11,9 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::EngineError;
 use super::record::{Attempt, Outcome, StepRecord};
 use super::round::Round;
+use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{EvaluateError, Scope, Template};
 use crate::outcome::OutcomeKind;
@@ -109,6 +109,12 @@ impl WorkerTask {
     async fn attempt(&mut self, case: &Case, round: &Round) -> Result<Attempt, EngineError> {
         let group = &case.groups[case.workers[self.worker].group];
         self.make_ready(group, round)?;
+        for (target, session) in self.sessions.iter_mut().enumerate() {
+            // Costs nothing unless a fixture changed what the statements are about.
+            if let Some(session) = session {
+                session.prepare().await.map_err(|error| EngineError::preparing(case, target, error))?;
+            }
+        }
         match group.start {
             Start::Together => {
                 if let Err(BarrierBroken) = self.pass(round, START).await {
@@ -461,7 +467,18 @@ fn no_session(case: &Case, target: usize) -> StepEnd {
     StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
 }
 
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::TestCase;
+
+    #[test]
+    fn what_was_saved_is_forgotten_before_the_next_round() {
+        let case = Arc::new(TestCase::new(1).build());
+        let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
+        task.name_round(&Round::new(&case, 0));
+        task.scope.bind("balance", Value::Int(100));
+        task.name_round(&Round::new(&case, 1));
+        assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
+    }
 }

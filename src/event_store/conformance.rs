@@ -255,7 +255,7 @@ async fn a_version_must_be_greater_than_the_latest(server: &Server) {
 async fn an_event_is_read_as_it_was_written(server: &Server) {
     let store = server.place(Guard::Server).await.store().await;
     let actors = ["order-1", "order.1", "order_1", "order 1", "order_2E1", "*", ">", "ä", "", &"x".repeat(700)];
-    let before = jiff::Timestamp::now();
+    let before = Timestamp::now();
     for actor in actors {
         for version in [1, 2, 5] {
             assert!(is_stored(&append(&store, actor, version).await), "`{actor}`");
@@ -266,7 +266,7 @@ async fn an_event_is_read_as_it_was_written(server: &Server) {
         assert_eq!(read.malformed, []);
         assert_eq!(read.events.len(), 2, "`{actor}`");
         for (stored, version) in read.events.into_iter().zip([2, 5]) {
-            assert!(stored.timestamp >= before && stored.timestamp <= jiff::Timestamp::now());
+            assert!(stored.timestamp >= before && stored.timestamp <= Timestamp::now());
             let Event { id, actor, kind, version: stored_version, data, .. } = stored;
             assert_eq!(
                 NewEvent { id, actor: actor.clone(), kind, version: stored_version, data },

@@ -23,7 +23,7 @@ const CONTROL_ROUNDS_MAX: u64 = 50;
 
 /// The settings of a case.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
+pub(super) struct Cell {
     /// Params with their values.
     pub params: BTreeMap<String, Value>,
     /// Axes with the value that each has here, in file order.
@@ -32,19 +32,19 @@ pub struct Cell {
 
 impl Cell {
     /// `name[axis=value,…]`
-    pub fn id(&self, scenario: &Scenario) -> String {
+    pub(super) fn id(&self, scenario: &Scenario) -> String {
         let axes: Vec<String> = self.axes.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let name = &scenario.head.name;
         if axes.is_empty() { name.clone() } else { format!("{name}[{}]", axes.join(",")) }
     }
 
     /// The value of a param or axis.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
         self.params.get(name).or_else(|| self.axes.iter().find(|(axis, _)| axis == name).map(|(_, value)| value))
     }
 
     /// The cell with some params and axes set to other values.
-    pub fn with(&self, set: &[(model::At<String>, Value)]) -> Cell {
+    pub(super) fn with(&self, set: &[(model::At<String>, Value)]) -> Cell {
         let mut cell = self.clone();
         for (name, value) in set {
             let axis = cell.axes.iter_mut().find(|(axis, _)| *axis == name.value).map(|(_, value)| value);
@@ -57,7 +57,7 @@ impl Cell {
 }
 
 /// What is needed while a case is built.
-pub struct Builder<'a> {
+pub(super) struct Builder<'a> {
     pub scenario: &'a Scenario,
     pub overrides: &'a Overrides,
     id: String,
@@ -68,7 +68,7 @@ pub struct Builder<'a> {
 }
 
 /// Builds the case of `cell`, or its broken variant `control`; `None` after noting what is wrong.
-pub fn build(
+pub(super) fn build(
     scenario: &Scenario,
     cell: &Cell,
     control: Option<&model::Control>,
@@ -271,7 +271,7 @@ impl Builder<'_> {
     }
 
     /// The operation with its target; a pause's barrier is resolved, a statement's index is not.
-    pub fn operation(
+    pub(super) fn operation(
         &mut self,
         operation: &Operation<TemplateAt>,
         span: &Span,
@@ -336,30 +336,30 @@ impl Builder<'_> {
     }
 
     /// The range of a count; `None` after noting why there is none.
-    pub fn count(&mut self, count: &CountAt, scope: &Scope) -> Option<CountRange> {
+    pub(super) fn count(&mut self, count: &CountAt, scope: &Scope) -> Option<CountRange> {
         let range = count.count.evaluate(scope);
         range.map_err(|error| self.fault(Code::BadEvaluation, error.to_string(), &count.span)).ok()
     }
 
     /// The value of a template; `None` after noting why there is none.
-    pub fn resolve(&mut self, template: &TemplateAt, scope: &Scope) -> Option<Value> {
+    pub(super) fn resolve(&mut self, template: &TemplateAt, scope: &Scope) -> Option<Value> {
         let value = template.template.resolve(scope);
         value.map_err(|error| self.fault(Code::BadEvaluation, error.to_string(), &template.span)).ok()
     }
 
     /// Notes a fault at `span`.
-    pub fn fault(&mut self, code: Code, message: String, span: &Span) {
+    pub(super) fn fault(&mut self, code: Code, message: String, span: &Span) {
         let diagnostic = self.diagnostic(code, message).at(span, "");
         self.push(diagnostic);
     }
 
     /// Notes a diagnostic.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
     /// A diagnostic that names the case where the scenario has several.
-    pub fn diagnostic(&self, code: Code, message: String) -> Diagnostic {
+    pub(super) fn diagnostic(&self, code: Code, message: String) -> Diagnostic {
         if self.scenario.axes.is_empty() && self.control.is_none() {
             Diagnostic::error(code, message)
         } else {
@@ -368,7 +368,7 @@ impl Builder<'_> {
     }
 
     /// The place where `span` begins.
-    pub fn place(&self, span: &Span) -> Place {
+    pub(super) fn place(&self, span: &Span) -> Place {
         let (line, column) = self.scenario.source.position(span.start);
         Place { file: self.scenario.head.file.clone(), line, column }
     }

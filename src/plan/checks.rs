@@ -12,7 +12,7 @@ use crate::scenario::model;
 
 impl Builder<'_> {
     /// The checks of the case, whose groups have these sizes.
-    pub fn checks(&mut self, sizes: &[u64], scope: &Arc<Scope>) -> Option<Checks> {
+    pub(super) fn checks(&mut self, sizes: &[u64], scope: &Arc<Scope>) -> Option<Checks> {
         let checks = &self.scenario.checks;
         let everybody: Vec<usize> = (0..sizes.len()).collect();
         let expect: Vec<_> = checks.expect.iter().map(|e| self.expectation(e, &everybody, sizes, scope)).collect();

@@ -25,7 +25,7 @@ const LOOKUPS: [(&str, Lookup); 3] =
     [("direct-get", Lookup::DirectGet), ("last-consumer", Lookup::LastConsumer), ("scan", Lookup::Scan)];
 
 /// The target for one case; `None` after noting what is wrong.
-pub fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: &Scope) -> Option<TargetSpec> {
+pub(super) fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: &Scope) -> Option<TargetSpec> {
     let driver = match &target.driver {
         model::Driver::Postgres => Some(Driver::Postgres),
         model::Driver::JetStream { duplicate_window } => {
@@ -87,7 +87,7 @@ pub fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: &Scope)
 }
 
 /// The isolation level that a template names.
-pub fn isolation(builder: &mut Builder<'_>, template: &TemplateAt, scope: &Scope) -> Option<Isolation> {
+pub(super) fn isolation(builder: &mut Builder<'_>, template: &TemplateAt, scope: &Scope) -> Option<Isolation> {
     let value = builder.resolve(template, scope)?.to_string();
     let levels = Isolation::ALL.map(|level| (level.as_str(), level));
     find(builder, Code::BadIsolation, "transaction", &value, &template.span, &levels)

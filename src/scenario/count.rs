@@ -5,7 +5,7 @@ use crate::expression::Expression;
 
 /// Splits a count into its expressions, which `compile` compiles, given their offsets in `text`.
 /// `Ok(None)` when `compile` gave none, having said why; `Err` is a hint about what a count looks like.
-pub fn parse(
+pub(super) fn parse(
     text: &str,
     compile: &mut dyn FnMut(&str, usize) -> Option<Expression>,
 ) -> Result<Option<Count>, &'static str> {

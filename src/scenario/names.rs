@@ -72,7 +72,7 @@ fn reserved(name: &At<String>) -> Diagnostic {
 }
 
 /// Every fault with names, of the scenario and of its controls.
-pub fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
+pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let unread: Vec<&str> = unread.names.iter().map(String::as_str).collect();
     let mut settings = Names::default().and(&["run"]).and(&unread);

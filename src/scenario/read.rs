@@ -25,7 +25,7 @@ pub const DEFAULT_ROUNDS: u64 = 100;
 const DEFAULT_ROUND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What reading a file gives: a scenario unless it is too broken to have one, everything found, and the names that expressions use.
-pub struct Reading {
+pub(super) struct Reading {
     /// The scenario, only to be relied on when no diagnostic is an error.
     pub scenario: Option<Scenario>,
     /// What was found.
@@ -37,7 +37,7 @@ pub struct Reading {
 }
 
 /// Reads the text of a scenario, whose files are in `directory`.
-pub fn read(source: SourceFile, directory: &Path) -> Reading {
+pub(super) fn read(source: SourceFile, directory: &Path) -> Reading {
     let text = source.text.clone();
     let (document, errors) = DeTable::parse_recoverable(&text);
     let mut reader = Reader::new(&text, directory);
@@ -186,7 +186,7 @@ fn matrix<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(Vec<Axis>, Vec
 }
 
 /// Names, each with a value or a list of values.
-pub fn condition<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Condition> {
+pub(super) fn condition<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Condition> {
     let mut condition = Vec::new();
     for (name, node) in reader.entries(node)? {
         let values = match node.value {

@@ -12,11 +12,11 @@ use crate::duration;
 use crate::outcome::OutcomeKind;
 
 /// The quantiles by their names.
-pub const QUANTILES: [(&str, f64); 6] =
+pub(super) const QUANTILES: [(&str, f64); 6] =
     [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999), ("max", 1.0)];
 
 /// `[expect]`, `[sometimes]`, `[[invariants]]` and `[[growth]]`.
-pub fn checks<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Checks {
+pub(super) fn checks<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Checks {
     let mut checks = table.get(reader, "expect", expect).unwrap_or_default();
     checks.sometimes = table
         .get(reader, "sometimes", |reader, node| {
@@ -157,7 +157,7 @@ fn growth<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Growth> {
 }
 
 /// A `[[controls]]` table.
-pub fn control<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Control> {
+pub(super) fn control<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Control> {
     let mut table = reader.table(node, "a control")?;
     let name = table.require(reader, "name", Reader::name);
     let why = table.require(reader, "why", Reader::name);
@@ -200,7 +200,7 @@ pub fn control<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Control> {
 }
 
 /// A `[[classify]]` table.
-pub fn classify<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<ClassifyRule> {
+pub(super) fn classify<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<ClassifyRule> {
     let mut table = reader.table(node, "a classify rule")?;
     let span = table.span.clone();
     let conditions = ["code", "message", "step"].iter().any(|key| table.has(key));

@@ -18,7 +18,7 @@ use crate::value::Value;
 
 /// A value of the file under its key.
 #[derive(Debug, Clone)]
-pub struct Node<'a> {
+pub(crate) struct Node<'a> {
     /// The key; for an item of a list, the list's.
     pub key: &'a str,
     /// The value.
@@ -29,7 +29,7 @@ pub struct Node<'a> {
 
 /// What stands in the file but could not be read. That it is missing elsewhere is no fault of its own.
 #[derive(Debug, Default)]
-pub struct Unread {
+pub(crate) struct Unread {
     /// Names of steps, of groups, and of values that expressions would use.
     pub names: BTreeSet<String>,
     /// Whether a target could not be read.
@@ -40,7 +40,7 @@ pub struct Unread {
 
 /// What has been found out about the file so far.
 #[derive(Debug)]
-pub struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     /// The file's text.
     pub text: &'a str,
     /// Faults and warnings.
@@ -56,7 +56,7 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// A reader of `text`, whose files are beside it in `directory`.
-    pub fn new(text: &'a str, directory: &'a Path) -> Self {
+    pub(crate) fn new(text: &'a str, directory: &'a Path) -> Self {
         Reader {
             text,
             diagnostics: Vec::new(),
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes a diagnostic.
-    pub fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.diagnostics.push(diagnostic);
     }
 
@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Text.
-    pub fn string(&mut self, node: Node<'a>) -> Option<At<String>> {
+    pub(crate) fn string(&mut self, node: Node<'a>) -> Option<At<String>> {
         match node.value {
             DeValue::String(text) => Some(At { value: text.to_string(), span: node.span }),
             _ => self.wrong_type(&node, "a string"),
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Text that is not empty.
-    pub fn name(&mut self, node: Node<'a>) -> Option<At<String>> {
+    pub(crate) fn name(&mut self, node: Node<'a>) -> Option<At<String>> {
         let key = node.key;
         let name = self.string(node)?;
         if name.value.trim().is_empty() {
@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether a name can be used in expressions; that it cannot is a fault.
-    pub fn check_identifier(&mut self, name: &At<String>) -> bool {
+    pub(crate) fn check_identifier(&mut self, name: &At<String>) -> bool {
         let fits = syntax::is_identifier(&name.value);
         if !fits {
             let message = format!("`{}` cannot be a name in expressions", name.value);
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A whole number of at least `least`.
-    pub fn whole(&mut self, node: Node<'a>, least: u64) -> Option<u64> {
+    pub(crate) fn whole(&mut self, node: Node<'a>, least: u64) -> Option<u64> {
         let DeValue::Integer(_) = node.value else { return self.wrong_type(&node, "a whole number") };
         let number = match self.value(node.clone())? {
             Value::Int(number) => u64::try_from(number).ok().filter(|number| *number >= least),
@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A number, whole or not.
-    pub fn number(&mut self, node: Node<'a>) -> Option<f64> {
+    pub(crate) fn number(&mut self, node: Node<'a>) -> Option<f64> {
         match self.value(node.clone())? {
             Value::Int(number) => Some(number as f64),
             Value::Float(number) if number.is_finite() => Some(number),
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A duration.
-    pub fn duration(&mut self, node: Node<'a>) -> Option<At<Duration>> {
+    pub(crate) fn duration(&mut self, node: Node<'a>) -> Option<At<Duration>> {
         let text = self.string(node)?;
         match duration::parse(&text.value) {
             Ok(value) => Some(At { value, span: text.span }),
@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
     }
 
     /// One of `words`.
-    pub fn word(&mut self, node: Node<'a>, words: &[&'static str]) -> Option<&'static str> {
+    pub(crate) fn word(&mut self, node: Node<'a>, words: &[&'static str]) -> Option<&'static str> {
         let key = node.key;
         let text = self.string(node)?;
         let found = words.iter().copied().find(|word| *word == text.value);
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     /// An outcome's word.
-    pub fn outcome(&mut self, text: At<String>) -> Option<At<OutcomeKind>> {
+    pub(crate) fn outcome(&mut self, text: At<String>) -> Option<At<OutcomeKind>> {
         match text.value.parse() {
             Ok(value) => Some(At { value, span: text.span }),
             Err(_) => {
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The word of an outcome in which something refused can end.
-    pub fn refusal(&mut self, text: At<String>) -> Option<At<OutcomeKind>> {
+    pub(crate) fn refusal(&mut self, text: At<String>) -> Option<At<OutcomeKind>> {
         let outcome = self.outcome(text)?;
         if outcome.value == OutcomeKind::Success {
             let message = "what was refused cannot be a success";
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The items of a list.
-    pub fn list(&mut self, node: Node<'a>) -> Option<Vec<Node<'a>>> {
+    pub(crate) fn list(&mut self, node: Node<'a>) -> Option<Vec<Node<'a>>> {
         match node.value {
             DeValue::Array(items) => Some(items_of(node.key, items)),
             _ => self.wrong_type(&node, "a list"),
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A list whose items `read` reads; those it cannot read are left out.
-    pub fn list_of<T>(
+    pub(crate) fn list_of<T>(
         &mut self,
         node: Node<'a>,
         mut read: impl FnMut(&mut Self, Node<'a>) -> Option<T>,
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The keys and values of a table, in file order. `what` names it in messages: "a step".
-    pub fn table(&mut self, node: Node<'a>, what: impl Into<String>) -> Option<Table<'a>> {
+    pub(crate) fn table(&mut self, node: Node<'a>, what: impl Into<String>) -> Option<Table<'a>> {
         match node.value {
             DeValue::Table(table) => Some(Table::new(table, node.span, what)),
             _ => {
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The entries of a table whose keys are names.
-    pub fn entries(&mut self, node: Node<'a>) -> Option<Vec<(At<String>, Node<'a>)>> {
+    pub(crate) fn entries(&mut self, node: Node<'a>) -> Option<Vec<(At<String>, Node<'a>)>> {
         match node.value {
             DeValue::Table(table) => Some(
                 entries_of(table)
@@ -235,7 +235,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A plain value, `${…}` being nothing special.
-    pub fn value(&mut self, node: Node<'a>) -> Option<Value> {
+    pub(crate) fn value(&mut self, node: Node<'a>) -> Option<Value> {
         Some(match node.value {
             DeValue::String(text) => Value::text(text),
             DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -263,7 +263,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A value that is known before any expression can be evaluated; `${…}` in it is a fault.
-    pub fn plain_value(&mut self, node: Node<'a>) -> Option<Value> {
+    pub(crate) fn plain_value(&mut self, node: Node<'a>) -> Option<Value> {
         let span = node.span.clone();
         let value = self.value(node)?;
         if value.to_string().contains("${") {
@@ -276,7 +276,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A value that may hold `${…}`.
-    pub fn template(&mut self, node: Node<'a>) -> Option<TemplateAt> {
+    pub(crate) fn template(&mut self, node: Node<'a>) -> Option<TemplateAt> {
         let mut uses = Vec::new();
         let template = self.template_into(node.clone(), &mut uses)?;
         Some(TemplateAt { template, span: node.span, uses })
@@ -320,7 +320,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A CEL expression, without `${}`.
-    pub fn expression(&mut self, node: Node<'a>) -> Option<ExpressionAt> {
+    pub(crate) fn expression(&mut self, node: Node<'a>) -> Option<ExpressionAt> {
         let text = self.string(node)?;
         let base = self.inner(&text.span, &text.value);
         let expression = self.compile(&text.value, &text.span, base)?;
@@ -329,7 +329,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A count: a whole number, or text with an expression.
-    pub fn count(&mut self, node: Node<'a>) -> Option<CountAt> {
+    pub(crate) fn count(&mut self, node: Node<'a>) -> Option<CountAt> {
         if let DeValue::Integer(_) = node.value {
             let span = node.span.clone();
             let number = self.whole(node, 0)?;
@@ -390,7 +390,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of a file beside the scenario.
-    pub fn file(&mut self, node: Node<'a>) -> Option<Arc<str>> {
+    pub(crate) fn file(&mut self, node: Node<'a>) -> Option<Arc<str>> {
         let name = self.name(node)?;
         if let Some((_, text)) = self.files.iter().find(|(known, _)| *known == name.value) {
             return Some(text.clone());

@@ -15,7 +15,7 @@ use crate::value::Value;
 const ATTEMPT: &str = "attempt";
 
 /// Every fault of a scenario that one table alone does not show.
-pub fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
+pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     duplicates(scenario, &mut diagnostics);
     checks(scenario, &mut diagnostics);
@@ -31,7 +31,7 @@ pub fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
 }
 
 /// What is odd in a scenario without faults. With faults, what was not read would seem unused.
-pub fn warn(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnostic> {
+pub(super) fn warn(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     unused(scenario, used, &mut diagnostics);
     nothing_checked(scenario, &mut diagnostics);

@@ -16,7 +16,7 @@ use crate::plan::Operation;
 use crate::value::Value;
 
 /// The keys that say what a worker's step does.
-pub const STEP_KINDS: [&str; 12] = [
+pub(crate) const STEP_KINDS: [&str; 12] = [
     "sql",
     "file",
     "barrier",
@@ -32,19 +32,19 @@ pub const STEP_KINDS: [&str; 12] = [
 ];
 
 /// The keys that say what a fixture's step does.
-pub const FIXTURE_KINDS: [&str; 6] = ["sql", "file", "append", "fill", "save_snapshot", "publish"];
+pub(crate) const FIXTURE_KINDS: [&str; 6] = ["sql", "file", "append", "fill", "save_snapshot", "publish"];
 
 /// The keys that say what an invariant reads.
-pub const PROBE_KINDS: [&str; 4] = ["sql", "file", "events", "messages"];
+pub(crate) const PROBE_KINDS: [&str; 4] = ["sql", "file", "events", "messages"];
 
 /// The words of pause points; the barrier is called the same.
-pub const PAUSES: [(&str, PausePoint); 1] = [("checked", PausePoint::Checked)];
+pub(crate) const PAUSES: [(&str, PausePoint); 1] = [("checked", PausePoint::Checked)];
 
 /// Steps of requests to services, which this version does not make.
 const REQUESTS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// An item of a group's `steps`: a step's name, or a step.
-pub fn step_ref<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<StepRef> {
+pub(crate) fn step_ref<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<StepRef> {
     match node.value {
         DeValue::String(_) => reader.name(node).map(StepRef::Named),
         _ => step(reader, node, true).map(|step| StepRef::Inline(Box::new(step))),
@@ -52,7 +52,7 @@ pub fn step_ref<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<StepRef> 
 }
 
 /// A worker's step. Only one that is written in place has a `name`.
-pub fn step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
+pub(crate) fn step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> Option<Step> {
     let step = readable_step(reader, node.clone(), inline);
     if step.is_none() {
         reader.unread.names.extend(names_in(node.value));
@@ -130,7 +130,7 @@ fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> O
 }
 
 /// A fixture's step.
-pub fn fixture_step<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<FixtureStep> {
+pub(crate) fn fixture_step<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<FixtureStep> {
     let mut table = reader.table(node, "a fixture step")?;
     let (kind, span) = kind_of(reader, &mut table, &FIXTURE_KINDS)?;
     let operation = operation(reader, &mut table, kind);
@@ -140,7 +140,7 @@ pub fn fixture_step<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Fixtu
 }
 
 /// What an invariant reads, with the place of the key that says so.
-pub fn probe<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Option<(Operation<TemplateAt>, Span)> {
+pub(crate) fn probe<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Option<(Operation<TemplateAt>, Span)> {
     let (kind, span) = kind_of(reader, table, &PROBE_KINDS)?;
     Some((operation(reader, table, kind)?, span))
 }

@@ -4,7 +4,7 @@ use crate::diagnostic::Span;
 
 /// The place of the character at `offset` of a string's text, which begins at `base` in the file; the whole string if
 /// that is not known. The end of the text is the closing quote.
-pub fn within(whole: &Span, base: Option<usize>, text: &str, offset: Option<usize>) -> Span {
+pub(super) fn within(whole: &Span, base: Option<usize>, text: &str, offset: Option<usize>) -> Span {
     let place = || {
         let (base, offset) = (base?, offset?);
         let length = text.get(offset..)?.chars().next().map_or(1, char::len_utf8);
@@ -14,7 +14,7 @@ pub fn within(whole: &Span, base: Option<usize>, text: &str, offset: Option<usiz
 }
 
 /// The offset of `word` in an expression, where it stands alone and is no field.
-pub fn find_word(text: &str, word: &str) -> Option<usize> {
+pub(super) fn find_word(text: &str, word: &str) -> Option<usize> {
     let part_of_word = |character: char| character.is_alphanumeric() || character == '_';
     text.match_indices(word).map(|(at, _)| at).find(|at| {
         let before = text[..*at].chars().next_back();
@@ -25,12 +25,12 @@ pub fn find_word(text: &str, word: &str) -> Option<usize> {
 }
 
 /// The word in backticks after its article.
-pub fn with_article(word: &str) -> String {
+pub(super) fn with_article(word: &str) -> String {
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) { format!("an `{word}`") } else { format!("a `{word}`") }
 }
 
 /// Whether expressions can use `text` as a name.
-pub fn is_identifier(text: &str) -> bool {
+pub(super) fn is_identifier(text: &str) -> bool {
     let mut characters = text.chars();
     characters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && characters.all(|character| character.is_ascii_alphanumeric() || character == '_')
@@ -38,7 +38,7 @@ pub fn is_identifier(text: &str) -> bool {
 }
 
 /// The words that begin or end a transaction, if that is what the statement does.
-pub fn transaction_control(statement: &str) -> Option<&'static str> {
+pub(super) fn transaction_control(statement: &str) -> Option<&'static str> {
     let mut rest = statement.trim_start();
     loop {
         if let Some(comment) = rest.strip_prefix("--") {

@@ -9,7 +9,7 @@ use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
 
 /// A table whose keys have meanings. Keys are taken out as they are read; what is left is unknown.
 #[derive(Debug)]
-pub struct Table<'a> {
+pub(crate) struct Table<'a> {
     /// What the table is, for messages: "a step".
     pub what: String,
     /// Its place.
@@ -20,29 +20,29 @@ pub struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// A table and what to call it.
-    pub fn new(table: &'a DeTable<'a>, span: Span, what: impl Into<String>) -> Self {
+    pub(crate) fn new(table: &'a DeTable<'a>, span: Span, what: impl Into<String>) -> Self {
         Table { what: what.into(), span, entries: entries_of(table), known: Vec::new() }
     }
 
     /// Whether the key is there, and has not been taken.
-    pub fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(known, _)| known.value == key)
     }
 
     /// The place of a key that is there.
-    pub fn key_span(&self, key: &str) -> Option<Span> {
+    pub(crate) fn key_span(&self, key: &str) -> Option<Span> {
         self.entries.iter().find(|(known, _)| known.value == key).map(|(known, _)| known.span.clone())
     }
 
     /// Takes the value of `key`.
-    pub fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
+    pub(crate) fn take(&mut self, key: &'static str) -> Option<Node<'a>> {
         self.known.push(key);
         let index = self.entries.iter().position(|(known, _)| known.value == key)?;
         Some(self.entries.remove(index).1)
     }
 
     /// Takes the value of `key` and reads it, if it is there.
-    pub fn get<T>(
+    pub(crate) fn get<T>(
         &mut self,
         reader: &mut Reader<'a>,
         key: &'static str,
@@ -53,7 +53,7 @@ impl<'a> Table<'a> {
     }
 
     /// Takes the value of `key` and reads it; that it is not there is a fault.
-    pub fn require<T>(
+    pub(crate) fn require<T>(
         &mut self,
         reader: &mut Reader<'a>,
         key: &'static str,
@@ -70,7 +70,7 @@ impl<'a> Table<'a> {
     }
 
     /// Notes that `key`, if it is there, is a part of the format which this version of the tool does not carry out.
-    pub fn unsupported(&mut self, reader: &mut Reader<'a>, key: &'static str, help: &str) -> bool {
+    pub(crate) fn unsupported(&mut self, reader: &mut Reader<'a>, key: &'static str, help: &str) -> bool {
         let Some(index) = self.entries.iter().position(|(known, _)| known.value == key) else { return false };
         let (key, _) = self.entries.remove(index);
         let message = format!("`{}` is not supported by this version", key.value);
@@ -79,12 +79,12 @@ impl<'a> Table<'a> {
     }
 
     /// Every entry that is left, with its key.
-    pub fn rest(&mut self) -> Vec<(At<String>, Node<'a>)> {
+    pub(crate) fn rest(&mut self) -> Vec<(At<String>, Node<'a>)> {
         self.entries.drain(..).map(|(key, node)| (At { value: key.value.to_owned(), span: key.span }, node)).collect()
     }
 
     /// Notes every key that is left as unknown.
-    pub fn finish(mut self, reader: &mut Reader<'a>) {
+    pub(crate) fn finish(mut self, reader: &mut Reader<'a>) {
         self.known.sort_unstable();
         for (key, _) in &self.entries {
             let message = format!("{} has no key `{}`", self.what, key.value);
@@ -98,12 +98,12 @@ impl<'a> Table<'a> {
 }
 
 /// The items of a list, each under the list's key.
-pub fn items_of<'a>(key: &'a str, items: &'a DeArray<'a>) -> Vec<Node<'a>> {
+pub(super) fn items_of<'a>(key: &'a str, items: &'a DeArray<'a>) -> Vec<Node<'a>> {
     items.iter().map(|item| Node { key, value: item.get_ref(), span: item.span() }).collect()
 }
 
 /// The entries of a table in file order.
-pub fn entries_of<'a>(table: &'a DeTable<'a>) -> Vec<(At<&'a str>, Node<'a>)> {
+pub(super) fn entries_of<'a>(table: &'a DeTable<'a>) -> Vec<(At<&'a str>, Node<'a>)> {
     let mut entries: Vec<_> = table
         .iter()
         .map(|(key, value): (&Spanned<_>, &Spanned<DeValue<'a>>)| {

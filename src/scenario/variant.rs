@@ -9,7 +9,7 @@ use crate::plan::Operation;
 
 /// A step of a group under the name it has there.
 #[derive(Debug, Clone)]
-pub struct ResolvedStep<'a> {
+pub(crate) struct ResolvedStep<'a> {
     /// Unique in the group: the step's own name or its kind, with a number from the second on.
     pub name: String,
     /// The step.
@@ -17,7 +17,11 @@ pub struct ResolvedStep<'a> {
 }
 
 /// The steps of `group`, as `control` leaves them. Names of steps that there are not are passed over.
-pub fn steps_of<'a>(scenario: &'a Scenario, group: &'a Group, control: Option<&'a Control>) -> Vec<ResolvedStep<'a>> {
+pub(crate) fn steps_of<'a>(
+    scenario: &'a Scenario,
+    group: &'a Group,
+    control: Option<&'a Control>,
+) -> Vec<ResolvedStep<'a>> {
     let mut names = BTreeSet::new();
     let mut steps = Vec::new();
     for reference in &group.steps {

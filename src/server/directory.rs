@@ -54,7 +54,7 @@ pub(super) struct ServerDirectory {
 impl ServerDirectory {
     /// Makes a directory in the first of `roots` that takes one and that `user`, if given, can
     /// reach.
-    pub fn create(kind: ServerKind, roots: &[PathBuf], user: Option<RunAs>) -> Result<Self, ServerError> {
+    pub(super) fn create(kind: ServerKind, roots: &[PathBuf], user: Option<RunAs>) -> Result<Self, ServerError> {
         let mut tried = Vec::new();
         for root in roots {
             match ServerDirectory::create_in(root, kind, user) {
@@ -96,29 +96,29 @@ impl ServerDirectory {
         Ok(directory)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(super) fn data(&self) -> PathBuf {
         self.path.join("data")
     }
 
-    pub fn log_path(&self) -> PathBuf {
+    pub(super) fn log_path(&self) -> PathBuf {
         self.path.join("log")
     }
 
-    pub fn process_path(&self) -> PathBuf {
+    pub(super) fn process_path(&self) -> PathBuf {
         self.path.join(PROCESS_FILE)
     }
 
     /// The last lines of the log, oldest first; empty when there is none.
-    pub fn log_tail(&self, lines: usize) -> String {
+    pub(super) fn log_tail(&self, lines: usize) -> String {
         tail(&self.log_path(), lines).unwrap_or_default()
     }
 
     /// Removes the directory now, and says so when that is not possible.
-    pub fn remove(self) -> Result<(), ServerError> {
+    pub(super) fn remove(self) -> Result<(), ServerError> {
         remove_all(&self.path).map_err(|source| ServerError::File { act: "remove", path: self.path.clone(), source })
     }
 }

@@ -16,6 +16,7 @@ use super::ServerKind;
     Ticked(.places, "or")
 )]
 pub struct NotFound {
+    /// Of which server.
     pub kind: ServerKind,
     /// The names looked for; one folder must hold them all.
     pub programs: &'static [&'static str],
@@ -39,54 +40,83 @@ impl NotFound {
 /// Why a private server did not start, or could not be cleared away.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
+    /// Its programs are not here.
     #[error(transparent)]
     NotFound(#[from] NotFound),
 
+    /// Nobody to run it as.
     #[error(
         "PostgreSQL refuses to run as root, and this machine has none of the users {}",
         Ticked(.tried, "and")
     )]
-    NoUser { tried: &'static [&'static str] },
+    NoUser {
+        /// The users looked for.
+        tried: &'static [&'static str],
+    },
 
+    /// No place to put it.
     #[error("no directory can hold a private {kind} server: {}", .tried.join("; "))]
     NoDirectory {
+        /// Of which server.
         kind: ServerKind,
         /// Each directory tried, with what was wrong with it.
         tried: Vec<String>,
     },
 
+    /// A file could not be made, read or removed.
     #[error("could not {act} `{}`: {source}", .path.display())]
     File {
         /// A verb, as in "could not write …".
         act: &'static str,
+        /// The file.
         path: PathBuf,
+        /// Why.
         source: io::Error,
     },
 
+    /// A program could not be run.
     #[error("could not run `{}`{}: {source}", .program.display(), AsUser(.user))]
     Spawn {
+        /// The program.
         program: PathBuf,
         /// The user it was to run as, when not our own.
         user: Option<&'static str>,
+        /// Why.
         source: io::Error,
     },
 
+    /// Nothing to listen on.
     #[error("no loopback port is free: {source}")]
-    NoPort { source: io::Error },
+    NoPort {
+        /// Why.
+        source: io::Error,
+    },
 
+    /// It ended instead of answering.
     #[error("`{}` ended with {status}{}", .program.display(), Log(.log_tail))]
-    Ended { program: PathBuf, status: ExitStatus, log_tail: String },
+    Ended {
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        status: ExitStatus,
+        /// The last lines it logged.
+        log_tail: String,
+    },
 
+    /// It runs and does not answer.
     #[error(
         "`{}` was not ready after {waited:?}: {last}{}",
         .program.display(),
         Log(.log_tail)
     )]
     NotReady {
+        /// The program.
         program: PathBuf,
+        /// For how long.
         waited: Duration,
         /// What the last look at it found.
         last: String,
+        /// The last lines it logged.
         log_tail: String,
     },
 }

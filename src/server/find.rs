@@ -57,13 +57,16 @@ impl SearchPath {
 /// The programs of one PostgreSQL installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresPrograms {
+    /// The server.
     pub postgres: PathBuf,
+    /// What makes its data directory.
     pub initdb: PathBuf,
 }
 
 /// The program of one NATS installation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NatsProgram {
+    /// The server.
     pub nats_server: PathBuf,
 }
 

@@ -16,24 +16,24 @@ pub(super) struct ProcessIdentity {
 
 impl ProcessIdentity {
     /// The process that now has this id, unless there is none or it has ended.
-    pub fn of(pid: Pid) -> Option<Self> {
+    pub(super) fn of(pid: Pid) -> Option<Self> {
         let started = started(pid)?;
         Some(ProcessIdentity { pid, started })
     }
 
     /// Whether this very process still runs. One that ended and waits for its parent to notice
     /// does not run.
-    pub fn is_running(&self) -> bool {
+    pub(super) fn is_running(&self) -> bool {
         started(self.pid).is_some_and(|now| now == self.started)
     }
 
     /// Writes `PID STARTED` to a file.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
         fs::write(path, format!("{} {}\n", self.pid, self.started))
     }
 
     /// Reads what [`ProcessIdentity::write`] wrote; `None` for a missing or damaged file.
-    pub fn read(path: &Path) -> Option<Self> {
+    pub(super) fn read(path: &Path) -> Option<Self> {
         let text = fs::read_to_string(path).ok()?;
         // Without its line end, the file was cut short and the time may be only half there.
         let (pid, started) = text.strip_suffix('\n')?.split_once(' ')?;

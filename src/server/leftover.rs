@@ -19,6 +19,7 @@ const SETTLING: Duration = Duration::from_secs(120);
 /// What a sweep did.
 #[derive(Debug, Default)]
 pub struct Sweep {
+    /// What is gone now.
     pub removed: Vec<Removed>,
     /// What was left behind and could not be removed.
     pub failed: Vec<ServerError>,
@@ -27,7 +28,9 @@ pub struct Sweep {
 /// A server that a dead run left behind, and that is gone now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
+    /// What it was.
     pub kind: ServerKind,
+    /// Where it was.
     pub directory: PathBuf,
     /// The server's process, if it still ran.
     pub stopped: Option<u32>,

@@ -35,7 +35,9 @@ use process::ServerProcess;
 /// What a private server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServerKind {
+    /// `postgres`.
     Postgres,
+    /// `nats-server` with JetStream.
     Nats,
 }
 
@@ -72,6 +74,7 @@ impl fmt::Display for ServerKind {
 /// A server that belongs to this process, answering on loopback.
 #[derive(Debug)]
 pub struct PrivateServer {
+    /// What it is.
     pub kind: ServerKind,
     /// `postgres://postgres@127.0.0.1:PORT/postgres` or `nats://127.0.0.1:PORT`. Never holds a
     /// password or token, even when the options asked for one.

@@ -20,6 +20,7 @@ const READY_DEADLINE: Duration = Duration::from_secs(30);
 /// How a private NATS server is set up. No `Debug`: it would print passwords and tokens.
 #[derive(Clone)]
 pub struct NatsOptions {
+    /// What clients must show.
     pub login: NatsLogin,
     /// More lines for the server's configuration file.
     pub config: String,
@@ -36,8 +37,16 @@ impl Default for NatsOptions {
 /// What a client of a private NATS server must show.
 #[derive(Clone, PartialEq, Eq)]
 pub enum NatsLogin {
+    /// Nothing.
     Open,
-    Password { user: String, password: String },
+    /// A name and a password.
+    Password {
+        /// The name.
+        user: String,
+        /// The password.
+        password: String,
+    },
+    /// A token.
     Token(String),
 }
 

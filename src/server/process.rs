@@ -44,7 +44,7 @@ pub(super) struct ServerProcess {
 
 impl ServerProcess {
     /// Starts a program that logs into `directory` and is recorded there.
-    pub fn spawn(launch: Launch<'_>, directory: &ServerDirectory) -> Result<Self, ServerError> {
+    pub(super) fn spawn(launch: Launch<'_>, directory: &ServerDirectory) -> Result<Self, ServerError> {
         let log_path = directory.log_path();
         let log = File::create(&log_path).and_then(|log| Ok((log.try_clone()?, log)));
         let (stdout, stderr) = log.map_err(|source| ServerError::File { act: "create", path: log_path, source })?;
@@ -81,20 +81,20 @@ impl ServerProcess {
         Ok(process)
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(super) fn pid(&self) -> u32 {
         self.child().id()
     }
 
-    pub fn is_alive(&self) -> bool {
+    pub(super) fn is_alive(&self) -> bool {
         matches!(self.child().try_wait(), Ok(None))
     }
 
-    pub fn exit_status(&self) -> Option<ExitStatus> {
+    pub(super) fn exit_status(&self) -> Option<ExitStatus> {
         self.child().try_wait().ok().flatten()
     }
 
     /// Waits for a program that does its work and ends.
-    pub async fn finish(self, directory: &ServerDirectory, deadline: Duration) -> Result<(), ServerError> {
+    pub(super) async fn finish(self, directory: &ServerDirectory, deadline: Duration) -> Result<(), ServerError> {
         let start = Instant::now();
         loop {
             match self.exit_status() {
@@ -110,7 +110,7 @@ impl ServerProcess {
     }
 
     /// Calls `probe` until it succeeds. A probe that fails says what it found.
-    pub async fn ready<T, F: Future<Output = Result<T, String>>>(
+    pub(super) async fn ready<T, F: Future<Output = Result<T, String>>>(
         &self,
         directory: &ServerDirectory,
         deadline: Duration,

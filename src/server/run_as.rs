@@ -19,7 +19,7 @@ pub(super) struct RunAs {
 
 impl RunAs {
     /// `None` when we are not root and need nobody else.
-    pub fn needed() -> Result<Option<RunAs>, ServerError> {
+    pub(super) fn needed() -> Result<Option<RunAs>, ServerError> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
@@ -41,12 +41,12 @@ impl RunAs {
 
     /// Makes `command` run as this user. The standard library drops root's supplementary groups
     /// when it changes the user.
-    pub fn apply(&self, command: &mut Command) {
+    pub(super) fn apply(&self, command: &mut Command) {
         command.uid(self.uid).gid(self.gid);
     }
 
     /// Whether this user can reach and write `directory`.
-    pub fn check_access(&self, directory: &Path) -> io::Result<()> {
+    pub(super) fn check_access(&self, directory: &Path) -> io::Result<()> {
         let mut command = Command::new("test");
         command.args(["-w", "."]).current_dir(directory).stdin(Stdio::null());
         self.apply(&mut command);

@@ -66,7 +66,8 @@ pub trait Target: Send + Sync {
 /// `Err` means the harness could not ask. Whatever the system answered, or left unanswered, is a [`Reply`].
 /// Every call returns by its deadline, plus the short time it takes to cancel what is in flight.
 pub trait Session: Send {
-    /// Prepares the target's statements ([`crate::plan::TargetSpec::statements`]), again if they were prepared before.
+    /// Prepares the target's statements ([`crate::plan::TargetSpec::statements`]). Called before every round: it does
+    /// nothing where they are still as prepared as they were.
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>>;
 
     /// Begins a transaction.
@@ -215,6 +216,14 @@ pub enum TargetError {
     /// The scenario asks for something that cannot be: a table that does not exist, an argument of the wrong type. Exit code 64.
     #[error("{message}")]
     Fault {
+        /// What is wrong, with the system's code.
+        message: String,
+    },
+    /// As [`TargetError::Fault`], in one of the statements that were to be prepared.
+    #[error("{message}")]
+    Statement {
+        /// Index into [`crate::plan::TargetSpec::statements`].
+        statement: usize,
         /// What is wrong, with the system's code.
         message: String,
     },

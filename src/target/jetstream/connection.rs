@@ -186,7 +186,9 @@ fn is_of_tls(error: &ConnectError) -> bool {
     // The client reports a failed handshake as an I/O error.
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     error.kind() == ConnectErrorKind::Tls
-        || source.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>())
+        || source
+            .and_then(io::Error::get_ref)
+            .is_some_and(<dyn std::error::Error + Send + Sync + 'static>::is::<rustls::Error>)
 }
 
 /// Whether the connection is gone for good.

@@ -67,7 +67,10 @@ pub(super) async fn send(
                 Failure::Unsendable(error.to_string())
             }
             // The client took the request and went away, or it took nothing any more.
-            RequestErrorKind::Other if std::error::Error::source(&error).is_some_and(|e| e.is::<RecvError>()) => {
+            RequestErrorKind::Other
+                if std::error::Error::source(&error)
+                    .is_some_and(<dyn std::error::Error + 'static>::is::<RecvError>) =>
+            {
                 Failure::Lost
             }
             RequestErrorKind::Other => Failure::NotSent,

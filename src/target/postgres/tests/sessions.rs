@@ -1,10 +1,8 @@
 //! Sessions between attempts, and who waits for whom.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::time::Instant;
 
 use super::*;
 use crate::plan::Isolation;
@@ -129,42 +127,5 @@ async fn a_reset_leaves_nothing_behind() {
     drop(tokio::time::timeout(Duration::from_millis(1), one.call(&case.operation(LOCK, []), soon(), None)).await);
     one.reset().await.unwrap();
     done(case.call(two, LOCK, []).await);
-    case.target.close().await.unwrap();
-}
-
-/// Short stretches of each in turn, the best of which are compared: what else the machine does cancels out. Without
-/// optimization the test is about the order of magnitude only.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_costs_little_more_than_the_driver() {
-    const CALLS: u32 = 100;
-    const STRETCHES: Range<usize> = 50..1000;
-    const RATIO_WANTED: f64 = if cfg!(debug_assertions) { 0.5 } else { 0.9 };
-    let server = server().await;
-    let query = "SELECT 1";
-    let case = Case::open(&server.url, SETUP, &[query]).await;
-    let session = &mut *case.session(0).await;
-    let operation = case.operation(query, []);
-    let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
-    tokio::spawn(connection);
-    let statement = client.prepare(query).await.unwrap();
-    let (mut bare, mut ours) = (Duration::MAX, Duration::MAX);
-    let mut ratio = 0.0;
-    for stretch in 0..STRETCHES.end {
-        let started = Instant::now();
-        for _ in 0..CALLS {
-            client.query(&statement, &[]).await.unwrap();
-        }
-        bare = bare.min(started.elapsed() / CALLS);
-        let started = Instant::now();
-        for _ in 0..CALLS {
-            done(session.call(&operation, soon(), None).await.unwrap());
-        }
-        ours = ours.min(started.elapsed() / CALLS);
-        ratio = bare.as_secs_f64() / ours.as_secs_f64();
-        if stretch >= STRETCHES.start && ratio >= RATIO_WANTED {
-            break;
-        }
-    }
-    assert!(ratio >= RATIO_WANTED, "bare {bare:?}, session {ours:?} a call: {ratio:.3}");
     case.target.close().await.unwrap();
 }
