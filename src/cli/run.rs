@@ -83,8 +83,10 @@ async fn race(
     if let Err(failure) = &ended {
         // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
         report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
-        // It is also the one to tell if even this cannot be written.
-        drop(folder.write_report(report));
+        if folder.write_report(report).is_err() {
+            // It is also the one to tell if even this cannot be written.
+            return ended;
+        }
     }
     output.data(&format!("report: {}\n", folder.path().display()));
     ended
@@ -114,7 +116,15 @@ async fn provide_and_run(
     let closed = endpoints.close().await;
     raced?;
     closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
-    Ok(report.verdict.into())
+    match RunVerdict::from(report.verdict) {
+        // The run itself has come to its end: what is missing are the servers of skipped cases.
+        RunVerdict::Environment => {
+            let skipped = report.skipped.len();
+            let message = format!("{skipped} skipped for want of a server, which `--no-skip` makes a failure");
+            Err(Failure::new(RunVerdict::Environment, message))
+        }
+        verdict => Ok(verdict),
+    }
 }
 
 /// What the user said of servers makes no sense, or a private server did not start.

@@ -270,7 +270,9 @@ async fn pass(
                 break;
             }
             let state = &mut states[index][position];
+            let began = Instant::now();
             let raced = race_case(context, state).await;
+            state.elapsed += began.elapsed();
             if state.tally.rounds > 0 {
                 let case = case_report(state);
                 failed |= case.verdict == Verdict::Fail.into();
@@ -325,7 +327,6 @@ fn ready<'a>(
 
 /// One pass over a case: its rounds, and in the first pass its controls.
 async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Result<(), RunError> {
-    let began = Instant::now();
     let case = &state.planned.case;
     context.tell(Event::Begin { case, rounds: case.rounds });
     let first_pass = state.tally.rounds == 0;
@@ -341,7 +342,6 @@ async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Resu
             state.controls.extend(verdict.map(|verdict| ControlState { tally, verdict }));
         }
     }
-    state.elapsed += began.elapsed();
     Ok(())
 }
 
