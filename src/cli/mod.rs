@@ -2,13 +2,18 @@
 
 mod args;
 mod check;
+mod ci;
 mod clean;
+
+mod judge;
 mod list;
 mod output;
 mod progress;
 mod run;
 mod select;
+mod show;
 mod signals;
+mod stored;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -52,6 +57,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::exec(&args, &output),
         Command::Check(args) => check::exec(&args, &output),
         Command::List(args) => list::exec(&args, &output),
+        Command::Show(args) => show::exec(&args, &output),
+        Command::Judge(args) => judge::exec(&args, &output),
         Command::Clean => clean::exec(&output),
         Command::Schema(args) => schema(args.of, &output),
         Command::Completions(args) => {

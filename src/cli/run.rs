@@ -9,12 +9,12 @@ use super::Failure;
 use super::args::{Format, RunArgs};
 use super::output::Output;
 use super::progress::Progress;
-use super::{select, signals};
+use super::{ci, select, signals};
 use crate::check::RunVerdict;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
-use crate::report::{RunFolder, terminal};
+use crate::report::{RunFolder, forms, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
 use crate::server::leftover;
@@ -75,8 +75,11 @@ async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Resu
             report.warnings.push(failure.message.clone());
         }
         // The error that ended the run is the one to tell; this is what could still be saved.
-        drop(folder.write_report(report));
+        drop(folder.write_report(report).and_then(|()| forms::write(folder, report)));
+    } else {
+        forms::write(folder, report).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     }
+    ci::tell(report, output);
     if ended.is_ok() || !report.scenarios.is_empty() {
         output.data(&terminal::run_footer(report, output.style));
         output.data(&format!("report: {}\n", folder.path().display()));
