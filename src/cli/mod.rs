@@ -2,14 +2,18 @@
 
 mod args;
 mod check;
+mod ci;
 mod clean;
+mod judge;
 mod list;
 mod output;
 mod panics;
 mod progress;
 mod run;
 mod select;
+mod show;
 mod signals;
+mod stored;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -73,6 +77,8 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
         Command::Run(args) => run::exec(&args, output),
         Command::Check(args) => check::exec(&args, output),
         Command::List(args) => list::exec(&args, output),
+        Command::Show(args) => show::exec(&args, output),
+        Command::Judge(args) => judge::exec(&args, output),
         Command::Clean => clean::exec(output),
         Command::Schema(args) => schema(args.of, output),
         Command::Completions(args) => {

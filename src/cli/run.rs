@@ -9,12 +9,12 @@ use super::Failure;
 use super::args::{Format, RunArgs};
 use super::output::Output;
 use super::progress::Progress;
-use super::{select, signals};
+use super::{ci, select, signals};
 use crate::check::RunVerdict;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
-use crate::report::{RunFolder, terminal};
+use crate::report::{RunFolder, forms, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
 use crate::server::leftover;
@@ -83,11 +83,14 @@ async fn race(
     if let Err(failure) = &ended {
         // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
         report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
-        if folder.write_report(report).is_err() {
+        if folder.write_report(report).and_then(|()| forms::write(folder, report)).is_err() {
             // It is also the one to tell if even this cannot be written.
             return ended;
         }
+    } else {
+        forms::write(folder, report).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     }
+    ci::tell(report, output);
     output.data(&format!("report: {}\n", folder.path().display()));
     ended
 }

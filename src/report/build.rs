@@ -194,6 +194,12 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
     }
 }
 
+/// The worker groups of a case before its first round.
+pub fn groups(case: &Case) -> Vec<GroupReport> {
+    let tally = CaseTally::new(case);
+    (0..case.groups.len()).map(|group| group_report(case, &tally, group)).collect()
+}
+
 fn group_report(case: &Case, tally: &CaseTally, index: usize) -> GroupReport {
     let group = &case.groups[index];
     let members = case.workers.iter().filter(|worker| worker.group == index);
@@ -404,7 +410,8 @@ fn invariant_round(name: &str, result: &InvariantResult) -> InvariantRoundReport
     InvariantRoundReport { name: name.to_owned(), result, detail }
 }
 
-fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
+/// Values by name, as JSON.
+pub fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
     values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
 }
 

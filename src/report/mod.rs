@@ -11,6 +11,7 @@ mod history;
 pub mod hlog;
 pub mod junit;
 pub mod load;
+pub mod rounds;
 mod rows;
 pub mod schema;
 pub mod sinks;
@@ -20,4 +21,5 @@ pub mod terminal;
 mod trace;
 
 pub use load::{LoadError, load};
+pub(crate) use rows::base_id;
 pub use sinks::{RunFolder, SinkError};

@@ -129,6 +129,14 @@ pub fn growth_line(growth: &GrowthReport, style: Style) -> String {
     line
 }
 
+/// A whole report as its run printed it.
+pub fn whole(report: &Report, style: Style) -> String {
+    let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    let cases = cases.map(|case| case_block(case, &report.run, style));
+    let skipped = report.skipped.iter().map(|skipped| skip_line(skipped, style));
+    cases.chain(skipped).chain([run_footer(report, style)]).collect()
+}
+
 /// The end of a run: what did not pass once more, and one line for everything.
 pub fn run_footer(report: &Report, style: Style) -> String {
     let cases: Vec<&CaseReport> = report.scenarios.iter().flat_map(|scenario| &scenario.cases).collect();
