@@ -14,7 +14,7 @@ use crate::check::RunVerdict;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
-use crate::report::{RunFolder, terminal};
+use crate::report::{RunFolder, html, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
 use crate::server::leftover;
@@ -79,7 +79,14 @@ async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Resu
     }
     if ended.is_ok() || !report.scenarios.is_empty() {
         output.data(&terminal::run_footer(report, output.style));
-        output.data(&format!("report: {}\n", folder.path().display()));
+        let page = folder.write_file(html::HTML_FILE, &html::render(report));
+        let shown = if page.is_ok() { folder.path().join(html::HTML_FILE) } else { folder.path().to_owned() };
+        output.data(&format!("report: {}\n", shown.display()));
+        // As above: an error that ended the run goes before one in telling of it.
+        return ended.and_then(|verdict| match page {
+            Ok(()) => Ok(verdict),
+            Err(error) => Err(Failure::new(RunVerdict::Environment, error)),
+        });
     }
     ended
 }

@@ -4,6 +4,7 @@ pub mod build;
 #[cfg(test)]
 pub(crate) mod example;
 mod history;
+pub mod html;
 pub mod load;
 mod rows;
 pub mod schema;

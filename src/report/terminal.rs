@@ -219,7 +219,7 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
 }
 
 /// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
-fn span(row: &ExpectationRow) -> String {
+pub(super) fn span(row: &ExpectationRow) -> String {
     if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
 }
 
@@ -320,12 +320,12 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
     format!("{kept}..")
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
 
-fn plain(value: &serde_json::Value) -> String {
+pub(super) fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
