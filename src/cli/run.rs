@@ -14,6 +14,7 @@ use crate::check::RunVerdict;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
+use crate::report::html::HTML_FILE;
 use crate::report::{RunFolder, forms, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
@@ -91,7 +92,7 @@ async fn race(
         forms::write(folder, report).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     }
     ci::tell(report, output);
-    output.data(&format!("report: {}\n", folder.path().display()));
+    output.data(&format!("report: {}\n", folder.path().join(HTML_FILE).display()));
     ended
 }
 

@@ -10,6 +10,7 @@ pub mod hgrm;
 mod history;
 pub mod hlog;
 pub mod junit;
+pub mod html;
 pub mod load;
 pub mod rounds;
 mod rows;

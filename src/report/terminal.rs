@@ -243,7 +243,7 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
 }
 
 /// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
-fn span(row: &ExpectationRow) -> String {
+pub(super) fn span(row: &ExpectationRow) -> String {
     if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
 }
 
@@ -344,7 +344,7 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
     format!("{kept}..")
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
