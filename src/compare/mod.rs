@@ -1,0 +1,3 @@
+//! Compares two runs.
+
+pub mod statistics;
