@@ -11,9 +11,9 @@ use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::EngineError;
 use super::record::{Attempt, Outcome, StepRecord};
 use super::round::Round;
+use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{EvaluateError, Scope, Template};
 use crate::outcome::OutcomeKind;
@@ -459,9 +459,4 @@ fn fault(step: &Step, error: &EvaluateError) -> EngineError {
 fn no_session(case: &Case, target: usize) -> StepEnd {
     let message = format!("no session was opened on target `{}`", case.targets[target].name);
     StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic without a message".to_owned())
 }
