@@ -117,9 +117,10 @@ enum Found {
 }
 
 impl Endpoints {
-    /// Finds or starts what the cases need; private servers start side by side.
+    /// Finds or starts what the cases need, of which `at_once` are raced side by side; private servers start side by side.
     pub async fn provide<'a>(
         sources: Sources,
+        at_once: usize,
         cases: impl Iterator<Item = &'a Case> + Clone,
     ) -> Result<Self, EndpointError> {
         let targets: Vec<&TargetSpec> = cases.clone().flat_map(|case| &case.targets).collect();
@@ -138,7 +139,7 @@ impl Endpoints {
                 }
             }
         }
-        let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0);
+        let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0).saturating_mul(at_once);
         let most_connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
         let found = futures::future::try_join_all(
             wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources.search, most_connections).await?))),

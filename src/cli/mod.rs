@@ -3,6 +3,8 @@
 mod args;
 mod check;
 mod clean;
+mod compare;
+mod compare_live;
 mod list;
 mod output;
 mod progress;
@@ -16,7 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::check::RunVerdict;
-use crate::report::schema::Report;
+use crate::report::schema::{Comparison, Report};
 use args::{Cli, Command, SchemaOf};
 use output::Output;
 
@@ -51,6 +53,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = match cli.command {
         Command::Run(args) => run::exec(&args, &output),
         Command::Check(args) => check::exec(&args, &output),
+        Command::Compare(args) => compare::exec(&args, &output),
         Command::List(args) => list::exec(&args, &output),
         Command::Clean => clean::exec(&output),
         Command::Schema(args) => schema(args.of, &output),
@@ -73,6 +76,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn schema(of: SchemaOf, output: &Output) -> Result<RunVerdict, Failure> {
     let schema = match of {
         SchemaOf::Scenario => crate::scenario::schema::json_schema(),
+        SchemaOf::Comparison => schemars::schema_for!(Comparison).to_value(),
         SchemaOf::Report => schemars::schema_for!(Report).to_value(),
     };
     output.data(&format!("{schema:#}\n"));

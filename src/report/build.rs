@@ -10,7 +10,7 @@ use crate::check::{
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Action, Case, Growth, Operation, Step};
+use crate::plan::{Action, Case, Compare, Growth, Operation, Step};
 use crate::target::Description;
 use crate::value::Value;
 
@@ -108,6 +108,11 @@ pub fn growth_report(growth: &Growth, verdict: &GrowthVerdict) -> GrowthReport {
         verdict: verdict.verdict.into(),
         reason: verdict.reason.clone(),
     }
+}
+
+/// The outward form of `[compare]`.
+pub fn compare_rule(compare: &Compare) -> CompareRule {
+    CompareRule { gate: compare.gate.clone(), threshold: compare.threshold }
 }
 
 /// A tally's outward form.

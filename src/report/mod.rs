@@ -5,11 +5,14 @@ pub mod build;
 pub(crate) mod example;
 mod history;
 pub mod load;
+pub mod lookup;
 mod rows;
+pub mod samples;
 pub mod schema;
 pub mod sinks;
 pub mod terminal;
 mod trace;
 
 pub use load::{LoadError, load};
+pub use samples::{Samples, SamplesError, load_samples};
 pub use sinks::{RunFolder, SinkError};

@@ -5,7 +5,7 @@
 use rand::RngExt;
 
 use super::ranks::{normal_below, normal_quantile};
-use super::{ALPHA, Generator, RESAMPLES, mean, median};
+use super::{ALPHA, Generator, RESAMPLES, mean};
 
 /// The 95 % percentile interval of `median(head) / median(base)`, both sides resampled on their own.
 pub(super) fn ratio_of_medians(base: &[f64], head: &[f64], rng: &mut Generator) -> (f64, f64) {
@@ -96,7 +96,7 @@ fn quantile(sorted: &[f64], quantile: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{generator, tests::latencies};
+    use super::super::{generator, median, tests::latencies};
     use super::*;
 
     #[test]

@@ -114,7 +114,13 @@ mod tests {
             let mut counts = [0u64; 3];
             for _ in 0..60 {
                 let roll = rng.random::<f64>();
-                counts[if roll < 0.5 { 0 } else if roll < 0.85 { 1 } else { 2 }] += 1;
+                counts[if roll < 0.5 {
+                    0
+                } else if roll < 0.85 {
+                    1
+                } else {
+                    2
+                }] += 1;
             }
             counts
         };
