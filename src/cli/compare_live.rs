@@ -8,7 +8,7 @@ use super::Failure;
 use super::args::{CompareArgs, Format, Selection};
 use super::output::Output;
 use super::progress::Progress;
-use super::run::{TEARDOWN_LIMIT, endpoint_failure, folder_name, new_report, sources, sweep, with_obituaries};
+use super::run::{TEARDOWN_LIMIT, folder_name, new_report, not_provided, sources, sweep, with_obituaries};
 use super::{compare, select, signals};
 use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
@@ -49,7 +49,8 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
     };
     let mut sides = [side("base", "b")?, side("head", "h")?];
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
     let names = variants.each_ref().map(|variant| variant.name.as_str());
     let ended = runtime.block_on(race(args, &cases, names, &mut sides, output));
     runtime.shutdown_timeout(TEARDOWN_LIMIT);
@@ -115,7 +116,8 @@ fn plan(
             return Err(Failure::new(RunVerdict::Usage, message));
         }
         if args.target.iter().any(|(name, _)| name == target) {
-            let message = format!("`--target {target}=…` is for both variants, and `target:{target}=…` for one: say one of them");
+            let message =
+                format!("`--target {target}=…` is for both variants, and `target:{target}=…` for one: say one of them");
             return Err(Failure::new(RunVerdict::Usage, message));
         }
     }
@@ -197,10 +199,12 @@ async fn provide_and_race(
 ) -> Result<Vec<LivePair>, Failure> {
     let all = cases.iter().flatten().map(AsRef::as_ref);
     let sources = sources(&args.target, args.allow_remote);
-    let endpoints = Endpoints::provide(sources, 2, all).await.map_err(endpoint_failure)?;
+    sources.check(all.clone()).map_err(not_provided)?;
+    let endpoints = Endpoints::provide(sources, 2, all).await.map_err(not_provided)?;
     let mut pairs = Vec::new();
     for [base, head] in cases {
-        let sources = |case: &Case| case.targets.iter().map(|target| endpoints.source(target)).collect::<Result<Vec<_>, _>>();
+        let sources =
+            |case: &Case| case.targets.iter().map(|target| endpoints.source(target)).collect::<Result<Vec<_>, _>>();
         match (sources(base), sources(head)) {
             (Ok(of_base), Ok(of_head)) => {
                 pairs.push(PlannedPair { base: (base.clone(), of_base), head: (head.clone(), of_head) });

@@ -35,6 +35,8 @@ struct Job<'a> {
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let run = run::space_prefix();
     let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
+    let sources = sources(&args.target, args.allow_remote);
+    sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
     let mut report = new_report(args.seed);
     let name = folder_name(report.run.git.as_ref());
     let mut folder =
@@ -45,13 +47,18 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
         .build()
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
     let job = Job { args, run: &run, planned: &planned, output };
-    let ended = runtime.block_on(race(job, &mut report, &mut folder));
+    let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     // Whatever still blocks a thread has been given up on.
     runtime.shutdown_timeout(TEARDOWN_LIMIT);
     ended
 }
 
-async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Result<RunVerdict, Failure> {
+async fn race(
+    job: Job<'_>,
+    sources: Sources,
+    report: &mut Report,
+    folder: &mut RunFolder,
+) -> Result<RunVerdict, Failure> {
     let Job { args, output, .. } = job;
     let stop = Stop::default();
     signals::listen(stop.clone(), *output)
@@ -61,7 +68,7 @@ async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Resu
     let open = OpenTargets::default();
     let ended = {
         let mut tell = |event: Event<'_>| progress.tell(event);
-        let running = provide_and_run(&job, &stop, &open, report, folder, &mut tell);
+        let running = provide_and_run(&job, sources, &stop, &open, report, folder, &mut tell);
         tokio::select! {
             ended = running => ended,
             () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
@@ -71,21 +78,21 @@ async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Resu
     open.close(TEARDOWN_LIMIT).await;
     if let Err(failure) = &ended {
         report.verdict = failure.verdict.into();
-        if !failure.message.is_empty() {
-            report.warnings.push(failure.message.clone());
-        }
-        // The error that ended the run is the one to tell; this is what could still be saved.
+    }
+    output.data(&terminal::run_footer(report, output.style));
+    if let Err(failure) = &ended {
+        // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
+        report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
+        // It is also the one to tell if even this cannot be written.
         drop(folder.write_report(report));
     }
-    if ended.is_ok() || !report.scenarios.is_empty() {
-        output.data(&terminal::run_footer(report, output.style));
-        output.data(&format!("report: {}\n", folder.path().display()));
-    }
+    output.data(&format!("report: {}\n", folder.path().display()));
     ended
 }
 
 async fn provide_and_run(
     job: &Job<'_>,
+    sources: Sources,
     stop: &Stop,
     open: &OpenTargets,
     report: &mut Report,
@@ -94,7 +101,7 @@ async fn provide_and_run(
 ) -> Result<RunVerdict, Failure> {
     let Job { args, run, planned, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
-    let endpoints = Endpoints::provide(sources(&args.target, args.allow_remote), 1, cases).await.map_err(endpoint_failure)?;
+    let endpoints = Endpoints::provide(sources, 1, cases).await.map_err(not_provided)?;
     let options = Options {
         lasting: args.lasting,
         until_fail: args.until_fail,
@@ -110,7 +117,8 @@ async fn provide_and_run(
     Ok(report.verdict.into())
 }
 
-pub(super) fn endpoint_failure(error: EndpointError) -> Failure {
+/// What the user said of servers makes no sense, or a private server did not start.
+pub(super) fn not_provided(error: EndpointError) -> Failure {
     let verdict = match error {
         EndpointError::Private { .. } => RunVerdict::Environment,
         EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
@@ -142,11 +150,13 @@ pub(super) async fn sweep(output: &Output) {
 
 pub(super) fn sources(targets: &[(String, String)], allow_remote: bool) -> Sources {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let root = variable("DEADHEAT_SERVER_ROOT").unwrap_or_else(|| "/".to_owned());
     Sources {
         given: targets.iter().cloned().collect(),
         postgres_url: variable("DEADHEAT_POSTGRES_URL"),
         nats_url: variable("DEADHEAT_NATS_URL"),
-        search: SearchPath::system(std::env::var_os("PATH").as_deref()),
+        compose: variable("DEADHEAT_NO_COMPOSE").is_none(),
+        search: SearchPath::below(Path::new(&root), std::env::var_os("PATH").as_deref()),
         allow_remote,
     }
 }

@@ -207,7 +207,7 @@ fn judge(comparison: &Comparison, options: &Options) -> (RunVerdict, Vec<String>
         match case.outcomes.change {
             OutcomeChangeWord::Same => {}
             OutcomeChangeWord::Worse => {
-                cause(RunVerdict::Regression, format!("`{id}` is worse: {}", case.outcomes.reasons.join("; ")))
+                cause(RunVerdict::Regression, format!("`{id}` is worse: {}", case.outcomes.reasons.join("; ")));
             }
             OutcomeChangeWord::Changed => {
                 cause(RunVerdict::Regression, format!("`{id}` ends otherwise: {}", case.outcomes.reasons.join("; ")));
@@ -301,8 +301,9 @@ pub(crate) mod tests {
         report.skipped.clear();
         report.scenarios[0].cases = vec![example::case(rounds, &["3 success"])];
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
-        let mut metric =
-            |centre: f64| -> RoundValues { (0..).zip(latencies(&mut rng, rounds.len(), centre * slow, 0.05)).collect() };
+        let mut metric = |centre: f64| -> RoundValues {
+            (0..).zip(latencies(&mut rng, rounds.len(), centre * slow, 0.05)).collect()
+        };
         let metrics = [("makespan", 2e6), ("p50", 1e6), ("append.p50", 5e5)];
         let metrics = metrics.map(|(name, centre)| (name.to_owned(), metric(centre)));
         (report, Samples { cases: [("race[backend=memory]".to_owned(), metrics.into())].into() })

@@ -24,12 +24,6 @@ use crate::value::Value;
 /// At most so many step records are reserved before a round; more only grow the buffer as they come.
 const RESERVED_STEPS_MAX: usize = 1 << 20;
 
-/// What a worker sends when its part of a round is over.
-pub(crate) struct Finished {
-    pub(crate) worker: usize,
-    pub(crate) result: Result<Attempt, EngineError>,
-}
-
 /// A racing party, alive through all rounds of a case.
 pub(crate) struct WorkerTask {
     case: Arc<Case>,
@@ -92,7 +86,7 @@ impl WorkerTask {
     }
 
     /// Races in every round it is told of, until there are no more.
-    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>, finished: mpsc::Sender<Finished>) {
+    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>) {
         while let Some(round) = rounds.recv().await {
             let result = match AssertUnwindSafe(self.attempt(&round)).catch_unwind().await {
                 Ok(result) => result,
@@ -101,10 +95,7 @@ impl WorkerTask {
             if result.is_err() {
                 round.abandon();
             }
-            round.ended(self.worker);
-            if finished.send(Finished { worker: self.worker, result }).await.is_err() {
-                break;
-            }
+            round.ended(self.worker, result);
         }
     }
 
@@ -112,9 +103,11 @@ impl WorkerTask {
         let case = self.case.clone();
         let group = &case.groups[case.workers[self.worker].group];
         self.make_ready(group, round)?;
-        for session in self.sessions.iter_mut().flatten() {
+        for (target, session) in self.sessions.iter_mut().enumerate() {
             // Costs nothing unless a fixture changed what the statements are about.
-            session.prepare().await?;
+            if let Some(session) = session {
+                session.prepare().await.map_err(|error| EngineError::preparing(&case, target, error))?;
+            }
         }
         if group.start == Start::Together
             && let Err(BarrierBroken) = self.pass(round, START).await
@@ -129,7 +122,7 @@ impl WorkerTask {
         }
         let released_ns = self.released_ns.load(Ordering::Relaxed);
         for repetition in 0..group.repeat {
-            if repetition > 0 {
+            if repetition > 0 && !self.bound_in_race.is_empty() {
                 self.name_round(round);
             }
             match self.run_steps(group, round).await {
@@ -170,7 +163,7 @@ impl WorkerTask {
 
     /// Waits at a barrier, and notes when it was released. (`&mut`, since a shared worker could not cross threads.)
     async fn pass(&mut self, round: &Round, barrier: usize) -> Result<(), BarrierBroken> {
-        PauseAtBarrier { round, barrier, worker: self.worker, released_ns: &self.released_ns }.reached().await
+        pass(round, barrier, self.worker, &self.released_ns).await
     }
 
     fn needs_nothing_saved(&self, operation: &Operation<Template>) -> bool {
@@ -196,7 +189,7 @@ impl WorkerTask {
         }
         for (index, step) in group.steps.iter().enumerate() {
             let started_ns = self.begins(round, index);
-            let end = self.step(index, step, round).await;
+            let end = self.step(index, step, started_ns, round).await;
             self.ends(round, index, started_ns, end)?;
         }
         if let Some(Transaction { target, .. }) = transaction {
@@ -234,8 +227,8 @@ impl WorkerTask {
         result.map_err(Stop::Ended)
     }
 
-    async fn step(&mut self, index: usize, step: &Step, round: &Round) -> Result<(), StepEnd> {
-        let deadline = round.deadline.min(Instant::now() + step.timeout);
+    async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
+        let deadline = round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));
         match &step.action {
             Action::Barrier(barrier) => {
                 let passed = self.pass(round, *barrier).await;
@@ -259,7 +252,7 @@ impl WorkerTask {
             Action::Let(bindings) => {
                 for (name, expression) in bindings {
                     let value = expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?;
-                    self.scope.bind(name.as_str(), value);
+                    self.scope.bind(name.clone(), value);
                 }
                 Ok(())
             }
@@ -314,7 +307,7 @@ impl WorkerTask {
         match &step.save {
             Save::Nothing => {}
             Save::Value(name) if is_sql => match done.rows.as_slice() {
-                [row] if row.len() == 1 => self.scope.bind(name.as_str(), row[0].clone()),
+                [row] if row.len() == 1 => self.scope.bind(name.clone(), row[0].clone()),
                 rows => {
                     let message = format!(
                         "`save = \"{name}\"` wants exactly one row and one column, but `{}` returned {} rows of {} columns; add `rows = 1`, or save an expression over `rows`",
@@ -325,7 +318,7 @@ impl WorkerTask {
                     return Err(EngineError::Fault { place: Some(step.place.clone()), message }.into());
                 }
             },
-            Save::Value(name) => self.scope.bind(name.as_str(), done.result.clone()),
+            Save::Value(name) => self.scope.bind(name.clone(), done.result.clone()),
             Save::Expressions(expressions) => {
                 // The result's names are visible to the expressions of this step only.
                 let mut scope = Scope::inside(Arc::new(self.scope.clone()));
@@ -334,8 +327,8 @@ impl WorkerTask {
                 scope.bind("result", done.result.clone());
                 for (name, expression) in expressions {
                     let value = expression.evaluate(&scope).map_err(|error| fault(step, &error))?;
-                    scope.bind(name.as_str(), value.clone());
-                    self.scope.bind(name.as_str(), value);
+                    scope.bind(name.clone(), value.clone());
+                    self.scope.bind(name.clone(), value);
                 }
             }
         }
@@ -391,7 +384,14 @@ impl WorkerTask {
     }
 }
 
-/// A barrier as an operation's pause point, or as a step.
+/// Waits at a barrier as `worker`, and notes when it was released.
+async fn pass(round: &Round, barrier: usize, worker: usize, released_ns: &AtomicU64) -> Result<(), BarrierBroken> {
+    let at_ns = round.barriers[barrier].arrive(worker, &round.clock).await?;
+    released_ns.store(at_ns, Ordering::Relaxed);
+    Ok(())
+}
+
+/// A barrier as an operation's pause point.
 struct PauseAtBarrier<'a> {
     round: &'a Round,
     barrier: usize,
@@ -401,12 +401,7 @@ struct PauseAtBarrier<'a> {
 
 impl Pause for PauseAtBarrier<'_> {
     fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
-        Box::pin(async {
-            let round = self.round;
-            let released_ns = round.barriers[self.barrier].arrive(self.worker, &round.clock, &round.attention).await?;
-            self.released_ns.store(released_ns, Ordering::Relaxed);
-            Ok(())
-        })
+        pass(self.round, self.barrier, self.worker, self.released_ns).boxed()
     }
 }
 
@@ -432,11 +427,11 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
 fn bound_names(step: &Step) -> Vec<String> {
     let saved = match &step.save {
         Save::Nothing => Vec::new(),
-        Save::Value(name) => vec![name.clone()],
-        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.clone()).collect(),
+        Save::Value(name) => vec![name.to_string()],
+        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.to_string()).collect(),
     };
     let bound = match &step.action {
-        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.clone()).collect(),
+        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.to_string()).collect(),
         Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Call { .. } => Vec::new(),
     };
     saved.into_iter().chain(bound).collect()
@@ -459,4 +454,20 @@ fn fault(step: &Step, error: &EvaluateError) -> EngineError {
 fn no_session(case: &Case, target: usize) -> StepEnd {
     let message = format!("no session was opened on target `{}`", case.targets[target].name);
     StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::TestCase;
+
+    #[test]
+    fn what_was_saved_is_forgotten_before_the_next_round() {
+        let case = Arc::new(TestCase::new(1).build());
+        let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
+        task.name_round(&Round::new(&case, 0));
+        task.scope.bind("balance", Value::Int(100));
+        task.name_round(&Round::new(&case, 1));
+        assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
+    }
 }

@@ -163,8 +163,12 @@ fn settings(
             match parse_like(param, text) {
                 Some(value) => *param = value,
                 None => {
-                    let message = format!("param `{name}` is {}, and `{text}` is not", param.type_name());
-                    diagnostics.push(Diagnostic::error(Code::BadValue, message));
+                    let message = format!("param `{name}` is of type {} and cannot be `{text}`", param.type_name());
+                    let own = scenario.params.iter().find(|own| own.name.value == *name);
+                    let own = own.expect("params come from the scenario");
+                    let diagnostic =
+                        Diagnostic::error(Code::BadValue, message).at(&own.name.span, "its type is set here");
+                    diagnostics.push(diagnostic.help("give `--param` a value of the same type"));
                 }
             }
         } else if let Some((_, values)) = axes.iter_mut().find(|(axis, _)| axis == name) {

@@ -147,16 +147,20 @@ impl RunFolder {
         self.write_file(REPORT_FILE, &to_json(report))
     }
 
-    /// Writes one more file, such as `junit.xml`, replacing it if it exists. A reader sees the old file or the new one, never half of it.
+    /// Writes one more file, such as `junit.xml` or `hgrm/race.hgrm`, replacing it if it exists. A reader sees the old file or the new one,
+    /// never half of it.
     pub fn write_file(&self, name: &str, content: &str) -> Result<(), SinkError> {
         write_file(&self.path, name, content)
     }
 }
 
-/// Writes `folder/name`, replacing it if it exists. A reader sees the old file or the new one, never half of it.
+/// Writes `folder/name`, whose `name` may begin with a folder of its own, replacing it if it exists. A reader sees the old file or the new one, never half of it.
 pub fn write_file(folder: &Path, name: &str, content: &str) -> Result<(), SinkError> {
     let path = folder.join(name);
-    let temporary = folder.join(format!(".{name}.tmp"));
+    let (parent, file_name) =
+        name.rsplit_once('/').map_or((folder.to_owned(), name), |(parent, file_name)| (folder.join(parent), file_name));
+    fs::create_dir_all(&parent).map_err(|error| SinkError::new("create", &parent, error))?;
+    let temporary = parent.join(format!(".{file_name}.tmp"));
     fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
     fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
 }
@@ -168,7 +172,7 @@ pub fn to_json(report: &Report) -> String {
     json
 }
 
-fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
+pub(super) fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     writer.write_record(fields).expect("writing to memory does not fail");
     let bytes = writer.into_inner().expect("writing to memory does not fail");

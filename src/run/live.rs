@@ -92,7 +92,8 @@ pub async fn live(
         }
         raced.push((pair, base_report, head_report, WarmUp { base_ns: of_base.1, head_ns: of_head.1 }));
     }
-    let [base_samples, head_samples] = [&base, &head].map(|(context, report)| load_samples(context.folder.path(), report));
+    let [base_samples, head_samples] =
+        [&base, &head].map(|(context, report)| load_samples(context.folder.path(), report));
     let (base_samples, head_samples) = (base_samples?, head_samples?);
     let pairs = raced.into_iter().map(|(pair, base, head, warm_up)| LivePair {
         scenario: pair.head.0.scenario.name.clone(),

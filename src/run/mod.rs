@@ -105,7 +105,9 @@ impl RunError {
     pub fn verdict(&self) -> RunVerdict {
         match self {
             RunError::Engine(EngineError::Fault { .. }) => RunVerdict::Usage,
-            RunError::Engine(EngineError::Environment { .. }) | RunError::Sink(_) | RunError::Samples(_) => RunVerdict::Environment,
+            RunError::Engine(EngineError::Environment { .. }) | RunError::Sink(_) | RunError::Samples(_) => {
+                RunVerdict::Environment
+            }
             RunError::Harness { .. } => RunVerdict::Fail,
         }
     }

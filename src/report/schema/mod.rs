@@ -23,7 +23,8 @@ pub use words::*;
 /// The version written by this build.
 ///
 /// - 1.0: first.
-/// - 1.1: `compare` of scenarios.
+/// - 1.1: `place` of expectations, invariants, latency bounds, controls and growth checks; `compare` of scenarios; groups
+///   and invariants in `rounds.csv`.
 pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
@@ -257,6 +258,9 @@ pub struct ControlReport {
     /// Why it is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// `file:line:column` of the control. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// What happened.
     pub race: Race,
 }
@@ -290,6 +294,9 @@ pub struct GrowthReport {
     /// Why it is not a pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// `file:line:column` of the check. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// One case's point.
