@@ -2,15 +2,18 @@
 
 use maud::{Markup, html};
 
-use super::super::schema::{CaseReport, ControlReport, ControlVerdictWord, GroupReport, RoundReport, TargetReport, VerdictWord};
 use super::super::checks::plain;
+use super::super::schema::{
+    CaseReport, ControlReport, ControlVerdictWord, GroupReport, RoundReport, TargetReport, VerdictWord,
+};
 use super::super::terminal::{ns, number};
 use super::{badge, barriers, counts, latency, marks, timeline};
 
 /// A case under the anchor `case-<index>`, unfolded when there is something to see to.
 pub(super) fn case(case: &CaseReport, index: usize) -> Markup {
     let race = &case.race;
-    let targets: Vec<String> = case.targets.iter().map(|target| format!("{} {}", target.driver, target.version)).collect();
+    let targets: Vec<String> =
+        case.targets.iter().map(|target| format!("{} {}", target.driver, target.version)).collect();
     html! {
         details.case id={ "case-" (index) } open[case.verdict != VerdictWord::Pass] {
             summary {

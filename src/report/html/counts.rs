@@ -110,14 +110,20 @@ fn sign(good: bool) -> Markup {
 /// What the number of rounds is worth.
 fn evidence(race: &Race) -> String {
     let rounds = number(race.rounds, "round");
-    let planned = if race.rounds < race.rounds_planned { format!(" of {} planned", race.rounds_planned) } else { String::new() };
+    let planned =
+        if race.rounds < race.rounds_planned { format!(" of {} planned", race.rounds_planned) } else { String::new() };
     if let Some(bound) = race.failure_bound {
-        return format!("No failure in {rounds}{planned}: with 95 % confidence at most {} of rounds fail.", percent(bound));
+        return format!(
+            "No failure in {rounds}{planned}: with 95 % confidence at most {} of rounds fail.",
+            percent(bound)
+        );
     }
     let first = race.first_failed.map(|first| format!(", round {first} first")).unwrap_or_default();
     let doubtful = match race.rounds_inconclusive {
         0 => String::new(),
-        doubtful => format!(" {} inconclusive.", if doubtful == 1 { "1 is".to_owned() } else { format!("{doubtful} are") }),
+        doubtful => {
+            format!(" {} inconclusive.", if doubtful == 1 { "1 is".to_owned() } else { format!("{doubtful} are") })
+        }
     };
     format!("{} of {rounds}{planned} failed{first}.{doubtful}", race.rounds_failed)
 }

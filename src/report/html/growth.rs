@@ -2,8 +2,8 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::super::schema::{GrowthReport, VerdictWord};
 use super::super::checks::plain;
+use super::super::schema::{GrowthReport, VerdictWord};
 use super::super::terminal::ns;
 use super::badge;
 use super::plot::{Axis, Ink, SIZE, Shape, plot};

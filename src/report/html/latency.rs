@@ -77,8 +77,12 @@ fn table(race: &Race) -> Markup {
 
 /// By outcome, and all together when there are several.
 fn rows(latency: &LatencyReport) -> Vec<(Option<OutcomeWord>, &ClocksReport)> {
-    let mut rows: Vec<(Option<OutcomeWord>, &ClocksReport)> =
-        latency.outcomes.iter().filter(|(_, clocks)| clocks.own.count > 0).map(|(outcome, clocks)| (Some(*outcome), clocks)).collect();
+    let mut rows: Vec<(Option<OutcomeWord>, &ClocksReport)> = latency
+        .outcomes
+        .iter()
+        .filter(|(_, clocks)| clocks.own.count > 0)
+        .map(|(outcome, clocks)| (Some(*outcome), clocks))
+        .collect();
     if rows.len() != 1 {
         rows.push((None, &latency.all));
     }

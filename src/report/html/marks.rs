@@ -82,8 +82,11 @@ pub(super) fn outcome(outcome: OutcomeWord) -> Markup {
 
 /// `1 success, 49 conflict`.
 pub(super) fn counts_text(counts: &Counts) -> String {
-    let parts: Vec<String> =
-        counts.iter().filter(|(_, count)| **count > 0).map(|(outcome, count)| format!("{count} {}", word(*outcome))).collect();
+    let parts: Vec<String> = counts
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(outcome, count)| format!("{count} {}", word(*outcome)))
+        .collect();
     parts.join(", ")
 }
 

@@ -61,7 +61,11 @@ fn sum(report: &Report) -> String {
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let planned = number((cases.len() + report.skipped.len()) as u64, "case");
-    format!("{planned} in {}: {}", ns(report.run.elapsed_ns), if parts.is_empty() { "none raced".to_owned() } else { parts.join(", ") })
+    format!(
+        "{planned} in {}: {}",
+        ns(report.run.elapsed_ns),
+        if parts.is_empty() { "none raced".to_owned() } else { parts.join(", ") }
+    )
 }
 
 /// When, where and how.
