@@ -108,10 +108,10 @@ impl Target for FakeTarget {
     fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
         let locks = self.shared.locks();
         let holder = |lock: &String| locks.held.get(lock).map(|holder| Holder::Worker(*holder));
-        let waits = locks.waiting.iter().map(|(waiter, lock)| Wait {
-            waiter: *waiter,
-            holders: holder(lock).into_iter().collect(),
-        });
+        let waits = locks
+            .waiting
+            .iter()
+            .map(|(waiter, lock)| Wait { waiter: *waiter, holders: holder(lock).into_iter().collect() });
         let waits = waits.collect();
         Box::pin(async move { Ok(waits) })
     }
