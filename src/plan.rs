@@ -5,6 +5,8 @@
 mod case;
 mod cells;
 mod checks;
+mod expectation;
+mod operation;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -16,12 +18,14 @@ use std::time::Duration;
 use regex::Regex;
 
 use crate::event_store::{Backend, Guard, Lookup, PausePoint};
-use crate::expression::{EvaluateError, Expression, Scope, Template};
+use crate::expression::{Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
 use crate::server::ServerKind;
 use crate::value::Value;
 
 pub use cells::{Overrides, Plan, PlannedCase, PlannedScenario, cases};
+pub use expectation::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound};
+pub use operation::Operation;
 
 /// A position in a scenario file, for messages about things that go wrong long after parsing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -300,7 +304,7 @@ pub enum Action {
     /// Goes on only if the expression is true.
     Assert(Expression),
     /// Binds names, in file order.
-    Let(Vec<(String, Expression)>),
+    Let(Vec<(Arc<str>, Expression)>),
     /// Asks a target.
     Call {
         /// Index into [`Case::targets`].
@@ -316,157 +320,9 @@ pub enum Save {
     /// Nothing.
     Nothing,
     /// `save = "name"`: the single value. For SQL: exactly one row and column; else the result.
-    Value(String),
+    Value(Arc<str>),
     /// `save = { name = "expression" }` over `rows`, `affected` and `result`, in file order.
-    Expressions(Vec<(String, Expression)>),
-}
-
-/// What a target can be asked: with templates in a plan, with values when it is asked.
-#[derive(Debug, Clone)]
-pub enum Operation<V> {
-    /// A statement with bound parameters.
-    Sql {
-        /// Index into [`TargetSpec::statements`]; meaningless in fixtures and invariants, which are not prepared ahead.
-        statement: usize,
-        /// The text.
-        text: Arc<str>,
-        /// `$1`, `$2` …
-        args: Vec<V>,
-    },
-    /// Appends an event to the event store.
-    Append {
-        /// Whose event.
-        actor: V,
-        /// Its version: must be greater than the actor's latest.
-        version: V,
-        /// `type`.
-        kind: V,
-        /// Its data.
-        data: V,
-        /// A barrier inside the store: the pause point, and the index into [`Case::barriers`].
-        pause: Option<(PausePoint, usize)>,
-    },
-    /// Reads the latest version of an actor; 0 when there is none.
-    LatestVersion {
-        /// Of whom.
-        actor: V,
-    },
-    /// Reads the events of an actor with a version greater than `since`; the result is a list of maps with `actor`, `version`, `type`, `data`.
-    ReadEvents {
-        /// Of whom.
-        actor: V,
-        /// After which version; 0 for all.
-        since: V,
-    },
-    /// Stores a snapshot of an actor.
-    SaveSnapshot {
-        /// Of whom.
-        actor: V,
-        /// At which version.
-        version: V,
-        /// Its data.
-        data: V,
-    },
-    /// Reads the latest snapshot: a map with `version` and `data`; none is refused with `no-snapshot`.
-    LatestSnapshot {
-        /// Of whom.
-        actor: V,
-    },
-    /// Publishes a message to the target's stream. The result is a map with `sequence`.
-    Publish {
-        /// The subject, relative to the target's own stream.
-        subject: V,
-        /// The payload: text as it is, anything else as JSON.
-        data: V,
-        /// Store only if this is the stream's last sequence.
-        expected_last_sequence: Option<V>,
-        /// Store only if this is the subject's last sequence.
-        expected_last_subject_sequence: Option<V>,
-        /// `Nats-Msg-Id`.
-        message_id: Option<V>,
-        /// Further headers.
-        headers: BTreeMap<String, V>,
-    },
-    /// Reads the messages of the target's stream, oldest first: a list of maps with `sequence`, `subject`, `data`, `headers`.
-    Messages {
-        /// The subject filter, relative to the target's own stream; `>` for all.
-        subject: V,
-    },
-    /// Fixtures only: appends events with versions 1 to `events`.
-    Fill {
-        /// Whose events.
-        actor: V,
-        /// How many.
-        events: V,
-    },
-}
-
-impl<V> Operation<V> {
-    /// The word for this operation in messages and default step names.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Operation::Sql { .. } => "sql",
-            Operation::Append { .. } => "append",
-            Operation::LatestVersion { .. } => "latest-version",
-            Operation::ReadEvents { .. } => "read-events",
-            Operation::SaveSnapshot { .. } => "save-snapshot",
-            Operation::LatestSnapshot { .. } => "latest-snapshot",
-            Operation::Publish { .. } => "publish",
-            Operation::Messages { .. } => "messages",
-            Operation::Fill { .. } => "fill",
-        }
-    }
-
-    /// The same operation with every `V` turned into a `W`.
-    pub fn try_map<'a, W, E>(&'a self, mut map: impl FnMut(&'a V) -> Result<W, E>) -> Result<Operation<W>, E> {
-        Ok(match self {
-            Operation::Sql { statement, text, args } => Operation::Sql {
-                statement: *statement,
-                text: text.clone(),
-                args: args.iter().map(map).collect::<Result<_, _>>()?,
-            },
-            Operation::Append { actor, version, kind, data, pause } => Operation::Append {
-                actor: map(actor)?,
-                version: map(version)?,
-                kind: map(kind)?,
-                data: map(data)?,
-                pause: *pause,
-            },
-            Operation::LatestVersion { actor } => Operation::LatestVersion { actor: map(actor)? },
-            Operation::ReadEvents { actor, since } => Operation::ReadEvents { actor: map(actor)?, since: map(since)? },
-            Operation::SaveSnapshot { actor, version, data } => {
-                Operation::SaveSnapshot { actor: map(actor)?, version: map(version)?, data: map(data)? }
-            }
-            Operation::LatestSnapshot { actor } => Operation::LatestSnapshot { actor: map(actor)? },
-            Operation::Publish {
-                subject,
-                data,
-                expected_last_sequence,
-                expected_last_subject_sequence,
-                message_id,
-                headers,
-            } => Operation::Publish {
-                subject: map(subject)?,
-                data: map(data)?,
-                expected_last_sequence: expected_last_sequence.as_ref().map(&mut map).transpose()?,
-                expected_last_subject_sequence: expected_last_subject_sequence.as_ref().map(&mut map).transpose()?,
-                message_id: message_id.as_ref().map(&mut map).transpose()?,
-                headers: headers
-                    .iter()
-                    .map(|(name, value)| Ok((name.clone(), map(value)?)))
-                    .collect::<Result<_, E>>()?,
-            },
-            Operation::Messages { subject } => Operation::Messages { subject: map(subject)? },
-            Operation::Fill { actor, events } => Operation::Fill { actor: map(actor)?, events: map(events)? },
-        })
-    }
-}
-
-impl Operation<Template> {
-    /// The operation with every template resolved in `scope`.
-    pub fn resolve(&self, scope: &Scope) -> Result<Operation<Value>, EvaluateError> {
-        self.try_map(|template| template.resolve(scope))
-    }
+    Expressions(Vec<(Arc<str>, Expression)>),
 }
 
 /// A rule of `[[classify]]`: an outcome for refusals that the built-in table does not know well enough.
@@ -480,113 +336,4 @@ pub struct ClassifyRule {
     pub step: Option<String>,
     /// The outcome.
     pub outcome: OutcomeKind,
-}
-
-/// Everything that must hold of a case.
-#[derive(Debug, Clone, Default)]
-pub struct Checks {
-    /// `[expect]`: in every round one of these alternatives must fit. Empty: nothing is expected of the counts.
-    pub expect: Vec<Expectation>,
-    /// `[expect.by_group.NAME]`, by index into [`Case::groups`].
-    pub by_group: BTreeMap<usize, Expectation>,
-    /// `[sometimes]`: in at least one round of the run each of these must fit.
-    pub sometimes: Vec<(OutcomeKind, CountRange)>,
-    /// `[expect.latency]`.
-    pub latency: Vec<LatencyBound>,
-    /// `[[invariants]]`.
-    pub invariants: Vec<Invariant>,
-    /// `[[growth]]`; judged over all cases of the scenario.
-    pub growth: Vec<Growth>,
-}
-
-/// How many attempts may end in each outcome. Outcomes that are not named must not occur, except `unknown`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expectation {
-    /// Allowed counts by outcome.
-    pub counts: BTreeMap<OutcomeKind, CountRange>,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// An inclusive range of counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CountRange {
-    /// The least count allowed.
-    pub low: u64,
-    /// The greatest count allowed; `None` for no limit.
-    pub high: Option<u64>,
-}
-
-impl CountRange {
-    /// Exactly `count`.
-    pub const fn exactly(count: u64) -> Self {
-        CountRange { low: count, high: Some(count) }
-    }
-
-    /// Whether `count` is allowed.
-    pub fn contains(&self, count: u64) -> bool {
-        self.low <= count && self.high.is_none_or(|high| count <= high)
-    }
-}
-
-impl fmt::Display for CountRange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.low, self.high) {
-            (low, Some(high)) if low == high => write!(f, "{low}"),
-            (0, Some(high)) => write!(f, "<= {high}"),
-            (low, Some(high)) => write!(f, "{low}..={high}"),
-            (low, None) => write!(f, ">= {low}"),
-        }
-    }
-}
-
-/// `"append.p99" = "< 50ms"`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LatencyBound {
-    /// The key as written, `append.p99`.
-    pub key: String,
-    /// The step, or `attempt`.
-    pub step: String,
-    /// The quantile, 0 to 1; 1 is the maximum.
-    pub quantile: f64,
-    /// The bound.
-    pub at_most: Duration,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// A check of the final state after a round.
-#[derive(Debug, Clone)]
-pub struct Invariant {
-    /// `name`.
-    pub name: String,
-    /// Index into [`Case::targets`].
-    pub target: usize,
-    /// What is read.
-    pub probe: Operation<Template>,
-    /// What must be true of `rows`, `events`, `messages` or `result`, and of the round's counts: every outcome's word with `_` for `-`, such as `success` or `broken_barrier`.
-    pub that: Expression,
-    /// Names the expression may use beside the probe's result: params, axes, `run`, `workers`. The engine adds `round`.
-    pub scope: Arc<Scope>,
-    /// Where it stands.
-    pub place: Place,
-}
-
-/// A cost that must not grow: over the cases of a scenario.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Growth {
-    /// `name`.
-    pub name: String,
-    /// `metric` as written, `latest-version.p50`.
-    pub metric: String,
-    /// The metric's step, or `attempt`.
-    pub step: String,
-    /// The metric's quantile, 0 to 1.
-    pub quantile: f64,
-    /// The axis.
-    pub over: String,
-    /// The greatest exponent allowed: 0 is O(1), 1 is O(n).
-    pub at_most: f64,
-    /// Where it stands.
-    pub place: Place,
 }

@@ -16,6 +16,14 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 pass, 1 failed, 4 inconclusive or every case skipped, 10 environment (a server is not reachable, a \
 folder not writable), 64 wrong usage or scenario, 130 interrupted.";
 
+const ENVIRONMENT: &str = "\
+Environment:
+  DEADHEAT_POSTGRES_URL  The PostgreSQL server for targets that name none
+  DEADHEAT_NATS_URL      The NATS server for targets that name none
+  DEADHEAT_NO_COMPOSE    If set, servers at the ports of docker-compose.yml are left alone
+  DEADHEAT_SERVER_ROOT   Look for server programs below this folder instead of `/`, after PATH
+  NO_COLOR               If set, nothing is coloured";
+
 /// Races workers against a real database or broker, and checks that exactly the right ones win
 #[derive(Debug, Parser)]
 #[command(name = "deadheat", version, styles = STYLES, after_help = EXIT_CODES, max_term_width = 100)]
@@ -27,11 +35,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Race scenarios, and say whether the right ones won
+    #[command(after_help = ENVIRONMENT)]
     Run(RunArgs),
     /// Check scenario files without touching a server
     Check(CheckArgs),
     /// List the cases and controls of scenarios
     List(ListArgs),
+    /// Print a stored report once more, in any form, without racing anything
+    Show(ShowArgs),
+    /// Judge the stored rounds of a report by a scenario's expectations as they are now
+    Judge(JudgeArgs),
     /// Stop and remove what killed runs left behind: servers and temporary directories
     Clean,
     /// Print the JSON Schema of scenario files, for editors, or of report.json
@@ -62,7 +75,7 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Race so many rounds of each case, instead of what the scenario says
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = rounds)]
     pub(crate) rounds: Option<u64>,
     /// Race all cases over and over for so long, such as `10m`
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
@@ -71,7 +84,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) until_fail: bool,
     /// Fix what the harness chooses: the order in which workers are told to begin
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     pub(crate) seed: Option<u64>,
     /// Where a target is, such as `db=postgres://user@127.0.0.1/test`
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]
@@ -121,6 +134,46 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A report.json, or a run's folder; the newest run below `reports` if none is named
+    pub(crate) report: Option<PathBuf>,
+    /// The form
+    #[arg(long, value_enum, default_value_t = Form::Terminal)]
+    pub(crate) format: Form,
+    /// Write to this file instead of stdout; for `hgrm`, write one file for each case and step into this folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// As a run prints it.
+    Terminal,
+    /// For a CI job's page.
+    Markdown,
+    /// JUnit XML.
+    Junit,
+    /// One row for each case and control.
+    Csv,
+    /// HdrHistogram V2 interval log.
+    Hlog,
+    /// HdrHistogram percentile text.
+    Hgrm,
+    /// report.json itself.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// A run's folder, or the report.json in it; the newest run below `reports` if none is named
+    pub(crate) report: Option<PathBuf>,
+    /// The scenario file whose expectations are to be met
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
     /// Of what
     #[arg(value_enum, default_value_t = SchemaOf::Scenario)]
@@ -147,6 +200,14 @@ fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("wanted NAME=VALUE".to_owned()),
     }
+}
+
+fn rounds(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|rounds| *rounds > 0).ok_or_else(|| "wanted a whole number of at least 1".to_owned())
+}
+
+fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("wanted a whole number from 0 to {}, as runs print it", u64::MAX))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -9,12 +9,12 @@ use super::Failure;
 use super::args::{Format, RunArgs};
 use super::output::Output;
 use super::progress::Progress;
-use super::{select, signals};
+use super::{ci, select, signals};
 use crate::check::RunVerdict;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
-use crate::report::{RunFolder, terminal};
+use crate::report::{RunFolder, forms, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
 use crate::server::leftover;
@@ -35,6 +35,8 @@ struct Job<'a> {
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let run = run::space_prefix();
     let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
+    let sources = sources(args);
+    sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
     let mut report = new_report(args);
     let name = folder_name(report.run.git.as_ref());
     let mut folder =
@@ -45,13 +47,18 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
         .build()
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
     let job = Job { args, run: &run, planned: &planned, output };
-    let ended = runtime.block_on(race(job, &mut report, &mut folder));
+    let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     // Whatever still blocks a thread has been given up on.
     runtime.shutdown_timeout(TEARDOWN_LIMIT);
     ended
 }
 
-async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Result<RunVerdict, Failure> {
+async fn race(
+    job: Job<'_>,
+    sources: Sources,
+    report: &mut Report,
+    folder: &mut RunFolder,
+) -> Result<RunVerdict, Failure> {
     let Job { args, output, .. } = job;
     let stop = Stop::default();
     signals::listen(stop.clone(), *output)
@@ -61,7 +68,7 @@ async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Resu
     let open = OpenTargets::default();
     let ended = {
         let mut tell = |event: Event<'_>| progress.tell(event);
-        let running = provide_and_run(&job, &stop, &open, report, folder, &mut tell);
+        let running = provide_and_run(&job, sources, &stop, &open, report, folder, &mut tell);
         tokio::select! {
             ended = running => ended,
             () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
@@ -71,21 +78,26 @@ async fn race(job: Job<'_>, report: &mut Report, folder: &mut RunFolder) -> Resu
     open.close(TEARDOWN_LIMIT).await;
     if let Err(failure) = &ended {
         report.verdict = failure.verdict.into();
-        if !failure.message.is_empty() {
-            report.warnings.push(failure.message.clone());
+    }
+    output.data(&terminal::run_footer(report, output.style));
+    if let Err(failure) = &ended {
+        // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
+        report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
+        if folder.write_report(report).and_then(|()| forms::write(folder, report)).is_err() {
+            // It is also the one to tell if even this cannot be written.
+            return ended;
         }
-        // The error that ended the run is the one to tell; this is what could still be saved.
-        drop(folder.write_report(report));
+    } else {
+        forms::write(folder, report).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     }
-    if ended.is_ok() || !report.scenarios.is_empty() {
-        output.data(&terminal::run_footer(report, output.style));
-        output.data(&format!("report: {}\n", folder.path().display()));
-    }
+    ci::tell(report, output);
+    output.data(&format!("report: {}\n", folder.path().display()));
     ended
 }
 
 async fn provide_and_run(
     job: &Job<'_>,
+    sources: Sources,
     stop: &Stop,
     open: &OpenTargets,
     report: &mut Report,
@@ -94,15 +106,7 @@ async fn provide_and_run(
 ) -> Result<RunVerdict, Failure> {
     let Job { args, run, planned, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
-    let endpoints = Endpoints::provide(sources(args), cases).await.map_err(|error| {
-        let verdict = match error {
-            EndpointError::Private { .. } => RunVerdict::Environment,
-            EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
-                RunVerdict::Usage
-            }
-        };
-        Failure::new(verdict, error)
-    })?;
+    let endpoints = Endpoints::provide(sources, cases).await.map_err(not_provided)?;
     let options = Options {
         lasting: args.lasting,
         until_fail: args.until_fail,
@@ -115,7 +119,26 @@ async fn provide_and_run(
     let closed = endpoints.close().await;
     raced?;
     closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
-    Ok(report.verdict.into())
+    match RunVerdict::from(report.verdict) {
+        // The run itself has come to its end: what is missing are the servers of skipped cases.
+        RunVerdict::Environment => {
+            let skipped = report.skipped.len();
+            let message = format!("{skipped} skipped for want of a server, which `--no-skip` makes a failure");
+            Err(Failure::new(RunVerdict::Environment, message))
+        }
+        verdict => Ok(verdict),
+    }
+}
+
+/// What the user said of servers makes no sense, or a private server did not start.
+fn not_provided(error: EndpointError) -> Failure {
+    let verdict = match error {
+        EndpointError::Private { .. } => RunVerdict::Environment,
+        EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
+            RunVerdict::Usage
+        }
+    };
+    Failure::new(verdict, error)
 }
 
 /// What ended the run, with the last words of servers that died.
@@ -140,11 +163,13 @@ async fn sweep(output: &Output) {
 
 fn sources(args: &RunArgs) -> Sources {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let root = variable("DEADHEAT_SERVER_ROOT").unwrap_or_else(|| "/".to_owned());
     Sources {
         given: args.target.iter().cloned().collect(),
         postgres_url: variable("DEADHEAT_POSTGRES_URL"),
         nats_url: variable("DEADHEAT_NATS_URL"),
-        search: SearchPath::system(std::env::var_os("PATH").as_deref()),
+        compose: variable("DEADHEAT_NO_COMPOSE").is_none(),
+        search: SearchPath::below(Path::new(&root), std::env::var_os("PATH").as_deref()),
         allow_remote: args.allow_remote,
     }
 }

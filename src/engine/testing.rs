@@ -182,10 +182,10 @@ impl Session for FakeSession {
         pause: Option<&'a dyn Pause>,
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
         Box::pin(async move {
-            if let Some(pause) = pause {
-                if let Err(BarrierBroken) = pause.reached().await {
-                    return Ok(refused(OutcomeKind::BrokenBarrier));
-                }
+            if let Some(pause) = pause
+                && let Err(BarrierBroken) = pause.reached().await
+            {
+                return Ok(refused(OutcomeKind::BrokenBarrier));
             }
             let (text, args) = statement(operation);
             let reply = match text.split_once(' ').unwrap_or((text, "")) {

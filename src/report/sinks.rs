@@ -15,6 +15,9 @@ use super::load::REPORT_FILE;
 use super::rows::{ROUND_COLUMNS, STEP_COLUMNS, round_row, step_rows};
 use super::schema::{DataFile, Git, Report};
 
+/// The name of the file with a row for each round.
+pub(super) const ROUNDS_FILE: &str = "rounds.csv";
+
 /// A file of the run's folder could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {act} `{}`: {source}; {remedy}", path.display())]
@@ -91,7 +94,7 @@ impl RunFolder {
             number += 1;
             path = out_dir.join(format!("{name}-{number}"));
         }
-        let mut rounds = DataWriter::create(&path.join("rounds.csv"))?;
+        let mut rounds = DataWriter::create(&path.join(ROUNDS_FILE))?;
         let mut steps = DataWriter::create(&path.join("steps.csv"))?;
         let history = DataWriter::create(&path.join("rounds.jsonl"))?;
         rounds.write(csv_line(&ROUND_COLUMNS).as_bytes(), 0)?;
@@ -141,10 +144,15 @@ impl RunFolder {
         self.write_file(REPORT_FILE, &to_json(report))
     }
 
-    /// Writes one more file, such as `junit.xml`, replacing it if it exists. A reader sees the old file or the new one, never half of it.
+    /// Writes one more file, such as `junit.xml` or `hgrm/race.hgrm`, replacing it if it exists. A reader sees the old file or the new one,
+    /// never half of it.
     pub fn write_file(&self, name: &str, content: &str) -> Result<(), SinkError> {
         let path = self.path.join(name);
-        let temporary = self.path.join(format!(".{name}.tmp"));
+        let (parent, file_name) = name
+            .rsplit_once('/')
+            .map_or((self.path.clone(), name), |(folder, file_name)| (self.path.join(folder), file_name));
+        fs::create_dir_all(&parent).map_err(|error| SinkError::new("create", &parent, error))?;
+        let temporary = parent.join(format!(".{file_name}.tmp"));
         fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
         fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
     }
@@ -157,11 +165,16 @@ pub fn to_json(report: &Report) -> String {
     json
 }
 
-fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
+pub(super) fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     writer.write_record(fields).expect("writing to memory does not fail");
     let bytes = writer.into_inner().expect("writing to memory does not fail");
     String::from_utf8(bytes).expect("fields are text")
+}
+
+/// Bytes in hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file that only grows, and what is needed to recognise it later.
@@ -193,10 +206,9 @@ impl DataWriter {
     }
 
     fn describe(&self) -> DataFile {
-        let hash = self.sha256.clone().finalize();
         DataFile {
             name: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&self.sha256.clone().finalize()),
             bytes: self.bytes,
             rows: self.rows,
         }

@@ -2,6 +2,7 @@
 //!
 //! Text is aligned by characters, so everything drawn is one column wide.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 use crate::check::{RunVerdict, duration};
 use crate::outcome::OutcomeKind;
 
+use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
 
@@ -50,17 +52,19 @@ impl Style {
 /// Width of the verdict's word, and indent of everything below it.
 const MARGIN: usize = 5;
 
-/// A finished case: four lines when it passed, with the counts as a table and a trace when it did not.
+/// A finished case: three lines and one for each control when it passed, with the counts as a table and a trace when it did not.
 pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
     let race = &case.race;
+    let mut facts =
+        format!("{} of {}, {}", number(race.rounds, "round"), number(race.workers, "worker"), ns(case.elapsed_ns));
+    if let Some(bound) = race.failure_bound {
+        let _ = write!(facts, "; at most {} of rounds fail (95 %)", percent(bound));
+    }
     let mut lines = vec![format!(
         "{} {}  {}",
         verdict_word(case.verdict, style),
         style.paint(Role::Strong, &case.id),
-        style.paint(
-            Role::Faint,
-            format!("{} of {}, {}", number(race.rounds, "round"), number(race.workers, "worker"), ns(case.elapsed_ns))
-        ),
+        style.paint(Role::Faint, facts),
     )];
     lines.extend(case.reasons.iter().map(|reason| indent(style.paint(Role::Strong, reason))));
     if case.verdict == VerdictWord::Pass {
@@ -71,12 +75,6 @@ pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
     lines.push(indent(latency_line(race)));
     lines.extend(race.latency_bounds.iter().filter_map(|bound| bound_line(bound, style)).map(indent));
     lines.extend(case.controls.iter().filter_map(|control| control_line(control, style)).map(indent));
-    if let Some(bound) = race.failure_bound {
-        let rounds = number(race.rounds, "clean round");
-        lines.push(indent(
-            style.paint(Role::Faint, format!("{rounds}: at most {} of rounds fail (95 % confidence)", percent(bound))),
-        ));
-    }
     let warnings = case.warnings.iter();
     lines.extend(warnings.map(|warning| indent(format!("{}: {warning}", style.paint(Role::Doubtful, "warning")))));
     let telling = |verdict| race.kept.iter().find(|kept| kept.verdict == verdict);
@@ -131,14 +129,23 @@ pub fn growth_line(growth: &GrowthReport, style: Style) -> String {
     line
 }
 
+/// A whole report as its run printed it.
+pub fn whole(report: &Report, style: Style) -> String {
+    let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    let cases = cases.map(|case| case_block(case, &report.run, style));
+    let skipped = report.skipped.iter().map(|skipped| skip_line(skipped, style));
+    cases.chain(skipped).chain([run_footer(report, style)]).collect()
+}
+
 /// The end of a run: what did not pass once more, and one line for everything.
 pub fn run_footer(report: &Report, style: Style) -> String {
     let cases: Vec<&CaseReport> = report.scenarios.iter().flat_map(|scenario| &scenario.cases).collect();
     let mut text = String::new();
-    for growth in report.scenarios.iter().flat_map(|scenario| &scenario.growth) {
+    text.push_str(&format!("{}\n", "-".repeat(60)));
+    let growth = report.scenarios.iter().flat_map(|scenario| &scenario.growth);
+    for growth in growth.filter(|growth| growth.verdict != VerdictWord::Pass) {
         text.push_str(&growth_line(growth, style));
     }
-    text.push_str(&format!("{}\n", "-".repeat(60)));
     for verdict in [VerdictWord::Inconclusive, VerdictWord::Fail] {
         for case in cases.iter().filter(|case| case.verdict == verdict) {
             let reason = case.reasons.first().map(|reason| format!("  {reason}")).unwrap_or_default();
@@ -173,7 +180,21 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     };
     let elapsed = ns(report.run.elapsed_ns);
     text.push_str(&format!("{} {planned} in {elapsed}: {}{code}\n", style.paint(role, word), parts.join(", ")));
+    let facts = format!("{}seed {}", servers(&cases), report.run.seed);
+    text.push_str(&format!("{}\n", indent(style.paint(Role::Faint, facts))));
     text
+}
+
+/// The servers raced against: `postgres 15.18 (private server), `. Nothing for what is embedded.
+fn servers(cases: &[&CaseReport]) -> String {
+    let targets = cases.iter().flat_map(|case| &case.targets).filter(|target| target.origin != "embedded");
+    let servers: BTreeSet<String> = targets
+        .map(|target| {
+            let server = target.driver.trim_start_matches("event-store/");
+            format!("{server} {} ({}), ", target.version, target.origin)
+        })
+        .collect();
+    servers.into_iter().collect()
 }
 
 /// The counts of a case in which all is as expected: `success 1 (expected 1)`.
@@ -238,10 +259,10 @@ fn latency_line(race: &Race) -> String {
         quantile("p99", all.p99, 299),
         quantile("max", all.max, 1),
     )];
-    if let Some(start) = race.barriers.first().and_then(|barrier| barrier.skew.p50) {
-        parts.push(format!("skew {}", ns(start)));
-    }
     if race.workers > 1 {
+        if let Some(start) = race.barriers.first().and_then(|barrier| barrier.skew.p50) {
+            parts.push(format!("skew {}", ns(start)));
+        }
         parts.push(format!("overlap {} of {}", race.overlap.p50.unwrap_or(0), race.workers));
     }
     parts.join(" | ")
@@ -253,7 +274,7 @@ fn bound_line(bound: &LatencyBoundReport, style: Style) -> Option<String> {
     Some(format!("{} {} (expected at most {})", bound.key, style.paint(role, observed), ns(bound.at_most_ns)))
 }
 
-/// How a control ended. Why one is invalid stands among the case's reasons already.
+/// How a control ended, if nothing else says so.
 fn control_line(control: &ControlReport, style: Style) -> Option<String> {
     let name = &control.name;
     match control.verdict {
@@ -265,13 +286,13 @@ fn control_line(control: &ControlReport, style: Style) -> Option<String> {
             Some(format!("control `{name}` {caught}{round}: {check} {}, expected {expected}", shortened(&observed, 60)))
         }
         ControlVerdictWord::Survived => Some(format!("control `{name}` should fail, since {}", control.why)),
-        ControlVerdictWord::AwaitsGrowth => Some(format!("control `{name}` is judged by its growth, at the end")),
-        ControlVerdictWord::Invalid => None,
+        // Said elsewhere: by the growth check that judges it, and among the case's reasons.
+        ControlVerdictWord::AwaitsGrowth | ControlVerdictWord::Invalid => None,
     }
 }
 
 /// A round that did not pass: what broke, and who did what when.
-fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
+pub(super) fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
     let verdict = match round.verdict {
         VerdictWord::Fail => style.paint(Role::Bad, format!("round {} failed", round.round)),
         _ => style.paint(Role::Doubtful, format!("round {} is inconclusive", round.round)),
@@ -328,10 +349,6 @@ fn percent(share: f64) -> String {
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
 
-fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -340,7 +357,7 @@ mod tests {
     const PLAIN: Style = Style { colour: false };
 
     #[test]
-    fn a_passing_case_takes_five_lines() {
+    fn a_passing_case_takes_four_lines() {
         let case = example::case(&["1 success, 2 conflict"; 120], &["1 success, 2 conflict", "3 success"]);
         insta::assert_snapshot!(case_block(&case, &example::run(), PLAIN));
     }

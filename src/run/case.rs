@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::{Context, Event, RunError};
-use crate::check::{CaseTally, ControlVerdict, judge_control, judge_control_round, judge_round};
+use crate::check::{CaseTally, ControlVerdict, RoundJudgement, judge_control, judge_control_round, judge_round};
 use crate::endpoints::Source;
-use crate::engine::{EngineError, Race};
+use crate::engine::{EngineError, Race, panic_message};
 use crate::plan::Case;
 use crate::target::{self, Description, Target};
 
@@ -52,26 +52,16 @@ impl Opened {
     }
 }
 
-/// What ends a case's rounds before they are all raced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    /// Rounds to race in this pass.
-    pub(super) rounds: u64,
-    /// Ends at the first failing round.
-    pub(super) until_fail: bool,
-}
-
-/// Races rounds of `case`, numbered on from those that `tally` has, and adds them to it.
+/// Races the rounds of `case`, numbered on from those that `tally` has, and adds them to it.
 pub(super) async fn race(
     context: &mut Context<'_>,
     case: &Arc<Case>,
     sources: &[Source],
     tally: &mut CaseTally,
-    limits: Limits,
 ) -> Result<Vec<Description>, RunError> {
     let opened = Opened::open(context, case, sources).await?;
     let descriptions = opened.descriptions();
-    let rounds = guarded(race_rounds(context, case, &opened, tally, limits)).await;
+    let rounds = guarded(race_rounds(context, case, &opened, tally)).await;
     let closed = opened.close(context).await;
     rounds.and(closed).map(|()| descriptions)
 }
@@ -81,13 +71,12 @@ async fn race_rounds(
     case: &Arc<Case>,
     opened: &Opened,
     tally: &mut CaseTally,
-    limits: Limits,
 ) -> Result<(), RunError> {
     let mut race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case)).await?;
     let mut raced = Ok(());
-    for _ in 0..limits.rounds {
-        raced = race_round(context, case, &mut race, tally).await;
-        if raced.is_err() || context.is_over() || (limits.until_fail && tally.failed > 0) {
+    for _ in 0..case.rounds {
+        raced = race_round(context, case, &mut race, tally).await.map(drop);
+        if raced.is_err() || context.is_over() || (context.options.stops_at_failure() && tally.failed > 0) {
             break;
         }
     }
@@ -95,27 +84,28 @@ async fn race_rounds(
     raced.and(closed)
 }
 
+/// Races one round, judges it, and adds it to `tally` and to the run's folder.
 async fn race_round(
     context: &mut Context<'_>,
     case: &Arc<Case>,
     race: &mut Race,
     tally: &mut CaseTally,
-) -> Result<(), RunError> {
+) -> Result<RoundJudgement, RunError> {
     let record = race.round(tally.rounds).await?;
     let judgement = judge_round(case, &record);
     let kept = tally.add(case, &record, &judgement);
     context.folder.add_round(case, &record, &judgement, kept)?;
     context.tell(Event::Round { case, raced: tally.rounds, failed: tally.failed });
-    Ok(())
+    Ok(judgement)
 }
 
-/// Races a control until a round catches it, and says how it ended.
+/// Races a control until a round catches it, and says how it ended; `None` if it was interrupted before that.
 pub(super) async fn race_control(
     context: &mut Context<'_>,
     case: &Arc<Case>,
     sources: &[Source],
     tally: &mut CaseTally,
-) -> Result<ControlVerdict, RunError> {
+) -> Result<Option<ControlVerdict>, RunError> {
     let opened = Opened::open(context, case, sources).await?;
     let verdict = guarded(race_control_rounds(context, case, &opened, tally)).await;
     let closed = opened.close(context).await;
@@ -128,38 +118,27 @@ async fn race_control_rounds(
     case: &Arc<Case>,
     opened: &Opened,
     tally: &mut CaseTally,
-) -> Result<ControlVerdict, RunError> {
+) -> Result<Option<ControlVerdict>, RunError> {
     let control = case.control.as_ref().expect("a control's case says which control it is");
     let mut race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case)).await?;
-    let mut verdict = Ok(None);
+    let mut ended = Ok(None);
     for _ in 0..case.rounds {
-        verdict = async {
-            let record = race.round(tally.rounds).await?;
-            let judgement = judge_round(case, &record);
-            let kept = tally.add(case, &record, &judgement);
-            context.folder.add_round(case, &record, &judgement, kept)?;
-            context.tell(Event::Round { case, raced: tally.rounds, failed: 0 });
-            Ok::<_, RunError>(judge_control_round(control, &judgement))
-        }
-        .await;
-        if !matches!(verdict, Ok(None)) || context.stop.is_asked() {
+        let judgement = race_round(context, case, &mut race, tally).await;
+        ended = judgement.map(|judgement| judge_control_round(control, &judgement));
+        if !matches!(ended, Ok(None)) || context.stop.is_asked() {
             break;
         }
     }
     let closed = race.close().await.map_err(RunError::from);
-    let verdict = verdict?;
+    let ended = ended?;
     closed?;
-    Ok(verdict.unwrap_or_else(|| judge_control(case, tally)))
+    Ok(ended.or_else(|| (!context.stop.is_asked()).then(|| judge_control(case, tally))))
 }
 
 /// Lets a panic of the harness end as an error, so that what the case created is still removed.
 async fn guarded<T>(future: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(result) => result,
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Err(RunError::Harness { message: text.unwrap_or_else(|| "a panic without a message".to_owned()) })
-        }
+        Err(panic) => Err(RunError::Harness { message: panic_message(panic.as_ref()) }),
     }
 }

@@ -24,7 +24,7 @@ use crate::plan::{Case, PlannedCase, PlannedScenario};
 use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
 use crate::report::{RunFolder, SinkError, build};
 use crate::target::{Description, Target};
-use case::{Limits, race, race_control};
+use case::{race, race_control};
 
 /// How a run is to go.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +37,18 @@ pub struct Options {
     pub fail_fast: bool,
     /// A case that has to be skipped is a failure of the environment.
     pub no_skip: bool,
+}
+
+impl Options {
+    /// Whether the cases are raced over and over.
+    fn repeats(&self) -> bool {
+        self.lasting.is_some() || self.until_fail
+    }
+
+    /// Whether the first failing round is the last.
+    fn stops_at_failure(&self) -> bool {
+        self.until_fail || self.fail_fast
+    }
 }
 
 /// What a run tells while it goes on.
@@ -129,12 +141,20 @@ struct Context<'a> {
     run: String,
     seed: u64,
     spaces: u64,
+    options: Options,
+    began: Instant,
+    /// When no further round is begun, however many are left.
     ends: Option<Instant>,
 }
 
 impl Context<'_> {
     fn tell(&mut self, event: Event<'_>) {
         (self.tell)(event);
+    }
+
+    fn tell_scenario(&mut self, scenario: &ScenarioReport, run: &Run) {
+        scenario.cases.iter().for_each(|case| self.tell(Event::Case(case, run)));
+        scenario.growth.iter().for_each(|growth| self.tell(Event::Growth(growth)));
     }
 
     /// A name for the next schema, stream or bucket.
@@ -210,67 +230,67 @@ pub async fn run(
         run: run.to_owned(),
         seed: report.run.seed,
         spaces: 0,
-        ends: options.lasting.map(|lasting| began + lasting),
+        options,
+        began,
+        ends: None,
     };
     let mut states: Vec<Vec<CaseState<'_>>> = Vec::with_capacity(scenarios.len());
     for planned in scenarios {
         states.push(ready(planned, endpoints, report, &mut context));
         report.scenarios.push(scenario_report(planned));
     }
-    let repeated = options.lasting.is_some() || options.until_fail;
-    for pass in 0u64.. {
-        let mut failed = false;
-        for (index, planned) in scenarios.iter().enumerate() {
-            for position in 0..states[index].len() {
-                if context.is_over() && (pass > 0 || stop.is_asked()) {
-                    break;
-                }
-                let state = &mut states[index][position];
-                let raced = race_case(&mut context, state, options, pass == 0).await;
-                let case_report = case_report(state);
-                failed |= case_report.verdict == Verdict::Fail.into();
-                if state.tally.rounds > 0 {
-                    put(&mut report.scenarios[index].cases, case_report);
-                    let done = report.scenarios[index].cases.iter().find(|done| done.id == state.planned.case.id);
-                    if let Some(done) = done.filter(|_| !repeated) {
-                        context.tell(Event::Case(done, &report.run));
-                    }
-                }
-                report.run.elapsed_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                context.folder.write_report(report)?;
-                raced?;
-                if failed && (options.fail_fast || options.until_fail) {
-                    break;
-                }
-            }
-            report.scenarios[index].growth = growth(planned, &states[index]);
-            if failed && (options.fail_fast || options.until_fail) {
-                break;
-            }
-            if !repeated {
-                for growth in &report.scenarios[index].growth {
-                    context.tell(Event::Growth(growth));
-                }
-            }
+    let mut failed = pass(&mut context, scenarios, &mut states, report).await?;
+    if options.repeats() {
+        // The first pass is raced to its end, so that every case has had its rounds.
+        context.ends = options.lasting.map(|lasting| began + lasting);
+        while !(context.is_over() || failed && options.stops_at_failure()) {
+            failed = pass(&mut context, scenarios, &mut states, report).await?;
         }
-        if !repeated || context.is_over() || (failed && (options.fail_fast || options.until_fail)) {
-            break;
-        }
-    }
-    if repeated {
         for scenario in &report.scenarios {
-            for case in &scenario.cases {
-                context.tell(Event::Case(case, &report.run));
-            }
-            for growth in &scenario.growth {
-                context.tell(Event::Growth(growth));
-            }
+            context.tell_scenario(scenario, &report.run);
         }
     }
     report.scenarios.retain(|scenario| !scenario.cases.is_empty());
     report.verdict = verdict(report, options, stop).into();
     context.folder.write_report(report)?;
     Ok(())
+}
+
+/// Races every case once through its rounds. True when one has failed.
+async fn pass(
+    context: &mut Context<'_>,
+    scenarios: &[PlannedScenario],
+    states: &mut [Vec<CaseState<'_>>],
+    report: &mut Report,
+) -> Result<bool, RunError> {
+    let mut failed = false;
+    for (index, planned) in scenarios.iter().enumerate() {
+        for position in 0..states[index].len() {
+            if context.is_over() || failed && context.options.stops_at_failure() {
+                break;
+            }
+            let state = &mut states[index][position];
+            let began = Instant::now();
+            let raced = race_case(context, state).await;
+            state.elapsed += began.elapsed();
+            if state.tally.rounds > 0 {
+                let case = case_report(state);
+                failed |= case.verdict == Verdict::Fail.into();
+                if !context.options.repeats() {
+                    context.tell(Event::Case(&case, &report.run));
+                }
+                put(&mut report.scenarios[index].cases, case);
+            }
+            report.run.elapsed_ns = u64::try_from(context.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            context.folder.write_report(report)?;
+            raced?;
+        }
+        report.scenarios[index].growth = growth(planned, &states[index]);
+        if !context.options.repeats() {
+            report.scenarios[index].growth.iter().for_each(|growth| context.tell(Event::Growth(growth)));
+        }
+    }
+    Ok(failed)
 }
 
 /// The cases of a scenario that have their servers; the others are skipped, loudly.
@@ -306,17 +326,11 @@ fn ready<'a>(
 }
 
 /// One pass over a case: its rounds, and in the first pass its controls.
-async fn race_case(
-    context: &mut Context<'_>,
-    state: &mut CaseState<'_>,
-    options: Options,
-    first_pass: bool,
-) -> Result<(), RunError> {
-    let began = Instant::now();
+async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Result<(), RunError> {
     let case = &state.planned.case;
     context.tell(Event::Begin { case, rounds: case.rounds });
-    let limits = Limits { rounds: case.rounds, until_fail: options.until_fail || options.fail_fast };
-    state.targets = race(context, case, &state.sources, &mut state.tally, limits).await?;
+    let first_pass = state.tally.rounds == 0;
+    state.targets = race(context, case, &state.sources, &mut state.tally).await?;
     if first_pass {
         for control in &state.planned.controls {
             if context.stop.is_asked() {
@@ -325,10 +339,9 @@ async fn race_case(
             context.tell(Event::Begin { case: control, rounds: control.rounds });
             let mut tally = CaseTally::new(control);
             let verdict = race_control(context, control, &state.sources, &mut tally).await?;
-            state.controls.push(ControlState { tally, verdict });
+            state.controls.extend(verdict.map(|verdict| ControlState { tally, verdict }));
         }
     }
-    state.elapsed += began.elapsed();
     Ok(())
 }
 
