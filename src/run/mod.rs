@@ -429,3 +429,33 @@ fn verdict(report: &Report, options: Options, stop: &Stop) -> RunVerdict {
     }
     RunVerdict::decide(causes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn a_skipped_case_is_no_pass() {
+        let mut report = example::report();
+        let decide =
+            |report: &Report, no_skip| verdict(report, Options { no_skip, ..Options::default() }, &Stop::default());
+        assert!(!report.skipped.is_empty());
+        assert_eq!(decide(&report, false), RunVerdict::Pass, "the other case did pass");
+        assert_eq!(decide(&report, true), RunVerdict::Environment);
+        report.scenarios.clear();
+        assert_eq!(decide(&report, false), RunVerdict::Inconclusive, "every case was skipped");
+    }
+
+    #[test]
+    fn a_run_is_as_bad_as_its_worst_case_and_says_when_it_was_interrupted() {
+        let mut report = example::report();
+        let mut failed = report.scenarios[0].cases[0].clone();
+        failed.verdict = Verdict::Fail.into();
+        report.scenarios[0].cases.insert(0, failed);
+        let stop = Stop::default();
+        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Fail, "though the last case passed");
+        stop.ask();
+        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Interrupted);
+    }
+}
