@@ -304,7 +304,7 @@ pub enum Action {
     /// Goes on only if the expression is true.
     Assert(Expression),
     /// Binds names, in file order.
-    Let(Vec<(String, Expression)>),
+    Let(Vec<(Arc<str>, Expression)>),
     /// Asks a target.
     Call {
         /// Index into [`Case::targets`].
@@ -320,9 +320,9 @@ pub enum Save {
     /// Nothing.
     Nothing,
     /// `save = "name"`: the single value. For SQL: exactly one row and column; else the result.
-    Value(String),
+    Value(Arc<str>),
     /// `save = { name = "expression" }` over `rows`, `affected` and `result`, in file order.
-    Expressions(Vec<(String, Expression)>),
+    Expressions(Vec<(Arc<str>, Expression)>),
 }
 
 /// A rule of `[[classify]]`: an outcome for refusals that the built-in table does not know well enough.

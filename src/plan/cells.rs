@@ -110,7 +110,10 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         planned.extend(case.map(|case| PlannedCase { case: Arc::new(case), controls }));
     }
     if overrides.filters.is_empty() {
-        diagnostics.extend(idle_controls(scenario, &controls));
+        // A param may have been set to what a control sets: that is no oddity of the file.
+        if overrides.params.is_empty() {
+            diagnostics.extend(idle_controls(scenario, &controls));
+        }
         if planned.is_empty() && diagnostics.is_empty() {
             let message = format!("the matrix of `{}` has no case left", scenario.head.name);
             let mut diagnostic = Diagnostic::error(Code::NoCases, message).help("exclude fewer combinations");

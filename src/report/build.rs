@@ -10,7 +10,7 @@ use crate::check::{
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Action, Case, Growth, Operation, Step};
+use crate::plan::{Action, Case, Growth, LatencyBound, Operation, Step};
 use crate::target::Description;
 use crate::value::Value;
 
@@ -36,7 +36,8 @@ pub fn case_report(
     };
     let mut race = race(case, tally);
     race.failure_bound = verdict.failure_bound;
-    race.latency_bounds = verdict.latency.iter().map(latency_bound).collect();
+    let bounds = case.checks.latency.iter().zip(&verdict.latency);
+    race.latency_bounds = bounds.map(|(bound, check)| latency_bound(bound, check)).collect();
     race.sometimes = verdict.sometimes.iter().map(sometimes).collect();
     let report = CaseReport {
         id: case.id.clone(),
@@ -70,6 +71,7 @@ pub fn control_report(case: &Case, tally: &CaseTally, verdict: &ControlVerdict) 
         expected: None,
         observed: None,
         reason: None,
+        place: Some(control.place.to_string()),
         race: race(case, tally),
     };
     match verdict {
@@ -107,6 +109,7 @@ pub fn growth_report(growth: &Growth, verdict: &GrowthVerdict) -> GrowthReport {
         at_most: growth.at_most,
         verdict: verdict.verdict.into(),
         reason: verdict.reason.clone(),
+        place: Some(growth.place.to_string()),
     }
 }
 
@@ -180,6 +183,7 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
                 held: sum.held,
                 broken: sum.broken,
                 unevaluated: sum.unevaluated,
+                place: Some(invariant.place.to_string()),
             })
             .collect(),
         latency_bounds: Vec::new(),
@@ -233,6 +237,10 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
             Some(group) => case.checks.by_group[&group].counts.contains_key(&kind),
             None => case.checks.expect.iter().any(|expectation| expectation.counts.contains_key(&kind)),
         };
+        let place = match group {
+            Some(group) => Some(&case.checks.by_group[&group].place),
+            None => case.checks.expect.first().map(|expectation| &expectation.place),
+        };
         for kind in OutcomeKind::ALL {
             let broken = tally.broken.get(&(name.clone(), kind.as_str().to_owned())).copied().unwrap_or(0);
             if named(kind) || total.of(kind) > 0 || broken > 0 {
@@ -244,6 +252,7 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
                     most: tally.most[scope].of(kind),
                     total: total.of(kind),
                     rounds_broken: broken,
+                    place: place.map(ToString::to_string),
                 });
             }
         }
@@ -276,7 +285,7 @@ fn barrier(name: &str, parties: usize, tally: &BarrierTally) -> BarrierReport {
     }
 }
 
-fn latency_bound(check: &check::LatencyCheck) -> LatencyBoundReport {
+fn latency_bound(bound: &LatencyBound, check: &check::LatencyCheck) -> LatencyBoundReport {
     LatencyBoundReport {
         key: check.key.clone(),
         at_most_ns: nanos(check.at_most),
@@ -284,6 +293,7 @@ fn latency_bound(check: &check::LatencyCheck) -> LatencyBoundReport {
         operations: check.operations,
         needed: check.needed,
         verdict: check.verdict.into(),
+        place: Some(bound.place.to_string()),
     }
 }
 

@@ -1,13 +1,21 @@
 //! What a run leaves on disk and on the terminal. [`schema`] is the only thing that is written to disk.
 
+pub mod annotations;
 pub mod build;
+mod checks;
 #[cfg(test)]
 pub(crate) mod example;
+pub mod forms;
+pub mod hgrm;
 mod history;
+pub mod hlog;
+pub mod junit;
 pub mod load;
 mod rows;
 pub mod schema;
 pub mod sinks;
+pub mod summary;
+pub mod table;
 pub mod terminal;
 mod trace;
 

@@ -141,10 +141,15 @@ impl RunFolder {
         self.write_file(REPORT_FILE, &to_json(report))
     }
 
-    /// Writes one more file, such as `junit.xml`, replacing it if it exists. A reader sees the old file or the new one, never half of it.
+    /// Writes one more file, such as `junit.xml` or `hgrm/race.hgrm`, replacing it if it exists. A reader sees the old file or the new one,
+    /// never half of it.
     pub fn write_file(&self, name: &str, content: &str) -> Result<(), SinkError> {
         let path = self.path.join(name);
-        let temporary = self.path.join(format!(".{name}.tmp"));
+        let (parent, file_name) = name
+            .rsplit_once('/')
+            .map_or((self.path.clone(), name), |(folder, file_name)| (self.path.join(folder), file_name));
+        fs::create_dir_all(&parent).map_err(|error| SinkError::new("create", &parent, error))?;
+        let temporary = parent.join(format!(".{file_name}.tmp"));
         fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
         fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
     }
@@ -157,7 +162,7 @@ pub fn to_json(report: &Report) -> String {
     json
 }
 
-fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
+pub(super) fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     writer.write_record(fields).expect("writing to memory does not fail");
     let bytes = writer.into_inner().expect("writing to memory does not fail");

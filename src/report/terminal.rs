@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 use crate::check::{RunVerdict, duration};
 use crate::outcome::OutcomeKind;
 
+use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
 
@@ -283,7 +284,7 @@ fn control_line(control: &ControlReport, style: Style) -> Option<String> {
 }
 
 /// A round that did not pass: what broke, and who did what when.
-fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
+pub(super) fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
     let verdict = match round.verdict {
         VerdictWord::Fail => style.paint(Role::Bad, format!("round {} failed", round.round)),
         _ => style.paint(Role::Doubtful, format!("round {} is inconclusive", round.round)),
@@ -338,10 +339,6 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
-}
-
-fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

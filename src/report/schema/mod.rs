@@ -21,7 +21,8 @@ pub use words::*;
 /// The version written by this build.
 ///
 /// - 1.0: first.
-pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 0 };
+/// - 1.1: `place` of expectations, invariants, latency bounds, controls and growth checks; groups and invariants in `rounds.csv`.
+pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -240,6 +241,9 @@ pub struct ControlReport {
     /// Why it is invalid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// `file:line:column` of the control. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     /// What happened.
     pub race: Race,
 }
@@ -273,6 +277,9 @@ pub struct GrowthReport {
     /// Why it is not a pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// `file:line:column` of the check. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// One case's point.
@@ -320,7 +327,7 @@ mod tests {
     #[test]
     fn versions_are_written_as_major_and_minor() {
         assert_eq!("1.0".parse(), Ok(SchemaVersion { major: 1, minor: 0 }));
-        assert_eq!(SCHEMA.to_string(), "1.0");
+        assert_eq!(SCHEMA.to_string(), "1.1");
         assert!("1".parse::<SchemaVersion>().is_err());
     }
 
