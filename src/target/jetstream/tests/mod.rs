@@ -275,7 +275,9 @@ async fn answers_that_only_other_servers_give_are_understood() {
     // Somebody who answers a publish with its own payload takes the stream's place.
     let raw = async_nats::connect(server.url()).await.unwrap();
     let mut requests = raw.subscribe(format!("{SPACE}.>")).await.unwrap();
-    raw.flush().await.unwrap();
+    // What comes back over the same connection shows that the server knows the subscription.
+    raw.publish(format!("{SPACE}.ready"), "".into()).await.unwrap();
+    requests.next().await.unwrap();
     tokio::spawn(async move {
         while let Some(request) = requests.next().await {
             raw.publish(request.reply.unwrap(), request.payload).await.unwrap();
