@@ -2,14 +2,20 @@
 
 mod args;
 mod check;
+mod ci;
 mod clean;
+mod compare;
+mod compare_live;
+mod judge;
 mod list;
 mod output;
 mod panics;
 mod progress;
 mod run;
 mod select;
+mod show;
 mod signals;
+mod stored;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -18,7 +24,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::check::RunVerdict;
-use crate::report::schema::Report;
+use crate::report::schema::{Comparison, Report};
 use args::{Cli, Command, SchemaOf};
 use output::Output;
 
@@ -72,7 +78,10 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
     match command {
         Command::Run(args) => run::exec(&args, output),
         Command::Check(args) => check::exec(&args, output),
+        Command::Compare(args) => compare::exec(&args, output),
         Command::List(args) => list::exec(&args, output),
+        Command::Show(args) => show::exec(&args, output),
+        Command::Judge(args) => judge::exec(&args, output),
         Command::Clean => clean::exec(output),
         Command::Schema(args) => schema(args.of, output),
         Command::Completions(args) => {
@@ -87,6 +96,7 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
 fn schema(of: SchemaOf, output: &Output) -> Result<RunVerdict, Failure> {
     let schema = match of {
         SchemaOf::Scenario => crate::scenario::schema::json_schema(),
+        SchemaOf::Comparison => schemars::schema_for!(Comparison).to_value(),
         SchemaOf::Report => schemars::schema_for!(Report).to_value(),
     };
     output.data(&format!("{schema:#}\n"));

@@ -288,9 +288,12 @@ mod tests {
         }
 
         async fn settled(&self, parked: usize) {
-            while self.barrier.parked().len() < parked {
-                tokio::task::yield_now().await;
-            }
+            let settled = async {
+                while self.barrier.parked().len() < parked {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), settled).await.expect("those who came stay parked");
         }
 
         fn kinds(&self) -> Vec<(usize, ArrivalKind)> {

@@ -10,7 +10,7 @@ use crate::check::{
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Action, Case, Growth, LatencyBound, Operation, Step};
+use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
 use crate::target::Description;
 use crate::value::Value;
 
@@ -113,6 +113,11 @@ pub fn growth_report(growth: &Growth, verdict: &GrowthVerdict) -> GrowthReport {
     }
 }
 
+/// The outward form of `[compare]`.
+pub fn compare_rule(compare: &Compare) -> CompareRule {
+    CompareRule { gate: compare.gate.clone(), threshold: compare.threshold }
+}
+
 /// A tally's outward form.
 pub fn counts(tally: &Tally) -> Counts {
     tally.occurred().map(|(kind, count)| (kind.into(), count)).collect()
@@ -192,6 +197,12 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
         other_refusals: tally.other_refusals,
         kept: tally.kept.iter().map(|kept| round_report(case, kept)).collect(),
     }
+}
+
+/// The worker groups of a case before its first round.
+pub fn groups(case: &Case) -> Vec<GroupReport> {
+    let tally = CaseTally::new(case);
+    (0..case.groups.len()).map(|group| group_report(case, &tally, group)).collect()
 }
 
 fn group_report(case: &Case, tally: &CaseTally, index: usize) -> GroupReport {
@@ -404,7 +415,8 @@ fn invariant_round(name: &str, result: &InvariantResult) -> InvariantRoundReport
     InvariantRoundReport { name: name.to_owned(), result, detail }
 }
 
-fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
+/// Values by name, as JSON.
+pub fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
     values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
 }
 
