@@ -21,11 +21,9 @@ async fn row(nats: &PrivateServer, name: &str, options: &str) -> Result<Row> {
     let space = name.replace(' ', "_");
     let mut ours = Raced::open(&scenario(options), &at(nats), &format!("{space}_ours")).await?;
     let mut seed = Raced::open(&scenario(r#"lookup = "last-consumer""#), &at(nats), &format!("{space}_seed")).await?;
-    let pairs = Pairs::measure(
-        async || Ok(median_us(&ours.round().await?)),
-        async || Ok(median_us(&seed.round().await?)),
-    )
-    .await?;
+    let pairs =
+        Pairs::measure(async || Ok(median_us(&ours.round().await?)), async || Ok(median_us(&seed.round().await?)))
+            .await?;
     ours.close().await?;
     seed.close().await?;
     Ok(Row {

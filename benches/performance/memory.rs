@@ -41,7 +41,9 @@ pub(crate) async fn rows() -> Result<Vec<Row>> {
         let output = Command::new(std::env::current_exe()?).arg(PROBE).output().await?;
         let text = String::from_utf8(output.stdout)?;
         let [few, many] = text.split_whitespace().collect::<Vec<_>>()[..] else {
-            return Err(format!("the process that is measured failed: {}", String::from_utf8_lossy(&output.stderr)).into());
+            return Err(
+                format!("the process that is measured failed: {}", String::from_utf8_lossy(&output.stderr)).into()
+            );
         };
         pairs.push(many.parse()?, few.parse()?);
     }
