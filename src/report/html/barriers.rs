@@ -62,7 +62,10 @@ fn overlap(race: &Race) -> String {
     let workers = race.workers;
     match (race.overlap.min, race.overlap.p50, race.overlap.max) {
         (Some(least), _, Some(most)) if least == most => {
-            format!("{least} of {workers} workers were inside their attempts at once, in {}.", every(race.overlap.count))
+            format!(
+                "{least} of {workers} workers were inside their attempts at once, in {}.",
+                every(race.overlap.count)
+            )
         }
         (Some(least), Some(median), Some(most)) => format!(
             "At the busiest instant of a round {least} to {most} of {workers} workers were inside their attempts, in half of the rounds {median} or fewer."
@@ -89,12 +92,25 @@ fn figure(caption: Markup, distribution: &Distribution, unit: Unit) -> Option<Ma
     let (first, last) = (bars.first()?.from, bars.last()?.to);
     // Numbers of workers stand in the middle of their bars.
     let middle = if unit == Unit::Workers { 0.5 } else { 0.0 };
-    let full = Axis::linear(last - middle, 4, "", |value| if unit == Unit::Time { ns(value as u64) } else { value.to_string() });
+    let full =
+        Axis::linear(
+            last - middle,
+            4,
+            "",
+            |value| if unit == Unit::Time { ns(value as u64) } else { value.to_string() },
+        );
     let first = if unit == Unit::Time { 0.0 } else { first };
     let ticks = full.ticks.into_iter().map(|(at, label)| (at + middle, label));
-    let ticks = ticks.filter(|(at, _)| (first..=last).contains(at) && (unit == Unit::Time || (at - middle).fract() == 0.0));
+    let ticks =
+        ticks.filter(|(at, _)| (first..=last).contains(at) && (unit == Unit::Time || (at - middle).fract() == 0.0));
     let x = Axis { range: first..last, ticks: ticks.collect(), title: "" };
-    let y = Axis::linear(most as f64, 3, "rounds", |value| if value.fract() == 0.0 { value.to_string() } else { String::new() });
+    let y =
+        Axis::linear(
+            most as f64,
+            3,
+            "rounds",
+            |value| if value.fract() == 0.0 { value.to_string() } else { String::new() },
+        );
     let gap = (last - first) / 250.0;
     let boxes: Vec<Shape> = bars
         .iter()

@@ -30,7 +30,9 @@ const SCRIPT: &str = include_str!("view.js");
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
-    let mut cases = 0;
+    let mut first = 0;
+    // A page of one case is about that case; of several, those that need attention are unfolded.
+    let only = report.scenarios.iter().map(|scenario| scenario.cases.len()).sum::<usize>() == 1;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -50,11 +52,12 @@ pub fn render(report: &Report) -> String {
                     (overview::facts(report))
                     (overview::cases(report))
                     @for scenario in &report.scenarios {
-                        (section(scenario, cases))
-                        @let _ = cases += scenario.cases.len();
+                        (section(scenario, first, only))
+                        @let _ = first += scenario.cases.len();
                     }
                     footer { "Made from report.json, schema " (report.schema) ", by deadheat " (report.tool.version) "." }
                 }
+                noscript { p { "Cases that are folded here need JavaScript to unfold; report.json beside this page says the same." } }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -63,13 +66,13 @@ pub fn render(report: &Report) -> String {
 }
 
 /// A scenario with its growth checks and its cases, which are numbered from `first`.
-fn section(scenario: &ScenarioReport, first: usize) -> Markup {
+fn section(scenario: &ScenarioReport, first: usize, only: bool) -> Markup {
     html! {
         section.scenario {
             h2 { (scenario.name) }
             p.summary { (scenario.summary) " " span.faint { (scenario.file) @for tag in &scenario.tags { " #" (tag) } } }
             @for growth in &scenario.growth { (growth::growth(growth)) }
-            @for (index, case) in scenario.cases.iter().enumerate() { (case::case(case, first + index)) }
+            @for (index, case) in scenario.cases.iter().enumerate() { (case::case(case, first + index, only || case.verdict != VerdictWord::Pass)) }
         }
     }
 }

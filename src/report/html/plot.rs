@@ -66,7 +66,9 @@ pub(super) struct Axis {
 impl Axis {
     /// Times from 0, or on a logarithmic axis when they lie more than a factor of 30 apart. The second value maps a time onto the axis.
     pub(super) fn times(least: f64, most: f64, title: &'static str) -> (Axis, fn(f64) -> f64) {
-        if least > 0.0 && most / least > 30.0 { (Axis::log_times(least, most, title), f64::log10) } else {
+        if least > 0.0 && most / least > 30.0 {
+            (Axis::log_times(least, most, title), f64::log10)
+        } else {
             (Axis::linear(most.max(1.0), 4, title, |value| ns(value.round() as u64)), |value| value)
         }
     }
@@ -83,7 +85,13 @@ impl Axis {
         let (from, to) = (least.log10() - 0.08, most.log10() + 0.08);
         let decades = (from.floor() as i32)..=(to.ceil() as i32);
         // One tick a decade, or two and three when there are few decades.
-        let within: &[f64] = if to - from > 3.2 { &[1.0] } else if to - from > 1.6 { &[1.0, 3.0] } else { &[1.0, 2.0, 5.0] };
+        let within: &[f64] = if to - from > 3.2 {
+            &[1.0]
+        } else if to - from > 1.6 {
+            &[1.0, 3.0]
+        } else {
+            &[1.0, 2.0, 5.0]
+        };
         let ticks = decades.flat_map(|decade| within.iter().map(move |factor| factor * 10f64.powi(decade)));
         let ticks = ticks.map(|tick| (tick.log10(), ns(tick.round() as u64)));
         Axis { ticks: ticks.filter(|(at, _)| (from..=to).contains(at)).collect(), range: from..to, title }
@@ -159,13 +167,17 @@ fn draw(svg: &mut String, size: (u32, u32), x: &Axis, y: &Axis, shapes: &[Shape]
     let area = SVGBackend::with_string(svg, size).into_drawing_area();
     let text = ("sans-serif", 14).into_font().color(&Ink::Text.rgb());
     area.draw_text(y.title, &text.clone().pos(Pos::new(HPos::Left, VPos::Top)), (2, 1))?;
-    area.draw_text(x.title, &text.clone().pos(Pos::new(HPos::Right, VPos::Bottom)), (size.0 as i32 - 6, size.1 as i32 - 1))?;
+    area.draw_text(
+        x.title,
+        &text.clone().pos(Pos::new(HPos::Right, VPos::Bottom)),
+        (size.0 as i32 - 6, size.1 as i32 - 1),
+    )?;
     let mut chart = ChartBuilder::on(&area)
         .margin_top(20)
         .margin_right(14)
         .margin_bottom(14)
-        .x_label_area_size(18)
-        .y_label_area_size(56)
+        .x_label_area_size(22)
+        .y_label_area_size(60)
         .build_cartesian_2d(x.clone(), y.clone())?;
     chart
         .configure_mesh()
@@ -173,7 +185,7 @@ fn draw(svg: &mut String, size: (u32, u32), x: &Axis, y: &Axis, shapes: &[Shape]
         .light_line_style(TRANSPARENT)
         .axis_style(Ink::Grid.rgb().stroke_width(1))
         .label_style(text)
-        .set_all_tick_mark_size(0)
+        .set_all_tick_mark_size(4)
         .x_label_formatter(&|at| x.label(*at))
         .y_label_formatter(&|at| y.label(*at))
         .draw()?;
@@ -210,7 +222,10 @@ mod tests {
 
     #[test]
     fn steps_are_round() {
-        assert_eq!([(10.0, 4), (1.0, 5), (37.0, 4), (900.0, 4)].map(|(most, count)| round_step(most, count)), [5.0, 0.2, 10.0, 500.0]);
+        assert_eq!(
+            [(10.0, 4), (1.0, 5), (37.0, 4), (900.0, 4)].map(|(most, count)| round_step(most, count)),
+            [5.0, 0.2, 10.0, 500.0]
+        );
     }
 
     #[test]
@@ -219,7 +234,8 @@ mod tests {
         let x = Axis::linear(10.0, 5, "x", |value| value.to_string());
         let points = vec![(1.0, scale(2e3)), (9.0, scale(9e5))];
         let ink = Ink::Outcome(OutcomeWord::BrokenBarrier);
-        let svg = plot(SIZE, &x, &y, &[Shape::Line { ink, width: 2, points: points.clone() }, Shape::Marks { ink, points }]);
+        let svg =
+            plot(SIZE, &x, &y, &[Shape::Line { ink, width: 2, points: points.clone() }, Shape::Marks { ink, points }]);
         assert!(svg.contains("stroke=\"var(--broken-barrier)\""), "{svg}");
         assert!(svg.contains(">100 µs<"), "{svg}");
         assert!(!svg.contains('#'), "{svg}");

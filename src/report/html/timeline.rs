@@ -6,7 +6,8 @@
 use maud::{Markup, html};
 
 use super::super::schema::{
-    ArrivalReport, ArrivalWord, AttemptReport, BarrierRoundReport, GroupReport, OutcomeWord, RoundReport, StepRoundReport,
+    ArrivalReport, ArrivalWord, AttemptReport, BarrierRoundReport, GroupReport, OutcomeWord, RoundReport,
+    StepRoundReport,
 };
 use super::super::terminal::ns;
 use super::super::trace::missing;
@@ -119,7 +120,11 @@ impl<'a> View<'a> {
     fn description(&self, groups: &[GroupReport]) -> String {
         let groups: Vec<String> = groups.iter().map(|group| format!("{} {}", group.workers, group.name)).collect();
         let RoundReport { round, counts, .. } = self.round;
-        format!("timeline of round {round}, {}: {}; arrow keys move through its steps", groups.join(", "), marks::counts_text(counts))
+        format!(
+            "timeline of round {round}, {}: {}; arrow keys move through its steps",
+            groups.join(", "),
+            marks::counts_text(counts)
+        )
     }
 
     fn axis(&self, head: usize, height: usize) -> Markup {
@@ -130,7 +135,7 @@ impl<'a> View<'a> {
             @for tick in ticks {
                 @let x = percent(tick / whole * 100.0);
                 line.tick x1=(x) x2=(x) y1=(head) y2=(height) {}
-                text.tick x=(x) y=(head - 4) dx="2" { (ns(tick as u64)) }
+                text.tick x=(x) y=(head - 4) dx="2" { @if tick == 0.0 { "0" } @else { (ns(tick as u64)) } }
             }
         }
     }
@@ -185,7 +190,8 @@ impl<'a> View<'a> {
             own.map(move |arrival| (barrier, arrival))
         });
         // A step that only waits at a barrier is drawn as that waiting.
-        let steps = attempt.steps.iter().filter(|step| !self.round.barriers.iter().any(|barrier| barrier.name == step.step));
+        let steps =
+            attempt.steps.iter().filter(|step| !self.round.barriers.iter().any(|barrier| barrier.name == step.step));
         html! {
             g.lane {
                 @if !self.is_dense() || attempt.steps.is_empty() { rect class={ "span o-" (word(attempt.outcome)) } x=(self.x(attempt.started_ns)) y=(top + self.lane_height / 2 - 1)
@@ -236,8 +242,16 @@ impl<'a> View<'a> {
     }
 
     /// Waiting at a barrier, or for a worker that waits there.
-    fn wait(&self, attempt: &AttemptReport, barrier: &BarrierRoundReport, arrival: &ArrivalReport, top: usize, height: usize) -> Markup {
+    fn wait(
+        &self,
+        attempt: &AttemptReport,
+        barrier: &BarrierRoundReport,
+        arrival: &ArrivalReport,
+        top: usize,
+        height: usize,
+    ) -> Markup {
         let class = match arrival.how {
+            ArrivalWord::Arrived if attempt.steps.iter().any(|step| step.step == barrier.name) => "waiting parked",
             ArrivalWord::Arrived => "waiting",
             ArrivalWord::Blocked => "blocked",
             ArrivalWord::Failed | ArrivalWord::Late => return html! {},
@@ -263,8 +277,14 @@ impl<'a> View<'a> {
     fn blockings(&self) -> Markup {
         let row_of = |worker: u64| self.round.attempts.iter().position(|attempt| attempt.worker == worker);
         let middle = |row: usize| row * self.lane_height + self.lane_height / 2;
-        let blocked = self.round.barriers.iter().flat_map(|barrier| &barrier.arrivals).filter(|arrival| arrival.how == ArrivalWord::Blocked);
-        let ends = blocked.filter_map(|arrival| Some((arrival, row_of(arrival.worker)?, row_of(*arrival.by.first()?)?)));
+        let blocked = self
+            .round
+            .barriers
+            .iter()
+            .flat_map(|barrier| &barrier.arrivals)
+            .filter(|arrival| arrival.how == ArrivalWord::Blocked);
+        let ends =
+            blocked.filter_map(|arrival| Some((arrival, row_of(arrival.worker)?, row_of(*arrival.by.first()?)?)));
         html! {
             @for (arrival, from, to) in ends {
                 @let x = self.x(arrival.at_ns);
@@ -278,7 +298,13 @@ impl<'a> View<'a> {
 
     /// The signs that occur in this round.
     fn legend(&self) -> Markup {
-        let has = |how| self.round.barriers.iter().flat_map(|barrier| &barrier.arrivals).any(|arrival: &ArrivalReport| arrival.how == how);
+        let has = |how| {
+            self.round
+                .barriers
+                .iter()
+                .flat_map(|barrier| &barrier.arrivals)
+                .any(|arrival: &ArrivalReport| arrival.how == how)
+        };
         html! {
             p.legend {
                 span.key.step {} "step "
@@ -353,7 +379,10 @@ mod tests {
             overlap: 2,
             makespan_ns: 1_000_000,
             attempts: vec![
-                attempt(0, &[("lock", OutcomeWord::Success, 0, 200_000), ("locked", OutcomeWord::Success, 200_000, 600_000)]),
+                attempt(
+                    0,
+                    &[("lock", OutcomeWord::Success, 0, 200_000), ("locked", OutcomeWord::Success, 200_000, 600_000)],
+                ),
                 attempt(1, &[("lock", OutcomeWord::Busy, 100_000, 1_000_000)]),
             ],
             barriers: vec![BarrierRoundReport {
@@ -373,7 +402,10 @@ mod tests {
     #[test]
     fn a_blocked_worker_is_drawn_with_a_line_to_whom_it_waits_for() {
         let text = timeline(&blocked(), &[]).into_string();
-        assert!(text.contains("adder 1: blocked by worker 0, who waits at locked\n400 µs to 600 µs (200 µs)"), "{text}");
+        assert!(
+            text.contains("adder 1: blocked by worker 0, who waits at locked\n400 µs to 600 µs (200 µs)"),
+            "{text}"
+        );
         assert!(text.contains(r#"<line x1="40.00%" x2="40.00%" y1="36" y2="12">"#), "{text}");
         assert!(text.contains("barrier locked released at 600 µs\n1 arrived, 1 blocked"), "{text}");
         assert!(!text.contains("adder 0: locked"), "a step that only waits is drawn as waiting: {text}");
