@@ -30,6 +30,8 @@ const SCRIPT: &str = include_str!("view.js");
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
+    // A page of one case is about that case; of several, those that need attention are unfolded.
+    let only = report.scenarios.iter().map(|scenario| scenario.cases.len()).sum::<usize>() == 1;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -49,10 +51,11 @@ pub fn render(report: &Report) -> String {
                     (overview::facts(report))
                     (overview::cases(report))
                     @for (scenario, first) in report.scenarios.iter().zip(first_numbers(report)) {
-                        (section(scenario, first))
+                        (section(scenario, first, only))
                     }
                     footer { "Made from report.json, schema " (report.schema) ", by deadheat " (report.tool.version) "." }
                 }
+                noscript { p { "Cases that are folded here need JavaScript to unfold; report.json beside this page says the same." } }
                 script { (PreEscaped(SCRIPT)) }
             }
         }
@@ -70,13 +73,13 @@ fn first_numbers(report: &Report) -> impl Iterator<Item = usize> {
 }
 
 /// A scenario with its growth checks and its cases, which are numbered from `first`.
-fn section(scenario: &ScenarioReport, first: usize) -> Markup {
+fn section(scenario: &ScenarioReport, first: usize, only: bool) -> Markup {
     html! {
         section.scenario {
             h2 { (scenario.name) }
             p.summary { (scenario.summary) " " span.faint { (scenario.file) @for tag in &scenario.tags { " #" (tag) } } }
             @for growth in &scenario.growth { (growth::growth(growth)) }
-            @for (index, case) in scenario.cases.iter().enumerate() { (case::case(case, first + index)) }
+            @for (index, case) in scenario.cases.iter().enumerate() { (case::case(case, first + index, only || case.verdict != VerdictWord::Pass)) }
         }
     }
 }
