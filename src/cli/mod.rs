@@ -12,6 +12,7 @@ mod progress;
 mod run;
 mod select;
 mod signals;
+mod trend;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -76,6 +77,7 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
         Command::Check(args) => check::exec(&args, output),
         Command::Compare(args) => compare::exec(&args, output),
         Command::List(args) => list::exec(&args, output),
+        Command::Trend(args) => trend::exec(&args, output),
         Command::Clean => clean::exec(output),
         Command::Schema(args) => schema(args.of, output),
         Command::Completions(args) => {
