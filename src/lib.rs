@@ -13,6 +13,7 @@ pub mod expression;
 pub mod measure;
 pub mod outcome;
 pub mod plan;
+pub mod rejudge;
 pub mod report;
 pub mod run;
 pub mod scenario;

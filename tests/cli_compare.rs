@@ -100,7 +100,10 @@ fn like_runs_pass_by_folder_file_or_branch() {
     let (_, stderr) = ends(&place.deadheat(&["compare", "main", "fix/lock"]), 0);
     assert!(stderr.contains("`main` is a branch; its newest run is reports/a"), "{stderr}");
     let (_, stderr) = ends(&place.deadheat(&["compare", "main", "fix-lock"]), 64);
-    assert!(stderr.contains("no finished run of a branch `fix-lock` in `reports`; there are runs of `fix/lock`, `main`"), "{stderr}");
+    assert!(
+        stderr.contains("no finished run of a branch `fix-lock` in `reports`; there are runs of `fix/lock`, `main`"),
+        "{stderr}"
+    );
 }
 
 #[test]
@@ -112,7 +115,10 @@ fn every_format_says_the_same() {
     let json: Value = serde_json::from_str(&print("json")).unwrap();
     assert_eq!((json["kind"].as_str(), json["verdict"].as_str()), (Some("deadheat-comparison"), Some("pass")));
     let gate = &json["cases"][0]["latency"][0];
-    assert_eq!((gate["metric"].as_str(), gate["gate"].as_bool(), gate["threshold"].as_f64()), (Some("makespan"), Some(true), Some(0.5)));
+    assert_eq!(
+        (gate["metric"].as_str(), gate["gate"].as_bool(), gate["threshold"].as_f64()),
+        (Some("makespan"), Some(true), Some(0.5))
+    );
     assert_eq!(gate["samples"].as_u64(), Some(12));
     assert!(print("markdown").starts_with("## deadheat compare: PASS"));
     let page = print("html");
@@ -199,7 +205,9 @@ fn variants_are_raced_in_turns() {
     let live = |head: &str| {
         let set = format!("guard={head}");
         let arguments = ["compare", "--live", "guarded.toml", "--base", "guard=server", "--head", &set];
-        place.deadheat(&[&arguments[..], &["--rounds", "8", "--threshold", "makespan=900%", "--format", "json"]].concat())
+        place.deadheat(
+            &[&arguments[..], &["--rounds", "8", "--threshold", "makespan=900%", "--format", "json"]].concat(),
+        )
     };
     let (stdout, stderr) = ends(&live("server"), 0);
     let json: Value = serde_json::from_str(&stdout).unwrap();

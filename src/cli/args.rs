@@ -43,6 +43,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// List the cases and controls of scenarios
     List(ListArgs),
+    /// Print a stored report once more, in any form, without racing anything
+    Show(ShowArgs),
+    /// Judge the stored rounds of a report by a scenario's expectations as they are now
+    Judge(JudgeArgs),
     /// Compare two runs, or with --live two variants raced in turns: counts, verdicts, latency
     Compare(CompareArgs),
     /// Show each case over many runs
@@ -133,6 +137,48 @@ pub(crate) enum Format {
     Text,
     /// For programs.
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// A report.json, or a run's folder; the newest run below `reports` if none is named
+    pub(crate) report: Option<PathBuf>,
+    /// The form
+    #[arg(long, value_enum, default_value_t = Form::Terminal)]
+    pub(crate) format: Form,
+    /// Write to this file instead of stdout; for `hgrm`, write one file for each case and step into this folder
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The forms of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// As a run prints it.
+    Terminal,
+    /// One page that opens offline.
+    Html,
+    /// For a CI job's page.
+    Markdown,
+    /// JUnit XML.
+    Junit,
+    /// One row for each case and control.
+    Csv,
+    /// HdrHistogram V2 interval log.
+    Hlog,
+    /// HdrHistogram percentile text.
+    Hgrm,
+    /// report.json itself.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// A run's folder, or the report.json in it; the newest run below `reports` if none is named
+    pub(crate) report: Option<PathBuf>,
+    /// The scenario file whose expectations are to be met
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -2,16 +2,20 @@
 
 mod args;
 mod check;
+mod ci;
 mod clean;
 mod compare;
 mod compare_live;
+mod judge;
 mod list;
 mod output;
 mod panics;
 mod progress;
 mod run;
 mod select;
+mod show;
 mod signals;
+mod stored;
 mod trend;
 
 use std::ffi::OsString;
@@ -77,6 +81,8 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
         Command::Check(args) => check::exec(&args, output),
         Command::Compare(args) => compare::exec(&args, output),
         Command::List(args) => list::exec(&args, output),
+        Command::Show(args) => show::exec(&args, output),
+        Command::Judge(args) => judge::exec(&args, output),
         Command::Trend(args) => trend::exec(&args, output),
         Command::Clean => clean::exec(output),
         Command::Schema(args) => schema(args.of, output),

@@ -9,12 +9,13 @@ use super::Failure;
 use super::args::{Format, RunArgs};
 use super::output::Output;
 use super::progress::Progress;
-use super::{select, signals};
+use super::{ci, select, signals};
 use crate::check::RunVerdict;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
+use crate::report::html::HTML_FILE;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
-use crate::report::{RunFolder, terminal};
+use crate::report::{RunFolder, forms, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
 use crate::server::leftover;
@@ -83,10 +84,15 @@ async fn race(
     if let Err(failure) = &ended {
         // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
         report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
-        // It is also the one to tell if even this cannot be written.
-        drop(folder.write_report(report));
+        if folder.write_report(report).and_then(|()| forms::write(folder, report)).is_err() {
+            // It is also the one to tell if even this cannot be written.
+            return ended;
+        }
+    } else {
+        forms::write(folder, report).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     }
-    output.data(&format!("report: {}\n", folder.path().display()));
+    ci::tell(report, output);
+    output.data(&format!("report: {}\n", folder.path().join(HTML_FILE).display()));
     ended
 }
 
@@ -114,7 +120,15 @@ async fn provide_and_run(
     let closed = endpoints.close().await;
     raced?;
     closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
-    Ok(report.verdict.into())
+    match RunVerdict::from(report.verdict) {
+        // The run itself has come to its end: what is missing are the servers of skipped cases.
+        RunVerdict::Environment => {
+            let skipped = report.skipped.len();
+            let message = format!("{skipped} skipped for want of a server, which `--no-skip` makes a failure");
+            Err(Failure::new(RunVerdict::Environment, message))
+        }
+        verdict => Ok(verdict),
+    }
 }
 
 /// What the user said of servers makes no sense, or a private server did not start.

@@ -9,9 +9,11 @@ pub mod forms;
 pub mod hgrm;
 mod history;
 pub mod hlog;
+pub mod html;
 pub mod junit;
 pub mod load;
 pub mod lookup;
+pub mod rounds;
 mod rows;
 pub mod samples;
 pub mod schema;
@@ -22,5 +24,6 @@ pub mod terminal;
 mod trace;
 
 pub use load::{LoadError, load};
+pub(crate) use rows::base_id;
 pub use samples::{Samples, SamplesError, load_samples};
 pub use sinks::{RunFolder, SinkError};

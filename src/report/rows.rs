@@ -58,7 +58,7 @@ pub(super) const STEP_COLUMNS: [&str; 12] = [
 ];
 
 /// The id of the case that `case` is, or is a control of.
-pub(super) fn base_id(case: &Case) -> &str {
+pub(crate) fn base_id(case: &Case) -> &str {
     let suffix = case.control.as_ref().and_then(|control| case.id.strip_suffix(control.name.as_str()));
     suffix.and_then(|id| id.strip_suffix('/')).unwrap_or(&case.id)
 }

@@ -15,6 +15,9 @@ use super::load::REPORT_FILE;
 use super::rows::{ROUND_COLUMNS, STEP_COLUMNS, round_row, step_rows};
 use super::schema::{DataFile, Git, Report};
 
+/// The name of the file with a row for each round.
+pub(super) const ROUNDS_FILE: &str = "rounds.csv";
+
 /// A file of the run's folder could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {act} `{}`: {source}; {remedy}", path.display())]
@@ -97,7 +100,7 @@ impl RunFolder {
     /// noticed before the first race.
     pub fn create(out_dir: &Path, name: &str) -> Result<RunFolder, SinkError> {
         let path = create_folder(out_dir, name)?;
-        let mut rounds = DataWriter::create(&path.join("rounds.csv"))?;
+        let mut rounds = DataWriter::create(&path.join(ROUNDS_FILE))?;
         let mut steps = DataWriter::create(&path.join("steps.csv"))?;
         let history = DataWriter::create(&path.join("rounds.jsonl"))?;
         rounds.write(csv_line(&ROUND_COLUMNS).as_bytes(), 0)?;
@@ -179,6 +182,11 @@ pub(super) fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
     String::from_utf8(bytes).expect("fields are text")
 }
 
+/// Bytes in hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A file that only grows, and what is needed to recognise it later.
 #[derive(Debug)]
 struct DataWriter {
@@ -208,10 +216,9 @@ impl DataWriter {
     }
 
     fn describe(&self) -> DataFile {
-        let hash = self.sha256.clone().finalize();
         DataFile {
             name: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&self.sha256.clone().finalize()),
             bytes: self.bytes,
             rows: self.rows,
         }

@@ -129,6 +129,14 @@ pub fn growth_line(growth: &GrowthReport, style: Style) -> String {
     line
 }
 
+/// A whole report as its run printed it.
+pub fn whole(report: &Report, style: Style) -> String {
+    let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    let cases = cases.map(|case| case_block(case, &report.run, style));
+    let skipped = report.skipped.iter().map(|skipped| skip_line(skipped, style));
+    cases.chain(skipped).chain([run_footer(report, style)]).collect()
+}
+
 /// The end of a run: what did not pass once more, and one line for everything.
 pub fn run_footer(report: &Report, style: Style) -> String {
     let cases: Vec<&CaseReport> = report.scenarios.iter().flat_map(|scenario| &scenario.cases).collect();
@@ -235,7 +243,7 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
 }
 
 /// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
-fn span(row: &ExpectationRow) -> String {
+pub(super) fn span(row: &ExpectationRow) -> String {
     if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
 }
 
@@ -336,7 +344,7 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
     format!("{kept}..")
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }

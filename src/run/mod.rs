@@ -277,7 +277,9 @@ async fn pass(
                 break;
             }
             let state = &mut states[index][position];
+            let began = Instant::now();
             let raced = race_case(context, state).await;
+            state.elapsed += began.elapsed();
             if state.tally.rounds > 0 {
                 let case = case_report(state);
                 failed |= case.verdict == Verdict::Fail.into();
@@ -332,7 +334,6 @@ fn ready<'a>(
 
 /// One pass over a case: its rounds, and in the first pass its controls.
 async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Result<(), RunError> {
-    let began = Instant::now();
     let case = &state.planned.case;
     context.tell(Event::Begin { case, rounds: case.rounds });
     let first_pass = state.tally.rounds == 0;
@@ -348,7 +349,6 @@ async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Resu
             state.controls.extend(verdict.map(|verdict| ControlState { tally, verdict }));
         }
     }
-    state.elapsed += began.elapsed();
     Ok(())
 }
 
@@ -428,4 +428,34 @@ fn verdict(report: &Report, options: Options, stop: &Stop) -> RunVerdict {
         causes.push(RunVerdict::Interrupted);
     }
     RunVerdict::decide(causes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn a_skipped_case_is_no_pass() {
+        let mut report = example::report();
+        let decide =
+            |report: &Report, no_skip| verdict(report, Options { no_skip, ..Options::default() }, &Stop::default());
+        assert!(!report.skipped.is_empty());
+        assert_eq!(decide(&report, false), RunVerdict::Pass, "the other case did pass");
+        assert_eq!(decide(&report, true), RunVerdict::Environment);
+        report.scenarios.clear();
+        assert_eq!(decide(&report, false), RunVerdict::Inconclusive, "every case was skipped");
+    }
+
+    #[test]
+    fn a_run_is_as_bad_as_its_worst_case_and_says_when_it_was_interrupted() {
+        let mut report = example::report();
+        let mut failed = report.scenarios[0].cases[0].clone();
+        failed.verdict = Verdict::Fail.into();
+        report.scenarios[0].cases.insert(0, failed);
+        let stop = Stop::default();
+        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Fail, "though the last case passed");
+        stop.ask();
+        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Interrupted);
+    }
 }
