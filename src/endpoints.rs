@@ -36,6 +36,8 @@ pub struct Sources {
     pub postgres_url: Option<String>,
     /// `DEADHEAT_NATS_URL`.
     pub nats_url: Option<String>,
+    /// Whether a server that answers at a port of docker-compose.yml is used.
+    pub compose: bool,
     /// Where server programs are looked for.
     pub search: SearchPath,
     /// `--allow-remote`.
@@ -75,7 +77,7 @@ pub enum EndpointError {
         host: String,
     },
     /// Not a URL. Exit code 64.
-    #[error("the URL of target `{target}` from {origin} cannot be read: {reason}; wanted {wanted}")]
+    #[error("the URL of target `{target}` from {origin} cannot be used: {reason}; wanted {wanted}")]
     NotAUrl {
         /// The target's name.
         target: String,
@@ -117,31 +119,22 @@ enum Found {
 }
 
 impl Endpoints {
-    /// Finds or starts what the cases need; private servers start side by side.
+    /// Finds or starts what the cases need, of which `at_once` are raced side by side; private servers start side by side. What the
+    /// user named is taken as it is: see [`Sources::check`].
     pub async fn provide<'a>(
         sources: Sources,
+        at_once: usize,
         cases: impl Iterator<Item = &'a Case> + Clone,
     ) -> Result<Self, EndpointError> {
-        let targets: Vec<&TargetSpec> = cases.clone().flat_map(|case| &case.targets).collect();
-        let known: BTreeSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
-        if let Some(given) = sources.given.keys().find(|given| !known.contains(given.as_str())) {
-            let known = known.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            return Err(EndpointError::NoSuchTarget { given: given.clone(), known });
-        }
-        let mut wanted = BTreeSet::new();
-        for target in targets {
-            let Some(kind) = target.driver.server() else { continue };
-            match sources.named(target, kind) {
-                Some(endpoint) => sources.permit(target, kind, &endpoint)?,
-                None => {
-                    wanted.insert(kind);
-                }
-            }
-        }
-        let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0);
+        let needed = cases.clone().flat_map(|case| &case.targets).filter_map(|target| {
+            let kind = target.driver.server()?;
+            sources.named(target, kind).is_none().then_some(kind)
+        });
+        let wanted: BTreeSet<ServerKind> = needed.collect();
+        let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0).saturating_mul(at_once);
         let most_connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
         let found = futures::future::try_join_all(
-            wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources.search, most_connections).await?))),
+            wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources, most_connections).await?))),
         );
         let found = found.await.map_err(|source| EndpointError::Private { source })?.into_iter().collect();
         Ok(Endpoints { sources, found })
@@ -194,6 +187,24 @@ impl Endpoints {
 }
 
 impl Sources {
+    /// Refuses what the user said of servers where it cannot be meant. Nothing is asked or started.
+    pub fn check<'a>(&self, cases: impl Iterator<Item = &'a Case>) -> Result<(), EndpointError> {
+        let targets: Vec<&TargetSpec> = cases.flat_map(|case| &case.targets).collect();
+        let known: BTreeSet<&str> = targets.iter().map(|target| target.name.as_str()).collect();
+        if let Some(given) = self.given.keys().find(|given| !known.contains(given.as_str())) {
+            let known = known.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            return Err(EndpointError::NoSuchTarget { given: given.clone(), known });
+        }
+        for target in targets {
+            if let Some(kind) = target.driver.server()
+                && let Some(endpoint) = self.named(target, kind)
+            {
+                self.permit(target, kind, &endpoint)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The server that the user named for `target`, if any.
     fn named(&self, target: &TargetSpec, kind: ServerKind) -> Option<Endpoint> {
         let (variable, value) = match kind {
@@ -239,16 +250,16 @@ impl Sources {
     }
 }
 
-async fn find(kind: ServerKind, search: &SearchPath, most_connections: u32) -> Result<Found, ServerError> {
+async fn find(kind: ServerKind, sources: &Sources, most_connections: u32) -> Result<Found, ServerError> {
     let url = match kind {
         ServerKind::Postgres => COMPOSE_POSTGRES,
         ServerKind::Nats => COMPOSE_NATS,
     };
-    if timeout(COMPOSE_ANSWERS_WITHIN, answers(kind, url)).await.unwrap_or(false) {
+    if sources.compose && timeout(COMPOSE_ANSWERS_WITHIN, answers(kind, url)).await.unwrap_or(false) {
         return Ok(Found::Compose(Endpoint { url: url.to_owned(), origin: "docker-compose.yml".to_owned() }));
     }
     match kind {
-        ServerKind::Postgres => match find::postgres(search) {
+        ServerKind::Postgres => match find::postgres(&sources.search) {
             Ok(programs) => {
                 let options = server::postgres::PostgresOptions {
                     max_connections: most_connections,
@@ -258,7 +269,7 @@ async fn find(kind: ServerKind, search: &SearchPath, most_connections: u32) -> R
             }
             Err(missing) => Ok(Found::Nowhere(missing)),
         },
-        ServerKind::Nats => match find::nats(search) {
+        ServerKind::Nats => match find::nats(&sources.search) {
             Ok(program) => {
                 let options = server::nats::NatsOptions::default();
                 server::nats::start(&program, &options).await.map(Found::Private)

@@ -13,18 +13,23 @@ use crate::value::Value;
 #[derive(Debug, Clone, Default)]
 pub struct Scope {
     parent: Option<Arc<Scope>>,
-    names: BTreeMap<Arc<str>, Value>,
+    /// A list, since a scope has few names and is searched during the race.
+    names: Vec<(Arc<str>, Value)>,
 }
 
 impl Scope {
     /// An empty scope inside `parent`.
     pub fn inside(parent: Arc<Scope>) -> Self {
-        Scope { parent: Some(parent), names: BTreeMap::new() }
+        Scope { parent: Some(parent), names: Vec::new() }
     }
 
     /// Binds `name` in this scope, replacing an earlier binding in this scope.
     pub fn bind(&mut self, name: impl Into<Arc<str>>, value: Value) {
-        self.names.insert(name.into(), value);
+        let name = name.into();
+        match self.names.iter_mut().find(|(bound, _)| *bound == name) {
+            Some((_, bound)) => *bound = value,
+            None => self.names.push((name, value)),
+        }
     }
 
     /// Forgets the names bound in this scope, not those of its parents.
@@ -34,20 +39,23 @@ impl Scope {
 
     /// The value bound to `name` here or outside.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.names.get(name).or_else(|| self.parent.as_ref()?.get(name))
+        let own = self.names.iter().find(|(bound, _)| **bound == *name).map(|(_, value)| value);
+        own.or_else(|| self.parent.as_ref()?.get(name))
     }
 
     /// Every visible name, sorted.
     pub fn names(&self) -> BTreeSet<&str> {
         let mut names = self.parent.as_ref().map(|parent| parent.names()).unwrap_or_default();
-        names.extend(self.names.keys().map(AsRef::as_ref));
+        names.extend(self.names.iter().map(|(name, _)| name.as_ref()));
         names
     }
 }
 
 impl<K: Into<Arc<str>>> FromIterator<(K, Value)> for Scope {
     fn from_iter<I: IntoIterator<Item = (K, Value)>>(entries: I) -> Self {
-        Scope { parent: None, names: entries.into_iter().map(|(name, value)| (name.into(), value)).collect() }
+        let mut scope = Scope::default();
+        entries.into_iter().for_each(|(name, value)| scope.bind(name, value));
+        scope
     }
 }
 
@@ -79,10 +87,16 @@ pub struct Expression {
     source: Arc<str>,
     program: Arc<Program>,
     variables: BTreeSet<String>,
+    /// Set when the expression is a name and nothing else.
+    bare_name: Option<Arc<str>>,
 }
 
-/// The CEL environment: the standard library, and nothing that could look outside.
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+/// What every evaluation begins with: the standard library and our functions, and nothing that could look outside.
+static LIBRARY: LazyLock<Context<'static, 'static>> = LazyLock::new(|| {
+    let mut context = Context::with_env(Arc::new(Env::stdlib()));
+    add_functions(&mut context);
+    context
+});
 
 impl Expression {
     /// Compiles `source`.
@@ -97,7 +111,11 @@ impl Expression {
         })?;
         let mut variables = BTreeSet::new();
         free_variables(program.expression(), &mut Vec::new(), &mut variables);
-        Ok(Expression { source: source.into(), program: Arc::new(program), variables })
+        let bare_name = match &program.expression().expr {
+            Expr::Ident(name) => Some(name.as_str().into()),
+            _ => None,
+        };
+        Ok(Expression { source: source.into(), program: Arc::new(program), variables, bare_name })
     }
 
     /// The expression as written.
@@ -149,11 +167,10 @@ impl Expression {
 
     /// The value of the expression in `scope`. A bare name gives the bound value as it is.
     pub fn evaluate(&self, scope: &Scope) -> Result<Value, EvaluateError> {
-        if let Some(value) = scope.get(self.source.trim()) {
+        if let Some(value) = self.bare_name.as_ref().and_then(|name| scope.get(name)) {
             return Ok(value.clone());
         }
-        let mut context = Context::with_env(ENVIRONMENT.clone());
-        add_functions(&mut context);
+        let mut context = LIBRARY.new_inner_scope();
         for name in &self.variables {
             let value =
                 scope.get(name).ok_or_else(|| self.error(format!("names `{name}`, which is not bound here")))?;

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod compare;
 pub mod diagnostic;
 pub mod duration;
 pub mod endpoints;
@@ -12,6 +13,7 @@ pub mod expression;
 pub mod measure;
 pub mod outcome;
 pub mod plan;
+pub mod rejudge;
 pub mod report;
 pub mod run;
 pub mod scenario;

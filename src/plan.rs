@@ -57,6 +57,17 @@ pub struct ScenarioHead {
     pub tags: Vec<String>,
     /// SHA-256 of the file and of the SQL files it names, in hex.
     pub hash: String,
+    /// `[compare]`.
+    pub compare: Option<Compare>,
+}
+
+/// What comparisons of a scenario's cases go by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compare {
+    /// `gate`: the metric whose change counts.
+    pub gate: Option<String>,
+    /// `threshold`: by which share it may change, more than 0.
+    pub threshold: Option<f64>,
 }
 
 /// One cell of a scenario's matrix, or one control of such a cell.
@@ -304,7 +315,7 @@ pub enum Action {
     /// Goes on only if the expression is true.
     Assert(Expression),
     /// Binds names, in file order.
-    Let(Vec<(String, Expression)>),
+    Let(Vec<(Arc<str>, Expression)>),
     /// Asks a target.
     Call {
         /// Index into [`Case::targets`].
@@ -320,9 +331,9 @@ pub enum Save {
     /// Nothing.
     Nothing,
     /// `save = "name"`: the single value. For SQL: exactly one row and column; else the result.
-    Value(String),
+    Value(Arc<str>),
     /// `save = { name = "expression" }` over `rows`, `affected` and `result`, in file order.
-    Expressions(Vec<(String, Expression)>),
+    Expressions(Vec<(Arc<str>, Expression)>),
 }
 
 /// A rule of `[[classify]]`: an outcome for refusals that the built-in table does not know well enough.

@@ -2,21 +2,30 @@
 
 mod args;
 mod check;
+mod ci;
 mod clean;
+mod compare;
+mod compare_live;
+mod judge;
 mod list;
 mod output;
+mod panics;
 mod progress;
 mod run;
 mod select;
+mod show;
 mod signals;
+mod stored;
+mod trend;
 
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
 use crate::check::RunVerdict;
-use crate::report::schema::Report;
+use crate::report::schema::{Comparison, Report};
 use args::{Cli, Command, SchemaOf};
 use output::Output;
 
@@ -48,19 +57,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return verdict.exit_code().into();
         }
     };
-    let ended = match cli.command {
-        Command::Run(args) => run::exec(&args, &output),
-        Command::Check(args) => check::exec(&args, &output),
-        Command::List(args) => list::exec(&args, &output),
-        Command::Clean => clean::exec(&output),
-        Command::Schema(args) => schema(args.of, &output),
-        Command::Completions(args) => {
-            let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut Cli::command(), "deadheat", &mut script);
-            output.data(&String::from_utf8_lossy(&script));
-            Ok(RunVerdict::Pass)
-        }
-    };
+    panics::install(output);
+    // Rust's own code for panics is 101, which says nothing to those who read codes.
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| exec(cli.command, &output))).unwrap_or_else(|panic| {
+        let message = panics::message(panic.as_ref());
+        Err(Failure::new(
+            RunVerdict::Fail,
+            format!("deadheat itself failed: {message}; this is a bug: please report it"),
+        ))
+    });
     let verdict = ended.unwrap_or_else(|failure| {
         if !failure.message.is_empty() {
             output.error(&failure.message);
@@ -70,9 +75,30 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     verdict.exit_code().into()
 }
 
+fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
+    match command {
+        Command::Run(args) => run::exec(&args, output),
+        Command::Check(args) => check::exec(&args, output),
+        Command::Compare(args) => compare::exec(&args, output),
+        Command::List(args) => list::exec(&args, output),
+        Command::Show(args) => show::exec(&args, output),
+        Command::Judge(args) => judge::exec(&args, output),
+        Command::Trend(args) => trend::exec(&args, output),
+        Command::Clean => clean::exec(output),
+        Command::Schema(args) => schema(args.of, output),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "deadheat", &mut script);
+            output.data(&String::from_utf8_lossy(&script));
+            Ok(RunVerdict::Pass)
+        }
+    }
+}
+
 fn schema(of: SchemaOf, output: &Output) -> Result<RunVerdict, Failure> {
     let schema = match of {
         SchemaOf::Scenario => crate::scenario::schema::json_schema(),
+        SchemaOf::Comparison => schemars::schema_for!(Comparison).to_value(),
         SchemaOf::Report => schemars::schema_for!(Report).to_value(),
     };
     output.data(&format!("{schema:#}\n"));

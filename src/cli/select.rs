@@ -9,6 +9,7 @@ use super::output::Output;
 use crate::check::RunVerdict;
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::plan::{self, Overrides, PlannedScenario};
+use crate::report::schema::{CaseReport, Report};
 use crate::scenario::{self, LoadError, Scenario};
 
 /// The scenarios chosen, planned for a run called `run`. Warnings have been printed.
@@ -60,6 +61,41 @@ pub(crate) fn plan(
         return Err(Failure::new(RunVerdict::Usage, nothing_selected(selection, files.len())));
     }
     Ok(planned)
+}
+
+/// The cases of a scenario file that `report` knows, with the params that they were raced with, and the ids of those that it does not know.
+pub(crate) fn plan_recorded(
+    file: &Path,
+    report: &Report,
+    output: &Output,
+) -> Result<(PlannedScenario, Vec<String>), Failure> {
+    let mut faults = Faults::new(Format::Text, output);
+    let mut planned = None;
+    match scenario::load(file) {
+        Ok(scenario) => {
+            let recorded = report.scenarios.iter().filter(|recorded| recorded.name == scenario.head.name);
+            let cases: Vec<&CaseReport> = recorded.flat_map(|recorded| &recorded.cases).collect();
+            let params = cases.iter().take(1).flat_map(|case| &case.params);
+            let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let params: Vec<(String, String)> = params.map(|(name, value)| (name.clone(), text(value))).collect();
+            let mut overrides = Overrides { params: params_of(&scenario, &params), ..Overrides::default() };
+            let all = plan::cases(&scenario, &overrides);
+            // A control belongs to the first case that was chosen, so the same ones must be chosen again.
+            overrides.filters = cases.iter().map(|case| case.id.clone()).collect();
+            match all.and_then(|all| Ok((all, plan::cases(&scenario, &overrides)?))) {
+                Ok((all, chosen)) => {
+                    let ids = all.cases.into_iter().map(|planned| planned.case.id.clone());
+                    let unknown = ids.filter(|id| cases.iter().all(|case| case.id != *id)).collect();
+                    planned = Some((PlannedScenario { head: scenario.head.clone(), cases: chosen.cases }, unknown));
+                }
+                Err(diagnostics) => faults.errors(&scenario.source, &diagnostics),
+            }
+        }
+        Err(LoadError::Invalid { source_file, diagnostics }) => faults.errors(&source_file, &diagnostics),
+        Err(error @ LoadError::Unreadable { .. }) => faults.message(&error.to_string()),
+    }
+    faults.end()?;
+    Ok(planned.expect("a scenario that cannot be planned has faults"))
 }
 
 fn nothing_selected(selection: &Selection, files: usize) -> String {

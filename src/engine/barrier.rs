@@ -7,11 +7,13 @@
 //!
 //! Each round has barriers of its own, so that nothing of one round can leak into the next.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use futures::task::AtomicWaker;
 
 use super::clock::{Clock, duration_ns};
 use super::record::{Arrival, ArrivalKind, BarrierRecord, Missing};
@@ -25,10 +27,18 @@ pub(crate) struct Barrier {
     parties: Vec<usize>,
     timeout: Duration,
     state: Mutex<State>,
-    phase: watch::Sender<Phase>,
-    /// When each parked party was past the barrier, by position in `parties`; 0 if it never was. Written without a
-    /// lock: what a worker does right after the release must not queue up behind the others.
-    passed_ns: Vec<AtomicU64>,
+    /// A [`Phase`], written under the lock of `state` and read without it.
+    phase: AtomicU64,
+    /// By position in `parties`.
+    places: Vec<Place>,
+}
+
+/// Where a party parks. Used without a lock: what a worker does right after the release must not queue up behind others.
+#[derive(Debug, Default)]
+struct Place {
+    waker: AtomicWaker,
+    /// When the parked party was past the barrier, plus one; 0 if it never was.
+    passed_ns: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +46,25 @@ enum Phase {
     Waiting,
     Released { at_ns: u64 },
     Broken,
+}
+
+impl Phase {
+    /// As one word: 0 while it waits, the greatest when it is broken, and between them the time of the release plus one.
+    fn to_word(self) -> u64 {
+        match self {
+            Phase::Waiting => 0,
+            Phase::Released { at_ns } => at_ns.saturating_add(1).min(u64::MAX - 1),
+            Phase::Broken => u64::MAX,
+        }
+    }
+
+    fn from_word(word: u64) -> Self {
+        match word {
+            0 => Phase::Waiting,
+            u64::MAX => Phase::Broken,
+            released => Phase::Released { at_ns: released - 1 },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +75,15 @@ struct State {
     arrivals: Vec<Arrival>,
     first_arrival_ns: Option<u64>,
     broken_by: Vec<Missing>,
+}
+
+/// A party past a barrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// When the barrier was released.
+    pub(crate) released_ns: u64,
+    /// When the party was past it.
+    pub(crate) at_ns: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,51 +105,56 @@ impl Barrier {
                 first_arrival_ns: None,
                 broken_by: Vec::new(),
             }),
-            phase: watch::Sender::new(Phase::Waiting),
-            passed_ns: (0..parties).map(|_| AtomicU64::new(0)).collect(),
+            phase: AtomicU64::new(Phase::Waiting.to_word()),
+            places: (0..parties).map(|_| Place::default()).collect(),
         }
     }
 
-    /// Waits until the barrier is released, and returns when that was. `attention` wakes whoever watches over
-    /// blocked parties and the deadline.
-    pub(crate) async fn arrive(&self, worker: usize, clock: &Clock, attention: &Notify) -> Result<u64, BarrierBroken> {
+    /// Waits until the barrier is released.
+    pub(crate) async fn arrive(&self, worker: usize, clock: &Clock) -> Result<Passed, BarrierBroken> {
         let Some(position) = self.position(worker) else { return Err(BarrierBroken) };
-        // Subscribed before the state is looked at, so that no release can be missed.
-        let mut phase = self.phase.subscribe();
         let now_ns = clock.now_ns();
         {
             let mut state = self.lock();
-            let current = *self.phase.borrow();
-            let kind = if current == Phase::Waiting { ArrivalKind::Arrived } else { ArrivalKind::Late };
+            let phase = self.phase();
+            let kind = if phase == Phase::Waiting { ArrivalKind::Arrived } else { ArrivalKind::Late };
             state.arrivals.push(Arrival { worker, kind, at_ns: now_ns });
-            match current {
+            match phase {
                 Phase::Waiting => {
-                    let first = state.first_arrival_ns.is_none();
                     state.first_arrival_ns.get_or_insert(now_ns);
                     self.came(&mut state, position, Came::Parked, clock);
-                    if first && state.missing > 0 {
-                        attention.notify_one();
-                    }
                 }
-                Phase::Released { at_ns } => return Ok(at_ns),
+                Phase::Released { at_ns } => return Ok(Passed { released_ns: at_ns, at_ns: now_ns }),
                 Phase::Broken => return Err(BarrierBroken),
             }
         }
-        let reached = phase.wait_for(|phase| *phase != Phase::Waiting).await.map(|phase| *phase);
-        match reached {
-            Ok(Phase::Released { at_ns }) => {
-                self.passed_ns[position].store(clock.now_ns().max(1), Ordering::Relaxed);
-                Ok(at_ns)
+        let place = &self.places[position];
+        let released_ns = poll_fn(|context| {
+            if self.phase() == Phase::Waiting {
+                place.waker.register(context.waker());
             }
-            Ok(Phase::Waiting | Phase::Broken) | Err(_) => Err(BarrierBroken),
-        }
+            // Looked at again after the waker is in place, so that no release can be missed.
+            match self.phase() {
+                Phase::Waiting => Poll::Pending,
+                Phase::Released { at_ns } => Poll::Ready(Ok(at_ns)),
+                Phase::Broken => Poll::Ready(Err(BarrierBroken)),
+            }
+        })
+        .await?;
+        let at_ns = clock.now_ns();
+        place.passed_ns.store(at_ns + 1, Ordering::Relaxed);
+        Ok(Passed { released_ns, at_ns })
     }
 
     /// Notes that `worker`'s attempt has ended, after its rollback. Does nothing if it is no party or came before.
     pub(crate) fn fail(&self, worker: usize, clock: &Clock) {
+        // Asked before locking: every attempt ends here, mostly long after the release, which is never taken back.
+        if self.phase() != Phase::Waiting {
+            return;
+        }
         let Some(position) = self.position(worker) else { return };
         let mut state = self.lock();
-        if *self.phase.borrow() == Phase::Waiting && state.came[position].is_none() {
+        if self.phase() == Phase::Waiting && state.came[position].is_none() {
             state.arrivals.push(Arrival { worker, kind: ArrivalKind::Failed, at_ns: clock.now_ns() });
             self.came(&mut state, position, Came::Failed, clock);
         }
@@ -120,13 +163,13 @@ impl Barrier {
     /// Whether somebody is parked here and others are missing.
     pub(crate) fn is_pending(&self) -> bool {
         let state = self.lock();
-        *self.phase.borrow() == Phase::Waiting && state.first_arrival_ns.is_some() && state.missing > 0
+        self.phase() == Phase::Waiting && state.first_arrival_ns.is_some() && state.missing > 0
     }
 
     /// The workers parked here now.
     pub(crate) fn parked(&self) -> Vec<usize> {
         let state = self.lock();
-        if *self.phase.borrow() != Phase::Waiting {
+        if self.phase() != Phase::Waiting {
             return Vec::new();
         }
         self.with(&state, Some(Came::Parked)).collect()
@@ -136,7 +179,7 @@ impl Barrier {
     /// parked here before `waits` was read, and therefore still are.
     pub(crate) fn release_if_rest_blocked(&self, waits: &WaitGraph, parked: &[usize], clock: &Clock) {
         let mut state = self.lock();
-        if *self.phase.borrow() != Phase::Waiting || state.missing == 0 {
+        if self.phase() != Phase::Waiting || state.missing == 0 {
             return;
         }
         let mut blocked = Vec::new();
@@ -149,7 +192,7 @@ impl Barrier {
             }
         }
         state.arrivals.extend(blocked);
-        self.phase.send_replace(Phase::Released { at_ns: clock.now_ns() });
+        self.end(Phase::Released { at_ns: clock.now_ns() });
     }
 
     /// Breaks the barrier if its deadline has passed, or at once if `now`. `missing` tells what a worker is doing.
@@ -157,18 +200,18 @@ impl Barrier {
         let mut state = self.lock();
         let Some(first_ns) = state.first_arrival_ns else { return };
         let due = now || clock.now_ns().saturating_sub(first_ns) >= duration_ns(self.timeout);
-        if due && *self.phase.borrow() == Phase::Waiting {
+        if due && self.phase() == Phase::Waiting {
             state.broken_by = self.with(&state, None).map(missing).collect();
-            self.phase.send_replace(Phase::Broken);
+            self.end(Phase::Broken);
         }
     }
 
     /// What happened here.
     pub(crate) fn record(&self) -> BarrierRecord {
         let state = self.lock();
-        let passed = || self.passed_ns.iter().map(|ns| ns.load(Ordering::Relaxed)).filter(|ns| *ns > 0);
+        let passed = || self.places.iter().map(|place| place.passed_ns.load(Ordering::Relaxed)).filter(|ns| *ns > 0);
         BarrierRecord {
-            released_ns: match *self.phase.borrow() {
+            released_ns: match self.phase() {
                 Phase::Released { at_ns } => Some(at_ns),
                 Phase::Waiting | Phase::Broken => None,
             },
@@ -184,7 +227,19 @@ impl Barrier {
         }
         // With nobody parked there is nobody to release; it is released all the same, so that a late one passes.
         if state.missing == 0 {
-            self.phase.send_replace(Phase::Released { at_ns: clock.now_ns() });
+            self.end(Phase::Released { at_ns: clock.now_ns() });
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        Phase::from_word(self.phase.load(Ordering::Acquire))
+    }
+
+    /// Lets everybody go who is parked, or will come.
+    fn end(&self, phase: Phase) {
+        self.phase.store(phase.to_word(), Ordering::Release);
+        for place in &self.places {
+            place.waker.wake();
         }
     }
 
@@ -213,7 +268,6 @@ mod tests {
     struct Stage {
         barrier: Arc<Barrier>,
         clock: Clock,
-        attention: Arc<Notify>,
     }
 
     fn stage(parties: usize, timeout_ms: u64) -> Stage {
@@ -224,20 +278,22 @@ mod tests {
                 parties: (0..parties).collect(),
             })),
             clock: Clock::start(),
-            attention: Arc::new(Notify::new()),
         }
     }
 
     impl Stage {
         fn arrive(&self, worker: usize) -> tokio::task::JoinHandle<Result<u64, BarrierBroken>> {
-            let (barrier, clock, attention) = (self.barrier.clone(), self.clock, self.attention.clone());
-            tokio::spawn(async move { barrier.arrive(worker, &clock, &attention).await })
+            let (barrier, clock) = (self.barrier.clone(), self.clock);
+            tokio::spawn(async move { barrier.arrive(worker, &clock).await.map(|passed| passed.released_ns) })
         }
 
         async fn settled(&self, parked: usize) {
-            while self.barrier.parked().len() < parked {
-                tokio::task::yield_now().await;
-            }
+            let settled = async {
+                while self.barrier.parked().len() < parked {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), settled).await.expect("those who came stay parked");
         }
 
         fn kinds(&self) -> Vec<(usize, ArrivalKind)> {

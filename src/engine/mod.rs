@@ -9,12 +9,16 @@ mod observe;
 mod race;
 pub mod record;
 mod round;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod waits;
 mod worker;
 
 pub use race::Race;
 
-use crate::plan::Place;
+use crate::plan::{Action, Case, Operation, Place};
 use crate::target::TargetError;
 
 /// The race cannot go on: nothing can be concluded from it.
@@ -40,16 +44,33 @@ impl EngineError {
     /// The error of a target, at the place in the scenario that asked it.
     pub(crate) fn at(place: &Place, error: TargetError) -> Self {
         match error {
-            TargetError::Fault { message } => EngineError::Fault { place: Some(place.clone()), message },
+            TargetError::Fault { message } | TargetError::Statement { message, .. } => {
+                EngineError::Fault { place: Some(place.clone()), message }
+            }
             TargetError::Environment { message } => EngineError::Environment { message },
         }
+    }
+
+    /// The error of preparing the statements of target number `target`, at the first step that has the statement.
+    pub(crate) fn preparing(case: &Case, target: usize, error: TargetError) -> Self {
+        let mut steps = case.groups.iter().flat_map(|group| &group.steps);
+        let step = steps.find(|step| match (&error, &step.action) {
+            (TargetError::Statement { statement, .. }, Action::Call { target: asked, operation }) => {
+                let has_it = matches!(operation.as_ref(), Operation::Sql { statement: own, .. } if own == statement);
+                *asked == target && has_it
+            }
+            _ => false,
+        });
+        EngineError::at(step.map_or(&case.targets[target].place, |step| &step.place), error)
     }
 }
 
 impl From<TargetError> for EngineError {
     fn from(error: TargetError) -> Self {
         match error {
-            TargetError::Fault { message } => EngineError::Fault { place: None, message },
+            TargetError::Fault { message } | TargetError::Statement { message, .. } => {
+                EngineError::Fault { place: None, message }
+            }
             TargetError::Environment { message } => EngineError::Environment { message },
         }
     }

@@ -27,7 +27,7 @@ pub(crate) async fn evaluate(
     let probe = invariant.probe.resolve(&scope).map_err(|error| fault(error.to_string()))?;
     let done = match target.observe(&probe).await {
         Ok(done) => done,
-        Err(TargetError::Fault { message }) => return Err(fault(message)),
+        Err(TargetError::Fault { message } | TargetError::Statement { message, .. }) => return Err(fault(message)),
         Err(TargetError::Environment { message }) => return Ok(InvariantResult::Unevaluated { reason: message }),
     };
     let (name, observed) = observed(&probe, &done);

@@ -14,7 +14,7 @@ use super::EngineError;
 use super::observe::evaluate;
 use super::record::{Attempt, RoundRecord};
 use super::round::Round;
-use super::worker::{Finished, WorkerTask};
+use super::worker::WorkerTask;
 use crate::expression::Scope;
 use crate::outcome::Tally;
 use crate::plan::{Action, Case, FixtureStep, START};
@@ -34,7 +34,6 @@ pub struct Race {
     targets: Vec<Arc<dyn Target>>,
     scope: Arc<Scope>,
     workers: Vec<mpsc::Sender<Arc<Round>>>,
-    finished: mpsc::Receiver<Finished>,
     tasks: JoinSet<()>,
     /// Orders the workers anew in each round: the one thing about a race that is ours to choose.
     order: StdRng,
@@ -51,15 +50,14 @@ impl Race {
         let scope = Arc::new(case_scope(&case, run));
         apply(&case.fixture.setup, &targets, &scope).await?;
         let sessions = open_sessions(&case, &targets).await?;
-        let (report, finished) = mpsc::channel(case.workers.len().max(1));
         let mut workers = Vec::with_capacity(case.workers.len());
         let mut tasks = JoinSet::new();
         for (worker, sessions) in sessions.into_iter().enumerate() {
             let (sender, receiver) = mpsc::channel(1);
             workers.push(sender);
-            tasks.spawn(WorkerTask::new(case.clone(), worker, sessions).run(receiver, report.clone()));
+            tasks.spawn(WorkerTask::new(case.clone(), worker, sessions).run(receiver));
         }
-        Ok(Race { case, targets, scope, workers, finished, tasks, order: StdRng::seed_from_u64(seed) })
+        Ok(Race { case, targets, scope, workers, tasks, order: StdRng::seed_from_u64(seed) })
     }
 
     /// Races once: fresh state, workers released together, outcomes counted, invariants evaluated.
@@ -93,39 +91,24 @@ impl Race {
     }
 
     /// Waits for every worker's attempt while watching over the barriers.
-    async fn collect(&mut self, round: &Round) -> Result<Vec<Attempt>, EngineError> {
-        let workers = self.workers.len();
-        let mut attempts: Vec<Option<Attempt>> = vec![None; workers];
-        let mut failure = None;
-        let finished = &mut self.finished;
-        let all = async {
-            for _ in 0..workers {
-                let Some(Finished { worker, result }) = finished.recv().await else { break };
-                match result {
-                    Ok(attempt) => attempts[worker] = Some(attempt),
-                    Err(error) => failure = failure.take().or(Some(error)),
-                }
-            }
-        };
+    async fn collect(&self, round: &Round) -> Result<Vec<Attempt>, EngineError> {
         let watched = async {
             tokio::select! {
-                () = all => {}
+                () = round.over() => {}
                 () = round.watch(&self.targets) => {}
             }
         };
-        let in_time = tokio::time::timeout_at(round.deadline + ROUND_GRACE, watched).await;
-        match (failure, in_time) {
-            (Some(failure), _) => Err(failure),
-            (None, Ok(())) => {
-                let attempts: Vec<Attempt> = attempts.into_iter().flatten().collect();
-                assert_eq!(attempts.len(), workers, "every worker reports exactly one attempt a round");
-                Ok(attempts)
-            }
-            (None, Err(_)) => {
-                let missing: Vec<usize> = (0..workers).filter(|worker| attempts[*worker].is_none()).collect();
-                Err(stuck(&self.case, &missing))
+        let in_time = tokio::time::timeout_at(round.deadline + ROUND_GRACE, watched).await.is_ok();
+        let mut attempts = Vec::with_capacity(self.workers.len());
+        let mut missing = Vec::new();
+        for (worker, result) in round.take_results().into_iter().enumerate() {
+            match result {
+                Some(result) => attempts.push(result?),
+                None => missing.push(worker),
             }
         }
+        assert!(!in_time || missing.is_empty(), "a round that is over has a result of every worker");
+        if missing.is_empty() { Ok(attempts) } else { Err(stuck(&self.case, &missing)) }
     }
 
     /// Ends the workers, closes their sessions and runs the teardown. The targets are the caller's to close.
@@ -176,7 +159,7 @@ async fn open_sessions(
             for (index, target) in targets.iter().enumerate() {
                 sessions.push(if uses(case, worker, index) {
                     let mut session = target.session(worker).await?;
-                    session.prepare().await.map_err(|error| EngineError::at(&case.targets[index].place, error))?;
+                    session.prepare().await.map_err(|error| EngineError::preparing(case, index, error))?;
                     Some(session)
                 } else {
                     None

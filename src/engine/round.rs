@@ -1,20 +1,22 @@
 //! What the workers of one round share, and the watch over its barriers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::EngineError;
 use super::barrier::Barrier;
 use super::clock::Clock;
-use super::record::{Missing, Outcome};
+use super::record::{Attempt, Missing, Outcome};
 use super::waits::WaitGraph;
 use crate::plan::Case;
 use crate::target::Target;
 
-/// How soon after the first arrival, and then how often, blocked parties and deadlines are looked at.
+/// How often blocked parties and deadlines are looked at. Nobody wakes the watch when a barrier is first come to: that
+/// would take a core from the workers in every round, and most rounds are over before the first look.
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 
 /// The state that the workers of one round share.
@@ -26,9 +28,11 @@ pub(crate) struct Round {
     pub(crate) deadline: Instant,
     /// By [`Case::barriers`].
     pub(crate) barriers: Vec<Barrier>,
-    /// Wakes the watch when somebody parks first at a barrier.
-    pub(crate) attention: Notify,
     doing: Vec<Doing>,
+    /// By worker. A place each, and one that counts: workers that end together must not queue up to say so.
+    results: Vec<Mutex<Option<Result<Attempt, EngineError>>>>,
+    under_way: AtomicUsize,
+    over: Notify,
 }
 
 /// What a worker is doing, for the message when a barrier waits for it in vain.
@@ -50,12 +54,14 @@ impl Round {
             clock,
             deadline: clock.after(case.round_timeout),
             barriers: case.barriers.iter().map(Barrier::new).collect(),
-            attention: Notify::new(),
             doing: case
                 .workers
                 .iter()
                 .map(|_| Doing { step: AtomicUsize::new(NOTHING), since_ns: AtomicU64::new(0) })
                 .collect(),
+            results: case.workers.iter().map(|_| Mutex::default()).collect(),
+            under_way: AtomicUsize::new(case.workers.len()),
+            over: Notify::new(),
         }
     }
 
@@ -65,11 +71,27 @@ impl Round {
         self.doing[worker].step.store(step, Ordering::Relaxed);
     }
 
-    /// Notes at every barrier that `worker`'s attempt has ended, after its rollback.
-    pub(crate) fn ended(&self, worker: usize) {
+    /// Takes `worker`'s result after its rollback, and notes at every barrier that its attempt has ended.
+    pub(crate) fn ended(&self, worker: usize, result: Result<Attempt, EngineError>) {
         for barrier in &self.barriers {
             barrier.fail(worker, &self.clock);
         }
+        *self.results[worker].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.over.notify_one();
+        }
+    }
+
+    /// Waits until every worker has ended.
+    pub(crate) async fn over(&self) {
+        if self.under_way.load(Ordering::Acquire) > 0 {
+            self.over.notified().await;
+        }
+    }
+
+    /// The workers' results, by worker; `None` for one that is still under way.
+    pub(crate) fn take_results(&self) -> Vec<Option<Result<Attempt, EngineError>>> {
+        self.results.iter().map(|result| result.lock().unwrap_or_else(PoisonError::into_inner).take()).collect()
     }
 
     /// Breaks every barrier that somebody is parked at: the race cannot go on.
@@ -83,14 +105,11 @@ impl Round {
     /// and breaks it when its deadline passes. Never returns; dropped when the round is over.
     pub(crate) async fn watch(&self, targets: &[Arc<dyn Target>]) {
         loop {
-            if !self.barriers.iter().any(Barrier::is_pending) {
-                self.attention.notified().await;
-            }
             tokio::time::sleep(LOOK_EVERY).await;
-            let parked: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
-            if parked.iter().all(Vec::is_empty) {
+            if !self.barriers.iter().any(Barrier::is_pending) {
                 continue;
             }
+            let parked: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
             let waits = look(targets).await;
             for (barrier, parked) in self.barriers.iter().zip(&parked) {
                 barrier.release_if_rest_blocked(&waits, parked, &self.clock);

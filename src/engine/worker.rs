@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -24,12 +24,6 @@ use crate::value::Value;
 /// At most so many step records are reserved before a round; more only grow the buffer as they come.
 const RESERVED_STEPS_MAX: usize = 1 << 20;
 
-/// What a worker sends when its part of a round is over.
-pub(crate) struct Finished {
-    pub(crate) worker: usize,
-    pub(crate) result: Result<Attempt, EngineError>,
-}
-
 /// A racing party, alive through all rounds of a case.
 pub(crate) struct WorkerTask {
     case: Arc<Case>,
@@ -38,11 +32,15 @@ pub(crate) struct WorkerTask {
     sessions: Vec<Option<Box<dyn Session>>>,
     /// Its names in this round.
     scope: Scope,
-    /// Operations, by step, that need nothing that is saved during the race, resolved before it.
+    /// By step: whether its operation needs nothing that is saved during the race.
+    needs_nothing_saved: Vec<bool>,
+    /// Those operations, resolved before the race.
     ready: Vec<Option<Operation<Value>>>,
-    /// Names that steps of its group bind during the race.
-    bound_in_race: BTreeSet<String>,
+    /// Whether steps of its group bind names during the race.
+    binds_in_race: bool,
     steps: Vec<StepRecord>,
+    /// When it last looked at the clock: a step begins when the one before it has ended, and one look serves both.
+    now_ns: u64,
     /// When the last barrier that it passed was released.
     released_ns: AtomicU64,
 }
@@ -78,13 +76,15 @@ impl From<TargetError> for StepEnd {
 impl WorkerTask {
     pub(crate) fn new(case: Arc<Case>, worker: usize, sessions: Vec<Option<Box<dyn Session>>>) -> Self {
         let group = &case.groups[case.workers[worker].group];
-        let bound_in_race = group.steps.iter().flat_map(bound_names).collect();
+        let bound_in_race: BTreeSet<String> = group.steps.iter().flat_map(bound_names).collect();
         WorkerTask {
             scope: Scope::inside(case.workers[worker].scope.clone()),
+            needs_nothing_saved: group.steps.iter().map(|step| needs_none_of(step, &bound_in_race)).collect(),
             ready: Vec::with_capacity(group.steps.len()),
             steps: Vec::new(),
+            now_ns: 0,
             released_ns: AtomicU64::new(0),
-            bound_in_race,
+            binds_in_race: !bound_in_race.is_empty(),
             case,
             worker,
             sessions,
@@ -92,44 +92,47 @@ impl WorkerTask {
     }
 
     /// Races in every round it is told of, until there are no more.
-    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>, finished: mpsc::Sender<Finished>) {
+    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>) {
+        let case = self.case.clone();
         while let Some(round) = rounds.recv().await {
-            let result = match AssertUnwindSafe(self.attempt(&round)).catch_unwind().await {
+            let result = match AssertUnwindSafe(self.attempt(&case, &round)).catch_unwind().await {
                 Ok(result) => result,
                 Err(panic) => self.crashed(&round, panic_message(panic.as_ref())).await,
             };
             if result.is_err() {
                 round.abandon();
             }
-            round.ended(self.worker);
-            if finished.send(Finished { worker: self.worker, result }).await.is_err() {
-                break;
-            }
+            round.ended(self.worker, result);
         }
     }
 
-    async fn attempt(&mut self, round: &Round) -> Result<Attempt, EngineError> {
-        let case = self.case.clone();
+    async fn attempt(&mut self, case: &Case, round: &Round) -> Result<Attempt, EngineError> {
         let group = &case.groups[case.workers[self.worker].group];
         self.make_ready(group, round)?;
-        for session in self.sessions.iter_mut().flatten() {
+        for (target, session) in self.sessions.iter_mut().enumerate() {
             // Costs nothing unless a fixture changed what the statements are about.
-            session.prepare().await?;
+            if let Some(session) = session {
+                session.prepare().await.map_err(|error| EngineError::preparing(case, target, error))?;
+            }
         }
-        if group.start == Start::Together
-            && let Err(BarrierBroken) = self.pass(round, START).await
-        {
-            let now_ns = round.clock.now_ns();
-            let Refusal { kind, code, message } = broken(&case, START);
-            return Ok(self.attempted(round, now_ns, now_ns, Outcome { kind, step: None, code, message }));
+        match group.start {
+            Start::Together => {
+                if let Err(BarrierBroken) = self.pass(round, START).await {
+                    let now_ns = round.clock.now_ns();
+                    let Refusal { kind, code, message } = broken(case, START);
+                    let outcome = Outcome { kind, step: None, code, message };
+                    return Ok(self.attempted(now_ns, now_ns, now_ns, outcome));
+                }
+            }
+            Start::Free => {
+                self.now_ns = round.clock.now_ns();
+                self.released_ns.store(self.now_ns, Ordering::Relaxed);
+            }
         }
-        let started_ns = round.clock.now_ns();
-        if group.start == Start::Free {
-            self.released_ns.store(started_ns, Ordering::Relaxed);
-        }
+        let started_ns = self.now_ns;
         let released_ns = self.released_ns.load(Ordering::Relaxed);
         for repetition in 0..group.repeat {
-            if repetition > 0 {
+            if repetition > 0 && self.binds_in_race {
                 self.name_round(round);
             }
             match self.run_steps(group, round).await {
@@ -137,11 +140,11 @@ impl WorkerTask {
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::Ended(outcome)) => {
                     self.reset().await?;
-                    return Ok(self.attempted(round, released_ns, started_ns, outcome));
+                    return Ok(self.attempted(released_ns, started_ns, round.clock.now_ns(), outcome));
                 }
             }
         }
-        Ok(self.attempted(round, released_ns, started_ns, Outcome::success()))
+        Ok(self.attempted(released_ns, started_ns, self.now_ns, Outcome::success()))
     }
 
     /// Before the start barrier: names bound, memory reserved, and every operation resolved that can be.
@@ -150,9 +153,9 @@ impl WorkerTask {
         self.steps = Vec::with_capacity((group.steps.len() + 2).saturating_mul(repeat).min(RESERVED_STEPS_MAX));
         self.name_round(round);
         self.ready.clear();
-        for step in &group.steps {
+        for (step, needs_nothing_saved) in group.steps.iter().zip(&self.needs_nothing_saved) {
             let ready = match &step.action {
-                Action::Call { operation, .. } if self.needs_nothing_saved(operation) => {
+                Action::Call { operation, .. } if *needs_nothing_saved => {
                     Some(operation.resolve(&self.scope).map_err(|error| fault(step, &error))?)
                 }
                 _ => None,
@@ -168,20 +171,10 @@ impl WorkerTask {
         self.scope.bind("round", Value::Int(i64::try_from(round.number).unwrap_or(i64::MAX)));
     }
 
-    /// Waits at a barrier, and notes when it was released. (`&mut`, since a shared worker could not cross threads.)
+    /// Waits at a barrier. (`&mut`, since a shared worker could not cross threads.)
     async fn pass(&mut self, round: &Round, barrier: usize) -> Result<(), BarrierBroken> {
-        PauseAtBarrier { round, barrier, worker: self.worker, released_ns: &self.released_ns }.reached().await
-    }
-
-    fn needs_nothing_saved(&self, operation: &Operation<Template>) -> bool {
-        let mut needs_nothing = true;
-        let checked: Result<Operation<()>, std::convert::Infallible> = operation.try_map(|template| {
-            template.visit_expressions(&mut |expression| {
-                needs_nothing &= expression.variables().is_disjoint(&self.bound_in_race);
-            });
-            Ok(())
-        });
-        checked.is_ok() && needs_nothing
+        self.now_ns = pass(round, barrier, self.worker, &self.released_ns).await?;
+        Ok(())
     }
 
     async fn run_steps(&mut self, group: &Group, round: &Round) -> Result<(), Stop> {
@@ -196,7 +189,7 @@ impl WorkerTask {
         }
         for (index, step) in group.steps.iter().enumerate() {
             let started_ns = self.begins(round, index);
-            let end = self.step(index, step, round).await;
+            let end = self.step(index, step, started_ns, round).await;
             self.ends(round, index, started_ns, end)?;
         }
         if let Some(Transaction { target, .. }) = transaction {
@@ -211,14 +204,13 @@ impl WorkerTask {
     }
 
     fn begins(&self, round: &Round, index: usize) -> u64 {
-        let now_ns = round.clock.now_ns();
-        round.begins(self.worker, index, now_ns);
-        now_ns
+        round.begins(self.worker, index, self.now_ns);
+        self.now_ns
     }
 
     /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
     fn ends(&mut self, round: &Round, index: usize, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
-        let ended_ns = round.clock.now_ns();
+        self.now_ns = round.clock.now_ns();
         let result = match end {
             Ok(()) => Ok(()),
             Err(StepEnd::Refused(refusal)) => Err(self.classified(index, refusal)),
@@ -227,15 +219,15 @@ impl WorkerTask {
         self.steps.push(StepRecord {
             step: index,
             started_ns,
-            ended_ns,
+            ended_ns: self.now_ns,
             released_ns: self.released_ns.load(Ordering::Relaxed),
             outcome: result.as_ref().map_or_else(|outcome| outcome.kind, |()| OutcomeKind::Success),
         });
         result.map_err(Stop::Ended)
     }
 
-    async fn step(&mut self, index: usize, step: &Step, round: &Round) -> Result<(), StepEnd> {
-        let deadline = round.deadline.min(Instant::now() + step.timeout);
+    async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
+        let deadline = round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));
         match &step.action {
             Action::Barrier(barrier) => {
                 let passed = self.pass(round, *barrier).await;
@@ -259,7 +251,7 @@ impl WorkerTask {
             Action::Let(bindings) => {
                 for (name, expression) in bindings {
                     let value = expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?;
-                    self.scope.bind(name.as_str(), value);
+                    self.scope.bind(name.clone(), value);
                 }
                 Ok(())
             }
@@ -314,7 +306,7 @@ impl WorkerTask {
         match &step.save {
             Save::Nothing => {}
             Save::Value(name) if is_sql => match done.rows.as_slice() {
-                [row] if row.len() == 1 => self.scope.bind(name.as_str(), row[0].clone()),
+                [row] if row.len() == 1 => self.scope.bind(name.clone(), row[0].clone()),
                 rows => {
                     let message = format!(
                         "`save = \"{name}\"` wants exactly one row and one column, but `{}` returned {} rows of {} columns; add `rows = 1`, or save an expression over `rows`",
@@ -325,7 +317,7 @@ impl WorkerTask {
                     return Err(EngineError::Fault { place: Some(step.place.clone()), message }.into());
                 }
             },
-            Save::Value(name) => self.scope.bind(name.as_str(), done.result.clone()),
+            Save::Value(name) => self.scope.bind(name.clone(), done.result.clone()),
             Save::Expressions(expressions) => {
                 // The result's names are visible to the expressions of this step only.
                 let mut scope = Scope::inside(Arc::new(self.scope.clone()));
@@ -334,8 +326,8 @@ impl WorkerTask {
                 scope.bind("result", done.result.clone());
                 for (name, expression) in expressions {
                     let value = expression.evaluate(&scope).map_err(|error| fault(step, &error))?;
-                    scope.bind(name.as_str(), value.clone());
-                    self.scope.bind(name.as_str(), value);
+                    scope.bind(name.clone(), value.clone());
+                    self.scope.bind(name.clone(), value);
                 }
             }
         }
@@ -359,11 +351,11 @@ impl WorkerTask {
         }
     }
 
-    fn attempted(&mut self, round: &Round, released_ns: u64, started_ns: u64, outcome: Outcome) -> Attempt {
+    fn attempted(&mut self, released_ns: u64, started_ns: u64, ended_ns: u64, outcome: Outcome) -> Attempt {
         Attempt {
             worker: self.worker,
             started_ns,
-            ended_ns: round.clock.now_ns(),
+            ended_ns,
             released_ns,
             outcome,
             steps: std::mem::take(&mut self.steps),
@@ -373,9 +365,10 @@ impl WorkerTask {
     /// The attempt of a worker that panicked: a crash, after which its sessions begin anew.
     async fn crashed(&mut self, round: &Round, message: String) -> Result<Attempt, EngineError> {
         self.reset().await?;
-        let started_ns = self.steps.first().map_or_else(|| round.clock.now_ns(), |step| step.started_ns);
+        let ended_ns = round.clock.now_ns();
+        let started_ns = self.steps.first().map_or(ended_ns, |step| step.started_ns);
         let outcome = Outcome { kind: OutcomeKind::Crash, step: None, code: "panic".to_owned(), message };
-        Ok(self.attempted(round, self.released_ns.load(Ordering::Relaxed), started_ns, outcome))
+        Ok(self.attempted(self.released_ns.load(Ordering::Relaxed), started_ns, ended_ns, outcome))
     }
 
     async fn reset(&mut self) -> Result<(), EngineError> {
@@ -391,7 +384,14 @@ impl WorkerTask {
     }
 }
 
-/// A barrier as an operation's pause point, or as a step.
+/// Waits at a barrier as `worker`, notes when it was released, and returns when the worker was past it.
+async fn pass(round: &Round, barrier: usize, worker: usize, released_ns: &AtomicU64) -> Result<u64, BarrierBroken> {
+    let passed = round.barriers[barrier].arrive(worker, &round.clock).await?;
+    released_ns.store(passed.released_ns, Ordering::Relaxed);
+    Ok(passed.at_ns)
+}
+
+/// A barrier as an operation's pause point.
 struct PauseAtBarrier<'a> {
     round: &'a Round,
     barrier: usize,
@@ -401,12 +401,7 @@ struct PauseAtBarrier<'a> {
 
 impl Pause for PauseAtBarrier<'_> {
     fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
-        Box::pin(async {
-            let round = self.round;
-            let released_ns = round.barriers[self.barrier].arrive(self.worker, &round.clock, &round.attention).await?;
-            self.released_ns.store(released_ns, Ordering::Relaxed);
-            Ok(())
-        })
+        pass(self.round, self.barrier, self.worker, self.released_ns).map_ok(drop).boxed()
     }
 }
 
@@ -428,15 +423,26 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
     }
 }
 
+/// Whether a step's operation takes none of `names`.
+fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
+    let Action::Call { operation, .. } = &step.action else { return true };
+    let mut needs_none = true;
+    let Ok(_) = operation.try_map(|template| {
+        template.visit_expressions(&mut |expression| needs_none &= expression.variables().is_disjoint(names));
+        Ok::<_, std::convert::Infallible>(())
+    });
+    needs_none
+}
+
 /// The names that a step binds during the race.
 fn bound_names(step: &Step) -> Vec<String> {
     let saved = match &step.save {
         Save::Nothing => Vec::new(),
-        Save::Value(name) => vec![name.clone()],
-        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.clone()).collect(),
+        Save::Value(name) => vec![name.to_string()],
+        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.to_string()).collect(),
     };
     let bound = match &step.action {
-        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.clone()).collect(),
+        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.to_string()).collect(),
         Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Call { .. } => Vec::new(),
     };
     saved.into_iter().chain(bound).collect()
@@ -459,4 +465,20 @@ fn fault(step: &Step, error: &EvaluateError) -> EngineError {
 fn no_session(case: &Case, target: usize) -> StepEnd {
     let message = format!("no session was opened on target `{}`", case.targets[target].name);
     StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::TestCase;
+
+    #[test]
+    fn what_was_saved_is_forgotten_before_the_next_round() {
+        let case = Arc::new(TestCase::new(1).build());
+        let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
+        task.name_round(&Round::new(&case, 0));
+        task.scope.bind("balance", Value::Int(100));
+        task.name_round(&Round::new(&case, 1));
+        assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
+    }
 }

@@ -78,6 +78,34 @@ impl Histogram {
         self.0.iter_recorded().map(|bucket| (bucket.value_iterated_to(), bucket.count_at_value()))
     }
 
+    /// The distribution in steps that halve with each half of the distance left to 1: values, the quantiles that they are at, and how many
+    /// values are no greater. Quantiles rise strictly and end at 1.
+    pub fn percentiles(&self, ticks_per_half: u32) -> impl Iterator<Item = (u64, f64, u64)> + '_ {
+        let (mut so_far, mut last) = (0, -1.0);
+        let steps = self.0.iter_quantiles(ticks_per_half).map(move |step| {
+            so_far += step.count_since_last_iteration();
+            (step.value_iterated_to(), step.quantile_iterated_to(), so_far)
+        });
+        // The iterator of the crate may give 1 twice, and steps too close to it to be told apart.
+        steps.filter(move |(_, quantile, _)| std::mem::replace(&mut last, *quantile) < *quantile)
+    }
+
+    /// The mean; 0 of nothing.
+    pub fn mean(&self) -> f64 {
+        self.0.mean()
+    }
+
+    /// The standard deviation; 0 of nothing.
+    pub fn standard_deviation(&self) -> f64 {
+        self.0.stdev()
+    }
+
+    /// How many buckets of doubling width it has, and how many values each tells apart.
+    pub fn buckets(&self) -> (u64, u64) {
+        let sub_buckets = (2 * 10u64.pow(u32::from(self.0.sigfig()))).next_power_of_two();
+        (u64::from(self.0.buckets()), sub_buckets)
+    }
+
     /// The standard exchange form: HdrHistogram V2, deflated, in base64 (`HISTFAAA…`).
     pub fn encode(&self) -> String {
         let mut bytes = Vec::new();

@@ -110,7 +110,10 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         planned.extend(case.map(|case| PlannedCase { case: Arc::new(case), controls }));
     }
     if overrides.filters.is_empty() {
-        diagnostics.extend(idle_controls(scenario, &controls));
+        // A param may have been set to what a control sets: that is no oddity of the file.
+        if overrides.params.is_empty() {
+            diagnostics.extend(idle_controls(scenario, &controls));
+        }
         if planned.is_empty() && diagnostics.is_empty() {
             let message = format!("the matrix of `{}` has no case left", scenario.head.name);
             let mut diagnostic = Diagnostic::error(Code::NoCases, message).help("exclude fewer combinations");
@@ -160,8 +163,12 @@ fn settings(
             match parse_like(param, text) {
                 Some(value) => *param = value,
                 None => {
-                    let message = format!("param `{name}` is {}, and `{text}` is not", param.type_name());
-                    diagnostics.push(Diagnostic::error(Code::BadValue, message));
+                    let message = format!("param `{name}` is of type {} and cannot be `{text}`", param.type_name());
+                    let own = scenario.params.iter().find(|own| own.name.value == *name);
+                    let own = own.expect("params come from the scenario");
+                    let diagnostic =
+                        Diagnostic::error(Code::BadValue, message).at(&own.name.span, "its type is set here");
+                    diagnostics.push(diagnostic.help("give `--param` a value of the same type"));
                 }
             }
         } else if let Some((_, values)) = axes.iter_mut().find(|(axis, _)| axis == name) {

@@ -14,7 +14,7 @@ use crate::outcome::OutcomeKind;
 pub struct Checks {
     /// `[expect]`: in every round one of these alternatives must fit. Empty: nothing is expected of the counts.
     pub expect: Vec<Expectation>,
-    /// `[expect.by_group.NAME]`, by index into [`Case::groups`].
+    /// `[expect.by_group.NAME]`, by index into [`super::Case::groups`].
     pub by_group: BTreeMap<usize, Expectation>,
     /// `[sometimes]`: in at least one round of the run each of these must fit.
     pub sometimes: Vec<(OutcomeKind, CountRange)>,
@@ -87,7 +87,7 @@ pub struct LatencyBound {
 pub struct Invariant {
     /// `name`.
     pub name: String,
-    /// Index into [`Case::targets`].
+    /// Index into [`super::Case::targets`].
     pub target: usize,
     /// What is read.
     pub probe: Operation<Template>,

@@ -12,7 +12,7 @@ use crate::value::Value;
 pub enum Operation<V> {
     /// A statement with bound parameters.
     Sql {
-        /// Index into [`TargetSpec::statements`]; meaningless in fixtures and invariants, which are not prepared ahead.
+        /// Index into [`super::TargetSpec::statements`]; meaningless in fixtures and invariants, which are not prepared ahead.
         statement: usize,
         /// The text.
         text: Arc<str>,
@@ -29,7 +29,7 @@ pub enum Operation<V> {
         kind: V,
         /// Its data.
         data: V,
-        /// A barrier inside the store: the pause point, and the index into [`Case::barriers`].
+        /// A barrier inside the store: the pause point, and the index into [`super::Case::barriers`].
         pause: Option<(PausePoint, usize)>,
     },
     /// Reads the latest version of an actor; 0 when there is none.

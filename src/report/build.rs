@@ -10,8 +10,8 @@ use crate::check::{
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Action, Case, Growth, Operation, Step};
-use crate::target::Description;
+use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
+use crate::target::{Description, redacted};
 use crate::value::Value;
 
 use super::load::check_case;
@@ -36,7 +36,8 @@ pub fn case_report(
     };
     let mut race = race(case, tally);
     race.failure_bound = verdict.failure_bound;
-    race.latency_bounds = verdict.latency.iter().map(latency_bound).collect();
+    let bounds = case.checks.latency.iter().zip(&verdict.latency);
+    race.latency_bounds = bounds.map(|(bound, check)| latency_bound(bound, check)).collect();
     race.sometimes = verdict.sometimes.iter().map(sometimes).collect();
     let report = CaseReport {
         id: case.id.clone(),
@@ -70,6 +71,7 @@ pub fn control_report(case: &Case, tally: &CaseTally, verdict: &ControlVerdict) 
         expected: None,
         observed: None,
         reason: None,
+        place: Some(control.place.to_string()),
         race: race(case, tally),
     };
     match verdict {
@@ -107,7 +109,13 @@ pub fn growth_report(growth: &Growth, verdict: &GrowthVerdict) -> GrowthReport {
         at_most: growth.at_most,
         verdict: verdict.verdict.into(),
         reason: verdict.reason.clone(),
+        place: Some(growth.place.to_string()),
     }
+}
+
+/// The outward form of `[compare]`.
+pub fn compare_rule(compare: &Compare) -> CompareRule {
+    CompareRule { gate: compare.gate.clone(), threshold: compare.threshold }
 }
 
 /// A tally's outward form.
@@ -180,6 +188,7 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
                 held: sum.held,
                 broken: sum.broken,
                 unevaluated: sum.unevaluated,
+                place: Some(invariant.place.to_string()),
             })
             .collect(),
         latency_bounds: Vec::new(),
@@ -188,6 +197,12 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
         other_refusals: tally.other_refusals,
         kept: tally.kept.iter().map(|kept| round_report(case, kept)).collect(),
     }
+}
+
+/// The worker groups of a case before its first round.
+pub fn groups(case: &Case) -> Vec<GroupReport> {
+    let tally = CaseTally::new(case);
+    (0..case.groups.len()).map(|group| group_report(case, &tally, group)).collect()
 }
 
 fn group_report(case: &Case, tally: &CaseTally, index: usize) -> GroupReport {
@@ -233,6 +248,10 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
             Some(group) => case.checks.by_group[&group].counts.contains_key(&kind),
             None => case.checks.expect.iter().any(|expectation| expectation.counts.contains_key(&kind)),
         };
+        let place = match group {
+            Some(group) => Some(&case.checks.by_group[&group].place),
+            None => case.checks.expect.first().map(|expectation| &expectation.place),
+        };
         for kind in OutcomeKind::ALL {
             let broken = tally.broken.get(&(name.clone(), kind.as_str().to_owned())).copied().unwrap_or(0);
             if named(kind) || total.of(kind) > 0 || broken > 0 {
@@ -244,6 +263,7 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
                     most: tally.most[scope].of(kind),
                     total: total.of(kind),
                     rounds_broken: broken,
+                    place: place.map(ToString::to_string),
                 });
             }
         }
@@ -276,7 +296,7 @@ fn barrier(name: &str, parties: usize, tally: &BarrierTally) -> BarrierReport {
     }
 }
 
-fn latency_bound(check: &check::LatencyCheck) -> LatencyBoundReport {
+fn latency_bound(bound: &LatencyBound, check: &check::LatencyCheck) -> LatencyBoundReport {
     LatencyBoundReport {
         key: check.key.clone(),
         at_most_ns: nanos(check.at_most),
@@ -284,6 +304,7 @@ fn latency_bound(check: &check::LatencyCheck) -> LatencyBoundReport {
         operations: check.operations,
         needed: check.needed,
         verdict: check.verdict.into(),
+        place: Some(bound.place.to_string()),
     }
 }
 
@@ -394,8 +415,13 @@ fn invariant_round(name: &str, result: &InvariantResult) -> InvariantRoundReport
     InvariantRoundReport { name: name.to_owned(), result, detail }
 }
 
-fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
-    values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
+/// Values by name, as JSON. URLs lose their credentials.
+pub fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
+    let shown = |value: &Value| match value {
+        Value::Text(text) if text.contains("://") => redacted(text).into(),
+        value => value.to_json(),
+    };
+    values.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
 /// A duration in nanoseconds; 585 years and more are cut off.

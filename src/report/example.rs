@@ -74,6 +74,7 @@ pub(crate) fn report() -> Report {
             summary: "one wins".to_owned(),
             tags: vec!["smoke".to_owned()],
             hash: "00".repeat(32),
+            compare: None,
             cases: vec![case(&["1 success, 2 conflict"; 3], &["1 success, 2 conflict", "3 success"])],
             growth: vec![GrowthReport {
                 name: "lookup is O(1)".to_owned(),
@@ -89,6 +90,7 @@ pub(crate) fn report() -> Report {
                 at_most: 0.1,
                 verdict: VerdictWord::Pass,
                 reason: None,
+                place: Some("race.toml:30:1".to_owned()),
             }],
         }],
         skipped: vec![SkippedCase {
@@ -100,4 +102,24 @@ pub(crate) fn report() -> Report {
         warnings: Vec::new(),
         files: Vec::new(),
     }
+}
+
+/// A run in which a case failed, one was inconclusive, and a cost grew.
+pub(crate) fn failing_report() -> Report {
+    let mut report = report();
+    report.verdict = RunVerdictWord::Fail;
+    let scenario = &mut report.scenarios[0];
+    let mut inconclusive = case(&["1 success, 2 conflict"], &["3 success"]);
+    inconclusive.id = "race[backend=postgres]".to_owned();
+    inconclusive.verdict = VerdictWord::Inconclusive;
+    inconclusive.reasons = vec!["only 1 of 3 rounds were raced".to_owned()];
+    scenario.cases =
+        vec![case(&["1 success, 2 conflict", "2 success, 1 conflict"], &["1 success, 2 conflict"; 4]), inconclusive];
+    let growth = &mut scenario.growth[0];
+    growth.exponent = Some(1.0);
+    growth.verdict = VerdictWord::Fail;
+    growth.reason = Some("`latest-version.p50` grows like events^1.00, expected at most events^0.1".to_owned());
+    report.warnings =
+        vec!["`deadlock_timeout` was refused; GRANT SET ON PARAMETER deadlock_timeout TO racer".to_owned()];
+    report
 }

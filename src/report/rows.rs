@@ -1,15 +1,19 @@
 //! The rows of `rounds.csv` and `steps.csv`: the same columns whatever was raced, so that pandas and R read them as they are.
 
-use crate::check::{RoundJudgement, step_name};
+use std::collections::BTreeMap;
+
+use crate::check::{FailureKind, RoundJudgement, step_name};
 use crate::engine::record::RoundRecord;
 use crate::measure::operations_needed;
 use crate::outcome::OutcomeKind;
 use crate::plan::{Action, Case, START};
 
-use super::build::nanos;
+use super::build::{counts, nanos};
+use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
-pub(super) const ROUND_COLUMNS: [&str; 22] = [
+/// The last three came with schema 1.1.
+pub(super) const ROUND_COLUMNS: [&str; 25] = [
     "scenario",
     "case",
     "control",
@@ -32,6 +36,9 @@ pub(super) const ROUND_COLUMNS: [&str; 22] = [
     "makespan_us",
     "attempt_p50_us",
     "attempt_max_us",
+    "groups",
+    "invariants_broken",
+    "invariants_unevaluated",
 ];
 
 /// The columns of `steps.csv`: one row per round and step, and one for whole attempts, on both clocks.
@@ -51,7 +58,7 @@ pub(super) const STEP_COLUMNS: [&str; 12] = [
 ];
 
 /// The id of the case that `case` is, or is a control of.
-pub(super) fn base_id(case: &Case) -> &str {
+pub(crate) fn base_id(case: &Case) -> &str {
     let suffix = case.control.as_ref().and_then(|control| case.id.strip_suffix(control.name.as_str()));
     suffix.and_then(|id| id.strip_suffix('/')).unwrap_or(&case.id)
 }
@@ -75,8 +82,31 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
         micros(Some(nanos(record.makespan))),
         micros(quantile(&mut attempts, 0.5)),
         micros(quantile(&mut attempts, 1.0)),
+        group_counts(case, judgement),
     ]);
+    row.extend([FailureKind::Invariant, FailureKind::Unevaluated].map(|kind| failed_invariants(judgement, kind)));
     row
+}
+
+/// `{"adder":{"success":1},"remover":{"deadlock":1}}`; empty for a single group, whose counts are those of the row.
+fn group_counts(case: &Case, judgement: &RoundJudgement) -> String {
+    if case.groups.len() == 1 {
+        return String::new();
+    }
+    let groups = case.groups.iter().zip(&judgement.groups);
+    let groups: BTreeMap<&str, Counts> = groups.map(|(group, tally)| (group.name.as_str(), counts(tally))).collect();
+    json(&groups)
+}
+
+/// `["one event stored"]`; empty when there is none.
+fn failed_invariants(judgement: &RoundJudgement, kind: FailureKind) -> String {
+    let failed = judgement.failures.iter().filter(|failure| failure.kind == kind);
+    let names: Vec<&str> = failed.map(|failure| failure.check.as_str()).collect();
+    if names.is_empty() { String::new() } else { json(&names) }
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("names and counts are text and numbers")
 }
 
 /// What one step took in one round, in nanoseconds on both clocks.
@@ -134,7 +164,7 @@ fn quantile(values: &mut [u64], quantile: f64) -> Option<u64> {
 }
 
 /// Microseconds with three decimals, which is exact; empty when there is no value.
-fn micros(nanos: Option<u64>) -> String {
+pub(super) fn micros(nanos: Option<u64>) -> String {
     nanos.map(|nanos| format!("{}.{:03}", nanos / 1_000, nanos % 1_000)).unwrap_or_default()
 }
 

@@ -15,6 +15,9 @@ use super::load::REPORT_FILE;
 use super::rows::{ROUND_COLUMNS, STEP_COLUMNS, round_row, step_rows};
 use super::schema::{DataFile, Git, Report};
 
+/// The name of the file with a row for each round.
+pub(super) const ROUNDS_FILE: &str = "rounds.csv";
+
 /// A file of the run's folder could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {act} `{}`: {source}; {remedy}", path.display())]
@@ -68,6 +71,21 @@ fn file_name_part(text: &str) -> String {
     text.chars().map(safe).take(60).collect()
 }
 
+/// Creates `out_dir/name`, or `name-2` and so on if that exists.
+pub fn create_folder(out_dir: &Path, name: &str) -> Result<PathBuf, SinkError> {
+    fs::create_dir_all(out_dir).map_err(|error| SinkError::new("create", out_dir, error))?;
+    let mut path = out_dir.join(name);
+    let mut number = 1;
+    while let Err(error) = fs::create_dir(&path) {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            return Err(SinkError::new("create", &path, error));
+        }
+        number += 1;
+        path = out_dir.join(format!("{name}-{number}"));
+    }
+    Ok(path)
+}
+
 /// The folder of one run.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -81,17 +99,8 @@ impl RunFolder {
     /// Creates `out_dir/name`, or `name-2` and so on if that exists, and its data files, so that a place that cannot be written to is
     /// noticed before the first race.
     pub fn create(out_dir: &Path, name: &str) -> Result<RunFolder, SinkError> {
-        fs::create_dir_all(out_dir).map_err(|error| SinkError::new("create", out_dir, error))?;
-        let mut path = out_dir.join(name);
-        let mut number = 1;
-        while let Err(error) = fs::create_dir(&path) {
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                return Err(SinkError::new("create", &path, error));
-            }
-            number += 1;
-            path = out_dir.join(format!("{name}-{number}"));
-        }
-        let mut rounds = DataWriter::create(&path.join("rounds.csv"))?;
+        let path = create_folder(out_dir, name)?;
+        let mut rounds = DataWriter::create(&path.join(ROUNDS_FILE))?;
         let mut steps = DataWriter::create(&path.join("steps.csv"))?;
         let history = DataWriter::create(&path.join("rounds.jsonl"))?;
         rounds.write(csv_line(&ROUND_COLUMNS).as_bytes(), 0)?;
@@ -141,13 +150,22 @@ impl RunFolder {
         self.write_file(REPORT_FILE, &to_json(report))
     }
 
-    /// Writes one more file, such as `junit.xml`, replacing it if it exists. A reader sees the old file or the new one, never half of it.
+    /// Writes one more file, such as `junit.xml` or `hgrm/race.hgrm`, replacing it if it exists. A reader sees the old file or the new one,
+    /// never half of it.
     pub fn write_file(&self, name: &str, content: &str) -> Result<(), SinkError> {
-        let path = self.path.join(name);
-        let temporary = self.path.join(format!(".{name}.tmp"));
-        fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
-        fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
+        write_file(&self.path, name, content)
     }
+}
+
+/// Writes `folder/name`, whose `name` may begin with a folder of its own, replacing it if it exists. A reader sees the old file or the new one, never half of it.
+pub fn write_file(folder: &Path, name: &str, content: &str) -> Result<(), SinkError> {
+    let path = folder.join(name);
+    let (parent, file_name) =
+        name.rsplit_once('/').map_or((folder.to_owned(), name), |(parent, file_name)| (folder.join(parent), file_name));
+    fs::create_dir_all(&parent).map_err(|error| SinkError::new("create", &parent, error))?;
+    let temporary = parent.join(format!(".{file_name}.tmp"));
+    fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
+    fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
 }
 
 /// The bytes of `report.json`: the same report gives the same bytes.
@@ -157,11 +175,16 @@ pub fn to_json(report: &Report) -> String {
     json
 }
 
-fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
+pub(super) fn csv_line<T: AsRef<[u8]>>(fields: &[T]) -> String {
     let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
     writer.write_record(fields).expect("writing to memory does not fail");
     let bytes = writer.into_inner().expect("writing to memory does not fail");
     String::from_utf8(bytes).expect("fields are text")
+}
+
+/// Bytes in hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file that only grows, and what is needed to recognise it later.
@@ -193,10 +216,9 @@ impl DataWriter {
     }
 
     fn describe(&self) -> DataFile {
-        let hash = self.sha256.clone().finalize();
         DataFile {
             name: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-            sha256: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: hex(&self.sha256.clone().finalize()),
             bytes: self.bytes,
             rows: self.rows,
         }

@@ -2,6 +2,7 @@
 //!
 //! Text is aligned by characters, so everything drawn is one column wide.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use anstyle::{AnsiColor, Style as Ansi};
 use crate::check::{RunVerdict, duration};
 use crate::outcome::OutcomeKind;
 
+use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
 
@@ -22,7 +24,7 @@ pub struct Style {
 
 /// The roles that colours play.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Good,
     Bad,
     Doubtful,
@@ -32,7 +34,7 @@ pub(super) enum Role {
 
 impl Style {
     /// `text` in the colour of `role`, or as it is.
-    pub(super) fn paint(self, role: Role, text: impl std::fmt::Display) -> String {
+    pub(crate) fn paint(self, role: Role, text: impl std::fmt::Display) -> String {
         if !self.colour {
             return text.to_string();
         }
@@ -127,6 +129,14 @@ pub fn growth_line(growth: &GrowthReport, style: Style) -> String {
     line
 }
 
+/// A whole report as its run printed it.
+pub fn whole(report: &Report, style: Style) -> String {
+    let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    let cases = cases.map(|case| case_block(case, &report.run, style));
+    let skipped = report.skipped.iter().map(|skipped| skip_line(skipped, style));
+    cases.chain(skipped).chain([run_footer(report, style)]).collect()
+}
+
 /// The end of a run: what did not pass once more, and one line for everything.
 pub fn run_footer(report: &Report, style: Style) -> String {
     let cases: Vec<&CaseReport> = report.scenarios.iter().flat_map(|scenario| &scenario.cases).collect();
@@ -170,7 +180,21 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     };
     let elapsed = ns(report.run.elapsed_ns);
     text.push_str(&format!("{} {planned} in {elapsed}: {}{code}\n", style.paint(role, word), parts.join(", ")));
+    let facts = format!("{}seed {}", servers(&cases), report.run.seed);
+    text.push_str(&format!("{}\n", indent(style.paint(Role::Faint, facts))));
     text
+}
+
+/// The servers raced against: `postgres 15.18 (private server), `. Nothing for what is embedded.
+fn servers(cases: &[&CaseReport]) -> String {
+    let targets = cases.iter().flat_map(|case| &case.targets).filter(|target| target.origin != "embedded");
+    let servers: BTreeSet<String> = targets
+        .map(|target| {
+            let server = target.driver.trim_start_matches("event-store/");
+            format!("{server} {} ({}), ", target.version, target.origin)
+        })
+        .collect();
+    servers.into_iter().collect()
 }
 
 /// The counts of a case in which all is as expected: `success 1 (expected 1)`.
@@ -268,7 +292,7 @@ fn control_line(control: &ControlReport, style: Style) -> Option<String> {
 }
 
 /// A round that did not pass: what broke, and who did what when.
-fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
+pub(super) fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
     let verdict = match round.verdict {
         VerdictWord::Fail => style.paint(Role::Bad, format!("round {} failed", round.round)),
         _ => style.paint(Role::Doubtful, format!("round {} is inconclusive", round.round)),
@@ -301,12 +325,12 @@ fn indent(text: impl std::fmt::Display) -> String {
 }
 
 /// `1 round`, `20 rounds`.
-pub(super) fn number(number: u64, noun: &str) -> String {
+pub(crate) fn number(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Nanoseconds as people read them.
-pub(super) fn ns(nanos: u64) -> String {
+pub(crate) fn ns(nanos: u64) -> String {
     duration(Duration::from_nanos(nanos))
 }
 
@@ -323,10 +347,6 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
-}
-
-pub(super) fn plain(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -219,6 +219,14 @@ pub enum TargetError {
         /// What is wrong, with the system's code.
         message: String,
     },
+    /// As [`TargetError::Fault`], in one of the statements that were to be prepared.
+    #[error("{message}")]
+    Statement {
+        /// Index into [`crate::plan::TargetSpec::statements`].
+        statement: usize,
+        /// What is wrong, with the system's code.
+        message: String,
+    },
     /// The system is not there, or refuses us altogether. Exit code 10.
     #[error("{message}")]
     Environment {

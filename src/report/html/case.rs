@@ -8,10 +8,11 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use maud::{Markup, html};
 
+use super::super::checks::plain;
 use super::super::schema::{
     CaseReport, ControlReport, ControlVerdictWord, GroupReport, RoundReport, TargetReport, VerdictWord,
 };
-use super::super::terminal::{ns, number, plain, shortened};
+use super::super::terminal::{ns, number, shortened};
 use super::{badge, barriers, counts, latency, marks, timeline};
 
 /// Characters shown of what a check observed; report.json has them all.

@@ -69,7 +69,7 @@ pub(super) fn mixes(race: &Race) -> Markup {
 }
 
 fn invariant_line(invariant: &InvariantReport, rounds: u64) -> Markup {
-    let InvariantReport { name, that, held, broken, unevaluated } = invariant;
+    let InvariantReport { name, that, held, broken, unevaluated, .. } = invariant;
     html! {
         li.broken[held < &rounds] {
             (sign(*held == rounds)) " invariant " b { (name) } " held in " (held) " of " (number(rounds, "round"))
@@ -81,7 +81,7 @@ fn invariant_line(invariant: &InvariantReport, rounds: u64) -> Markup {
 }
 
 fn bound_line(bound: &LatencyBoundReport) -> Markup {
-    let LatencyBoundReport { key, at_most_ns, observed_ns, operations, needed, verdict } = bound;
+    let LatencyBoundReport { key, at_most_ns, observed_ns, operations, needed, verdict, .. } = bound;
     html! {
         li.broken[*verdict == VerdictWord::Fail] {
             (sign(*verdict == VerdictWord::Pass)) " " b { (key) } " at most " (ns(*at_most_ns)) ": "

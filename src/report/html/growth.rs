@@ -2,8 +2,9 @@
 
 use maud::{Markup, PreEscaped, html};
 
+use super::super::checks::plain;
 use super::super::schema::{GrowthReport, VerdictWord};
-use super::super::terminal::{ns, plain};
+use super::super::terminal::ns;
 use super::badge;
 use super::plot::{Axis, Ink, SIZE, Shape, plot};
 

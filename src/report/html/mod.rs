@@ -30,7 +30,6 @@ const SCRIPT: &str = include_str!("view.js");
 
 /// The whole page.
 pub fn render(report: &Report) -> String {
-    let mut first = 0;
     // A page of one case is about that case; of several, those that need attention are unfolded.
     let only = report.scenarios.iter().map(|scenario| scenario.cases.len()).sum::<usize>() == 1;
     let page = html! {
@@ -51,9 +50,8 @@ pub fn render(report: &Report) -> String {
                     (overview::verdict(report))
                     (overview::facts(report))
                     (overview::cases(report))
-                    @for scenario in &report.scenarios {
+                    @for (scenario, first) in report.scenarios.iter().zip(first_numbers(report)) {
                         (section(scenario, first, only))
-                        @let _ = first += scenario.cases.len();
                     }
                     footer { "Made from report.json, schema " (report.schema) ", by deadheat " (report.tool.version) "." }
                 }
@@ -63,6 +61,15 @@ pub fn render(report: &Report) -> String {
         }
     };
     page.into_string()
+}
+
+/// The number of each scenario's first case, counted through the report.
+fn first_numbers(report: &Report) -> impl Iterator<Item = usize> {
+    report.scenarios.iter().scan(0, |next, scenario| {
+        let first = *next;
+        *next += scenario.cases.len();
+        Some(first)
+    })
 }
 
 /// A scenario with its growth checks and its cases, which are numbered from `first`.

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
+use super::super::checks::plain;
 use super::super::schema::{
     CaseReport, ControlVerdictWord, Counts, FailureReport, Report, RunVerdictWord, ScenarioReport, VerdictWord,
 };
-use super::super::terminal::{ns, number, plain, shortened};
+use super::super::terminal::{ns, number, shortened};
 use super::{badge, marks};
 use crate::check::RunVerdict;
 

@@ -119,6 +119,9 @@ pub struct ExpectationRow {
     pub total: u64,
     /// Rounds in which this count broke the expectation.
     pub rounds_broken: u64,
+    /// `file:line:column` of the check. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// A distinct mix of outcomes.
@@ -220,6 +223,9 @@ pub struct InvariantReport {
     pub broken: u64,
     /// Rounds in which it could not be evaluated.
     pub unevaluated: u64,
+    /// `file:line:column` of the check. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// A key of `[expect.latency]`.
@@ -238,6 +244,9 @@ pub struct LatencyBoundReport {
     pub needed: u64,
     /// Inconclusive when unsupported.
     pub verdict: VerdictWord,
+    /// `file:line:column` of the check. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
 }
 
 /// A key of `[sometimes]`.

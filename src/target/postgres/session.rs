@@ -97,7 +97,14 @@ impl PostgresSession {
             return Ok(());
         }
         let Some(link) = self.link.take() else { return Ok(()) };
-        let statements = self.shared.statements.iter().map(|statement| prepare(&link.client, &statement.text));
+        let statements = self.shared.statements.iter().enumerate().map(async |(index, statement)| {
+            prepare(&link.client, &statement.text).await.map_err(|failure| match failure {
+                Failure::Fault(fault) => {
+                    Failure::Fault(TargetError::Statement { statement: index, message: fault.to_string() })
+                }
+                failure => failure,
+            })
+        });
         let prepared = match timeout(RESET_DEADLINE, try_join_all(statements)).await {
             Ok(Ok(prepared)) => prepared,
             Ok(Err(Failure::Fault(fault))) => return Err(fault),

@@ -64,7 +64,7 @@ fn sql(text: &str, args: impl IntoIterator<Item = Value>) -> Operation<Value> {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(10)
+    Instant::now() + Duration::from_secs(30)
 }
 
 /// A target whose schema was set up, with the statements that its sessions race with.
@@ -133,7 +133,7 @@ fn assert_refused(reply: &Reply, kind: OutcomeKind, code: &str) {
 #[track_caller]
 fn fault<T>(result: Result<T, TargetError>) -> String {
     match result {
-        Err(TargetError::Fault { message }) => message,
+        Err(TargetError::Fault { message } | TargetError::Statement { message, .. }) => message,
         Err(error) => panic!("not a fault: {error:?}"),
         Ok(_) => panic!("not an error"),
     }

@@ -1,0 +1,30 @@
+//! Finds and reads the stored report that a command is about.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use crate::check::RunVerdict;
+use crate::report::load::REPORT_FILE;
+use crate::report::{self, schema::Report};
+
+/// Where runs leave their folders if not told otherwise.
+const REPORTS: &str = "reports";
+
+/// The report at `path`, or that of the newest run below `reports`, and the path it was found at.
+pub(crate) fn load(path: Option<&Path>) -> Result<(PathBuf, Report), Failure> {
+    let path = match path {
+        Some(path) => path.to_owned(),
+        None => newest(Path::new(REPORTS))?,
+    };
+    let report = report::load(&path).map_err(|error| Failure::new(RunVerdict::Usage, error))?;
+    Ok((path, report))
+}
+
+/// The folder of the newest run: their names begin with the time.
+fn newest(reports: &Path) -> Result<PathBuf, Failure> {
+    let entries = std::fs::read_dir(reports).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.join(REPORT_FILE).is_file()).max().ok_or_else(|| {
+        let message = format!("no run is stored below `{}`; name a report.json, or a run's folder", reports.display());
+        Failure::new(RunVerdict::Usage, message)
+    })
+}

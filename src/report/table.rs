@@ -1,0 +1,57 @@
+//! The cases of a report as CSV: one row for each case and each control. Rounds have a file of their own, `rounds.csv`.
+
+use crate::outcome::OutcomeKind;
+
+use super::rows::micros;
+use super::schema::*;
+use super::sinks::csv_line;
+
+/// The report's cases as CSV. Columns are those of `rounds.csv` where they mean the same; times are in microseconds.
+pub fn table(report: &Report) -> String {
+    let mut columns: Vec<String> =
+        ["scenario", "case", "control", "verdict", "workers", "rounds", "rounds_failed", "rounds_inconclusive"]
+            .map(str::to_owned)
+            .to_vec();
+    columns.extend(OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_")));
+    for clock in ["own", "release"] {
+        columns.extend(["p50", "p90", "p99", "max"].map(|quantile| format!("attempt_{clock}_{quantile}_us")));
+    }
+    let mut text = csv_line(&columns);
+    for scenario in &report.scenarios {
+        for case in &scenario.cases {
+            let verdict = crate::check::Verdict::from(case.verdict).as_str();
+            text.push_str(&csv_line(&row(&scenario.name, &case.id, "", verdict, &case.race)));
+            for control in &case.controls {
+                let verdict = match control.verdict {
+                    ControlVerdictWord::Caught => "caught",
+                    ControlVerdictWord::Survived => "survived",
+                    ControlVerdictWord::Invalid => "invalid",
+                    ControlVerdictWord::AwaitsGrowth => "awaits-growth",
+                };
+                text.push_str(&csv_line(&row(&scenario.name, &case.id, &control.name, verdict, &control.race)));
+            }
+        }
+    }
+    text
+}
+
+fn row(scenario: &str, case: &str, control: &str, verdict: &str, race: &Race) -> Vec<String> {
+    let mut row: Vec<String> = [scenario, case, control, verdict].map(str::to_owned).to_vec();
+    row.extend([race.workers, race.rounds, race.rounds_failed, race.rounds_inconclusive].map(|it| it.to_string()));
+    row.extend(OutcomeKind::ALL.map(|kind| race.counts.get(&kind.into()).copied().unwrap_or(0).to_string()));
+    for clock in [&race.attempts.all.own, &race.attempts.all.since_release] {
+        row.extend([clock.p50, clock.p90, clock.p99, clock.max].map(micros));
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn a_row_for_each_case_and_control() {
+        insta::assert_snapshot!("cases.csv", table(&example::failing_report()));
+    }
+}

@@ -1,0 +1,141 @@
+//! Scenarios that cannot be raced: told with place and remedy, exit code 64, and no folder for a run that never was.
+
+use crate::cli::{Cli, Ended};
+use crate::scenarios::{CLAIM, INSERT, line_of, with};
+
+/// Neither `check` nor `run` goes on; the errors are those of the returned run.
+fn refused(cli: Cli) -> Ended {
+    cli.clone().args(["check"]).run().exits(64);
+    let reports = cli.work().join("reports");
+    let ended = cli.args(["run"]).run().exits(64).stdout_is("");
+    assert!(!reports.exists(), "a run that raced nothing leaves nothing\n{ended:?}");
+    ended
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_named() {
+    let ended = Cli::new().args(["run", "scenarios/none.toml"]).run().exits(64);
+    ended.stderr_is("error: there is no `scenarios/none.toml`; name a scenario file, or a directory that holds some\n");
+    refused(Cli::new()).stderr_has("there is no `scenarios`");
+}
+
+#[test]
+fn a_directory_without_scenarios_is_named() {
+    let cli = Cli::new().file("scenarios/notes.txt", "");
+    refused(cli).stderr_has("`scenarios` holds no scenario files (`*.toml`)");
+}
+
+#[test]
+fn a_scenario_that_is_no_text_is_named() {
+    let cli = Cli::new().scenario("");
+    std::fs::write(cli.work().join("scenarios/0.toml"), b"\xff\xfe").unwrap();
+    refused(cli).stderr_has("cannot read the scenario `scenarios/0.toml`").stderr_has("UTF-8");
+}
+
+#[test]
+fn malformed_toml_is_shown_where_it_breaks() {
+    let broken = with(CLAIM, "rounds = 10", "rounds = = 10");
+    let ended = refused(Cli::new().scenario(&broken));
+    let place = format!("scenarios/0.toml:{}:", line_of(&broken, "rounds"));
+    ended.stderr_has("error[syntax]").stderr_has(&place).stderr_has("nothing was raced");
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_what_was_probably_meant() {
+    let broken = with(CLAIM, "rounds = 10", "round = 10");
+    let ended = refused(Cli::new().scenario(&broken));
+    ended.stderr_has("error[unknown-key]").stderr_has("`round`").stderr_has("did you mean `rounds`?");
+    let ended = Cli::new().scenario(&broken).args(["check", "--format", "json"]).run().exits(64).stderr_is("");
+    let faults: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(faults[0]["code"], "unknown-key", "{faults:#}");
+    assert_eq!(faults[0]["file"], "scenarios/0.toml", "{faults:#}");
+    assert_eq!(faults[0]["line"], line_of(&broken, "round ="), "{faults:#}");
+}
+
+#[test]
+fn all_faults_of_all_files_are_told_at_once() {
+    let first = with(&with(CLAIM, "rounds = 10", "round = 10"), "success  = 1", "succes = 1");
+    let second = with(INSERT, "\"take\"", "\"tke\"");
+    let ended = refused(Cli::new().scenario(&first).scenario(&second));
+    let ended = ended.stderr_has("`round`").stderr_has("`succes`").stderr_has("`tke`");
+    ended.stderr_has("scenarios/0.toml").stderr_has("scenarios/1.toml").stderr_has("3 faults; nothing was raced");
+}
+
+#[test]
+fn a_missing_sql_file_is_named_with_its_place() {
+    let broken = with(INSERT, "{ sql = \"CREATE TABLE taken (id int PRIMARY KEY)\" }", "{ file = \"none.sql\" }");
+    let ended = refused(Cli::new().scenario(&broken));
+    ended.stderr_has("none.sql").stderr_has(&format!("scenarios/0.toml:{}:", line_of(&broken, "none.sql")));
+}
+
+#[test]
+fn expressions_are_read_before_anything_is_raced() {
+    let broken = with(CLAIM, "\"writers - 1\"", "\"writers -\"");
+    refused(Cli::new().scenario(&broken)).stderr_has("error[").stderr_has("writers -");
+    let broken = with(CLAIM, "\"name-${round}\"", "\"name-${ruond}\"");
+    let ended = refused(Cli::new().scenario(&broken));
+    ended.stderr_has("error[unknown-name]").stderr_has("did you mean `round`?");
+}
+
+#[test]
+fn an_expression_that_fails_in_the_race_is_a_fault_at_its_line() {
+    let broken = with(CLAIM, "size(events) == 1", "events[7].version == 1");
+    let ended = Cli::new().scenario(&broken).args(["run"]).run().exits(64);
+    ended.stderr_has(&format!("scenarios/0.toml:{}:", line_of(&broken, "one claim stored")));
+}
+
+#[test]
+fn params_must_mean_something() {
+    let cli = Cli::new().scenario(CLAIM).args(["run"]);
+    let ended = cli.clone().args(["--param", "wrtiers=3"]).run().exits(64);
+    ended.stderr_has("`--param wrtiers=…` names no param and no axis").stderr_has("`guard`, `writers`");
+    let ended = cli.args(["--param", "writers=many"]).run().exits(64);
+    ended.stderr_has("param `writers` is of type int and cannot be `many`").stderr_has("scenarios/0.toml:8:1");
+}
+
+#[test]
+fn two_scenarios_of_one_name_are_both_named() {
+    let ended = refused(Cli::new().scenario(CLAIM).scenario(CLAIM));
+    ended.stderr_has("`scenarios/0.toml` and `scenarios/1.toml` are both named `claim`");
+}
+
+#[test]
+fn targets_given_must_exist_and_be_urls_of_this_machine() {
+    for (given, said) in [
+        ("dv=postgres://127.0.0.1/x", "`--target dv=…` names no target of these scenarios; their targets are `db`"),
+        ("db=127.0.0.1", "the URL of target `db` from --target cannot be used: relative URL without a base"),
+        ("db=mysql://127.0.0.1/x", "its scheme is `mysql`; wanted `postgres://"),
+        ("db=postgres:s3cret", "names no host; wanted `postgres://"),
+        ("db=postgres://db.example.com/x", "target `db` is at `db.example.com`, which is not this machine"),
+    ] {
+        let cli = Cli::new().scenario(INSERT).args(["run", "--target", given]);
+        let ended = cli.run().exits(64).stderr_has(said).stderr_lacks("s3cret").stdout_is("");
+        assert!(!cli.work().join("reports").exists(), "{ended:?}");
+    }
+    let remote = with(INSERT, "driver   = \"postgres\"", "driver = \"postgres\"\nurl = \"postgres://10.1.2.3/x\"");
+    let ended = Cli::new().scenario(&remote).args(["run"]).run().exits(64);
+    ended.stderr_has("`10.1.2.3`, which is not this machine").stderr_has("--allow-remote");
+}
+
+#[test]
+fn what_only_the_server_can_know_is_told_at_the_steps_line() {
+    let take = "INSERT INTO taken VALUES ($1)";
+    for (part, other, line, said) in [
+        (take, "INSERT INTO tkaen VALUES ($1)", "tkaen", "relation \"tkaen\" does not exist (42P01)"),
+        (take, "INSRT INTO taken VALUES ($1)", "INSRT", "syntax error at or near \"INSRT\" (42601)"),
+        (
+            take,
+            "INSERT INTO taken (di) VALUES ($1)",
+            "(di)",
+            "column \"di\" of relation \"taken\" does not exist (42703)",
+        ),
+        (take, "INSERT INTO taken VALUES ($1), ($2)", "$2", "takes 2 arguments, found 1; correct `args`"),
+        ("\"${round}\"", "\"abc\"", take, "argument $1 of"),
+        ("CREATE TABLE", "CREATE TABL", "CREATE", "syntax error at or near \"TABL\" (42601)"),
+        ("deadlock_timeout", "deadlok_timeout", "[targets.db]", "`deadlok_timeout = 20ms` cannot be set"),
+    ] {
+        let broken = with(INSERT, part, other);
+        let ended = Cli::new().scenario(&broken).args(["run", "--rounds", "1"]).run().exits(64).stderr_has(said);
+        ended.stderr_has(&format!("error: scenarios/0.toml:{}:", line_of(&broken, line))).stdout_lacks(said);
+    }
+}

@@ -1,0 +1,147 @@
+//! Servers that are missing, silent, dying, or somebody else's.
+
+use rustix::process::{Signal, kill_process};
+
+use crate::cli::{Cli, Running, eventually};
+use crate::given::Given;
+use crate::scenarios::{CLAIM, INSERT, PUBLISH, with};
+
+#[test]
+fn cases_without_a_server_are_skipped_loudly_and_the_others_count() {
+    let cli = Cli::new().scenario(CLAIM).scenario(INSERT).scenario(PUBLISH).no_servers().args(["run"]);
+    let ended = cli.run().exits(0);
+    let ended = ended.stdout_has("SKIP insert  no private PostgreSQL server").stdout_has("apt-get install postgresql");
+    let ended = ended.stdout_has("SKIP publish  no private NATS server").stdout_has("apt-get install nats-server");
+    let ended = ended.stdout_has("docker compose up -d").stdout_has("PASS 3 cases").stdout_has("1 passed, 2 skipped");
+    let report = ended.report();
+    let skipped: Vec<&str> = report.skipped.iter().map(|skipped| skipped.case.as_str()).collect();
+    assert_eq!(skipped, ["insert", "publish"]);
+}
+
+#[test]
+fn skipping_is_a_failure_where_it_is_forbidden() {
+    let cli = Cli::new().scenario(CLAIM).scenario(INSERT).no_servers().args(["run", "--no-skip"]);
+    let ended = cli.run().exits(10).stdout_has("SKIP insert").stdout_has("1 passed, 1 skipped");
+    ended.stderr_has("error: 1 skipped for want of a server, which `--no-skip` makes a failure");
+}
+
+#[test]
+fn a_run_that_skips_everything_proves_nothing() {
+    let cli = Cli::new().scenario(INSERT).scenario(PUBLISH).no_servers().args(["run"]);
+    let ended = cli.run().exits(4).stdout_has("INCONCLUSIVE 2 cases").stdout_has("2 skipped");
+    assert!(ended.report().scenarios.is_empty());
+}
+
+#[test]
+fn what_needs_no_server_never_fails_for_want_of_one() {
+    for _ in 0..5 {
+        let cli = Cli::new().scenario(CLAIM).no_servers().args(["run", "--no-skip"]);
+        cli.run().exits(0).stdout_has("control `no guard` caught");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_ends_the_run() {
+    // Nobody listens on port 1.
+    let url = "postgres://somebody:s3cret@127.0.0.1:1/db";
+    let ended = Cli::new().scenario(INSERT).env("DEADHEAT_POSTGRES_URL", url).args(["run"]).run().exits(10);
+    let ended = ended.stderr_has("error: cannot use PostgreSQL at 127.0.0.1:1, database `db`, user `somebody`");
+    let ended = ended.stderr_has("from DEADHEAT_POSTGRES_URL").stderr_has("Connection refused");
+    let ended = ended.stderr_has("; start the server, or correct the address").stdout_has("ENVIRONMENT");
+    assert!(!ended.everything().contains("s3cret"));
+    assert!(ended.report().warnings[0].contains("Connection refused"), "{ended:?}");
+
+    let ended = Cli::new().scenario(PUBLISH).args(["run", "--target", "stream=nats://s3cret@127.0.0.1:1"]).run();
+    let ended = ended.exits(10).stderr_has("error: NATS at 127.0.0.1:1 (from --target) cannot be reached");
+    assert!(!ended.stderr_has("start it with").everything().contains("s3cret"));
+}
+
+fn kill(running: &mut Running, cli: &Cli, kind: &str) {
+    running.until_racing();
+    let servers = eventually("a private server", || Some(cli.servers(kind)).filter(|servers| servers.len() == 1));
+    kill_process(servers[0].1, Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_postgresql_server_that_dies_in_a_race_is_reported_with_its_last_words() {
+    let cli = Cli::new().scenario(INSERT).args(["run", "--rounds", "100000"]);
+    let mut running = cli.start();
+    kill(&mut running, &cli, "postgres");
+    let ended =
+        running.wait().exits(10).stderr_has("error: ").stderr_has("the private PostgreSQL server ended with signal: 9");
+    let ended = ended.stderr_has("its log ends:").stderr_has("database system is ready to accept connections");
+    assert_eq!(deadheat::check::RunVerdict::from(ended.report().verdict).exit_code(), 10);
+}
+
+#[test]
+fn a_nats_server_that_dies_in_a_race_is_reported_with_its_last_words() {
+    let cli = Cli::new().scenario(PUBLISH).args(["run", "--rounds", "100000"]);
+    let mut running = cli.start();
+    kill(&mut running, &cli, "nats");
+    let ended =
+        running.wait().exits(10).stderr_has("error: ").stderr_has("the private NATS server ended with signal: 9");
+    ended.stderr_has("its log ends:").stderr_has("Server is ready").report();
+}
+
+#[test]
+fn a_setting_that_needs_a_privilege_is_one_warning() {
+    let server = Given::postgres(None);
+    server.sql("CREATE USER racer; GRANT CREATE ON DATABASE postgres TO racer");
+    let url = format!("db={}", server.url_for("racer"));
+    let ended = Cli::new().scenario(INSERT).args(["run", "--target", &url]).run().exits(0);
+    let warning = "GRANT SET ON PARAMETER deadlock_timeout TO racer";
+    assert_eq!(ended.stdout.matches(warning).count(), 1, "{ended:?}");
+    assert!(ended.report().scenarios[0].cases[0].warnings[0].contains(warning), "{ended:?}");
+    assert_eq!(server.schemas(), [""; 0]);
+    server.has_no_connections();
+}
+
+#[test]
+fn a_users_server_that_goes_away_in_a_race_ends_the_run() {
+    let server = Given::postgres(None);
+    let url = format!("db={}", server.url);
+    let mut running = Cli::new().scenario(INSERT).args(["run", "--rounds", "100000", "--target", &url]).start();
+    running.until_racing();
+    drop(server);
+    let ended = running.wait().exits(10).stderr_has("error: cannot use PostgreSQL at 127.0.0.1:");
+    ended.stderr_has("(from --target)").report();
+}
+
+#[test]
+fn two_runs_at_once_on_one_server_do_not_meet() {
+    let server = Given::postgres(None);
+    let cli = Cli::new().scenario(INSERT).args(["run", "--rounds", "20", "--target", &format!("db={}", server.url)]);
+    for running in [cli.start(), cli.start()] {
+        running.wait_killed().exits(0);
+    }
+    assert_eq!(server.schemas(), [""; 0]);
+}
+
+#[test]
+fn a_users_server_is_left_as_it_was_however_the_run_ends() {
+    let server = Given::postgres(Some("s3cret"));
+    let url = format!("db={}", server.url);
+    let broken = with(INSERT, "INSERT INTO taken VALUES", "INSERT INTO tkaen VALUES");
+    let cli = |text: &str| Cli::new().scenario(text).args(["run", "--target", &url]);
+    cli(INSERT).run().exits(0);
+    cli(&broken).run().exits(64);
+    let mut running = cli(INSERT).args(["--rounds", "100000"]).start();
+    running.until_racing().signal(Signal::INT);
+    running.wait().exits(130);
+    let mut running = cli(INSERT).args(["--rounds", "100000"]).start();
+    running.until_racing().signal(Signal::TERM);
+    running.signal(Signal::TERM);
+    running.wait().exits(130);
+    assert_eq!(server.schemas(), [""; 0]);
+    server.has_no_connections();
+
+    let server = Given::nats("t0ken");
+    let url = format!("stream={}", server.url);
+    let cli = Cli::new().scenario(PUBLISH).args(["run", "--target", &url]);
+    cli.run().exits(0);
+    let mut running = cli.args(["--rounds", "100000", "--out", "other"]).start();
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    running.signal(Signal::INT);
+    running.wait().exits(130);
+    assert_eq!(server.streams(), [""; 0]);
+}
