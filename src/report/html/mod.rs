@@ -103,3 +103,81 @@ fn verdict_word(verdict: VerdictWord) -> &'static str {
 fn badge(verdict: VerdictWord) -> Markup {
     html! { span class={ "badge " (verdict_word(verdict)) } { (verdict_word(verdict)) } }
 }
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+
+    use super::*;
+    use crate::report::example;
+    use crate::report::schema::RunVerdictWord;
+
+    /// The page without what is drawn, styled or scripted, a line per element.
+    fn outline(page: &str) -> String {
+        let drawn =
+            Regex::new(r"(?s)<style>.*?</style>|<script>.*?</script>|<svg class=.(?:plot|mark|definitions).*?</svg>|<svg width=.100%.*?</svg></svg>")
+                .unwrap();
+        let packed = Regex::new("data-packed=\"[^\"]*\"|sha256-[^']*").unwrap();
+        let page = drawn.replace_all(page, "");
+        packed.replace_all(&page, "…").replace("><", ">\n<")
+    }
+
+    #[test]
+    fn a_page_of_one_case_shows_all_of_it() {
+        let page = render(&example::report());
+        insta::assert_snapshot!(outline(&page));
+        assert!(!page.contains("data-packed=\""));
+    }
+
+    #[test]
+    fn of_several_cases_those_that_passed_are_packed() {
+        let mut report = example::report();
+        report.scenarios[0].cases.push(example::case(&["3 success"], &["3 success"]));
+        let page = render(&report);
+        assert_eq!(page.matches("data-packed=\"").count(), 1);
+        assert_eq!(page.matches("<details class=\"case\"").count(), 2);
+        assert_eq!(page, render(&report), "the same report gives the same bytes");
+    }
+
+    #[test]
+    fn what_scenarios_and_servers_say_is_text() {
+        const HOSTILE: &str = "</script></title><img src=x onerror=\"alert(1)\">";
+        let hostile = || HOSTILE.to_owned();
+        let mut report = example::report();
+        report.verdict = RunVerdictWord::Fail;
+        report.run.command.push(hostile());
+        report.warnings.push(hostile());
+        report.skipped[0].reason = hostile();
+        let scenario = &mut report.scenarios[0];
+        (scenario.name, scenario.summary, scenario.file) = (hostile(), hostile(), hostile());
+        (scenario.growth[0].metric, scenario.growth[0].over) = (hostile(), hostile());
+        let mut case = example::case(&["2 success, 1 conflict"; 30], &["3 success"]);
+        (case.id, case.warnings) = (hostile(), vec![hostile()]);
+        case.axes.insert(hostile(), serde_json::Value::String(hostile()));
+        (case.controls[0].name, case.controls[0].why) = (hostile(), hostile());
+        let race = &mut case.race;
+        race.refusals.iter_mut().for_each(|refusal| (refusal.step, refusal.example) = (hostile(), hostile()));
+        race.barriers.iter_mut().for_each(|barrier| barrier.name = hostile());
+        for round in &mut race.kept {
+            for attempt in &mut round.attempts {
+                (attempt.group, attempt.code, attempt.message) = (hostile(), hostile(), hostile());
+                attempt.steps.iter_mut().for_each(|step| step.step = hostile());
+            }
+            round.barriers.iter_mut().for_each(|barrier| barrier.name = hostile());
+            round.failures.iter_mut().for_each(|failure| failure.observed = hostile());
+        }
+        scenario.cases = vec![case];
+        let page = render(&report);
+        assert!(page.matches("&lt;img src=x onerror=&quot;").count() > 30);
+        assert!(!page.contains("<img"));
+        assert_eq!(page.matches("</script>").count(), 1);
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_anywhere() {
+        let page = render(&example::report());
+        let elsewhere = Regex::new(r#"(?:src|href)="(?:https?:)?//|@import|url\((?:https?:)?//"#).unwrap();
+        assert!(!elsewhere.is_match(&page));
+        assert!(!SCRIPT.contains("</"), "the script would end there");
+    }
+}
