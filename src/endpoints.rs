@@ -119,10 +119,11 @@ enum Found {
 }
 
 impl Endpoints {
-    /// Finds or starts what the cases need; private servers start side by side. What the user named is taken as it is:
-    /// see [`Sources::check`].
+    /// Finds or starts what the cases need, of which `at_once` are raced side by side; private servers start side by side. What the
+    /// user named is taken as it is: see [`Sources::check`].
     pub async fn provide<'a>(
         sources: Sources,
+        at_once: usize,
         cases: impl Iterator<Item = &'a Case> + Clone,
     ) -> Result<Self, EndpointError> {
         let needed = cases.clone().flat_map(|case| &case.targets).filter_map(|target| {
@@ -130,7 +131,7 @@ impl Endpoints {
             sources.named(target, kind).is_none().then_some(kind)
         });
         let wanted: BTreeSet<ServerKind> = needed.collect();
-        let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0);
+        let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0).saturating_mul(at_once);
         let most_connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
         let found = futures::future::try_join_all(
             wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources, most_connections).await?))),

@@ -57,6 +57,17 @@ pub struct ScenarioHead {
     pub tags: Vec<String>,
     /// SHA-256 of the file and of the SQL files it names, in hex.
     pub hash: String,
+    /// `[compare]`.
+    pub compare: Option<Compare>,
+}
+
+/// What comparisons of a scenario's cases go by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compare {
+    /// `gate`: the metric whose change counts.
+    pub gate: Option<String>,
+    /// `threshold`: by which share it may change, more than 0.
+    pub threshold: Option<f64>,
 }
 
 /// One cell of a scenario's matrix, or one control of such a cell.

@@ -41,6 +41,7 @@ fn the_schema_has_the_keys_of_the_reader() {
     let definition = |name: &str| format!("/definitions/{name}");
     one("", "zzzzzzzz = 1");
     one("/properties/fixture", "[fixture]\nzzzzzzzz = 1");
+    one("/properties/compare", "[compare]\nzzzzzzzz = 1");
     one("/properties/sometimes", "[sometimes]\nzzzzzzzz = 1");
     one(&definition("expectation"), "[expect.by_group.x]\nzzzzzzzz = 1");
     for (name, table) in [

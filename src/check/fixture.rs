@@ -77,6 +77,7 @@ impl TestCase {
         };
         TestCase(Case {
             scenario: Arc::new(ScenarioHead {
+                compare: None,
                 file: Arc::new(PathBuf::from("race.toml")),
                 name: "race".to_owned(),
                 summary: "one wins".to_owned(),

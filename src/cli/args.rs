@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compare::is_metric;
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -13,7 +15,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 pass, 1 failed, 4 inconclusive or every case skipped, 10 environment (a server is not reachable, a \
+Exit codes: 0 pass, 1 failed, 3 regression (of a comparison), 4 inconclusive or every case skipped, 5 not comparable, 10 environment (a server is not reachable, a \
 folder not writable), 64 wrong usage or scenario, 130 interrupted.";
 
 const ENVIRONMENT: &str = "\
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Judge the stored rounds of a report by a scenario's expectations as they are now
     Judge(JudgeArgs),
+    /// Compare two runs, or with --live two variants raced in turns: counts, verdicts, latency
+    Compare(CompareArgs),
     /// Stop and remove what killed runs left behind: servers and temporary directories
     Clean,
     /// Print the JSON Schema of scenario files, for editors, or of report.json
@@ -150,6 +154,8 @@ pub(crate) struct ShowArgs {
 pub(crate) enum Form {
     /// As a run prints it.
     Terminal,
+    /// One page that opens offline.
+    Html,
     /// For a CI job's page.
     Markdown,
     /// JUnit XML.
@@ -187,12 +193,117 @@ pub(crate) enum SchemaOf {
     Scenario,
     /// A run's report.json.
     Report,
+    /// What `deadheat compare --format json` prints.
+    Comparison,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CompletionsArgs {
     /// The shell
     pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_HELP)]
+pub(crate) struct CompareArgs {
+    /// What was there before: a report.json, a run's folder, or a branch, of which the newest run is taken
+    #[arg(value_name = "BASE", required_unless_present = "live", requires = "head")]
+    pub(crate) base: Option<String>,
+    /// What is compared with it
+    #[arg(value_name = "HEAD", required_unless_present = "live")]
+    pub(crate) head: Option<String>,
+    /// Where the runs of branches are looked for, and where --live leaves its own
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub(crate) reports: PathBuf,
+    /// Print it for a terminal, as Markdown, as JSON, or as one HTML page with plots
+    #[arg(long, value_enum, default_value_t = CompareFormat::Terminal)]
+    pub(crate) format: CompareFormat,
+    /// Up to which share a metric may change, such as `makespan=5%`; may be given several times
+    #[arg(long, value_name = "METRIC=SHARE", value_parser = threshold)]
+    pub(crate) threshold: Vec<(String, f64)>,
+    /// What fails the comparison besides worse verdicts and changed counts
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) fail_on: Vec<FailOnWord>,
+    /// Compare runs of different machines, servers or worker counts all the same
+    #[arg(long, conflicts_with = "live")]
+    pub(crate) force: bool,
+    /// Fix the resampling, and with --live the order
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Race two variants of this scenario in turns instead, on the same servers
+    #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["base", "head"])]
+    pub(crate) live: Option<PathBuf>,
+    /// What the variant BASE sets: a param, an axis, or a target's URL
+    #[arg(long = "base", value_name = "NAME=VALUE", value_parser = pair, requires = "live")]
+    pub(crate) set_base: Vec<(String, String)>,
+    /// What the variant HEAD sets
+    #[arg(long = "head", value_name = "NAME=VALUE", value_parser = pair, requires = "live")]
+    pub(crate) set_head: Vec<(String, String)>,
+    /// Rounds of each variant
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), requires = "live")]
+    pub(crate) rounds: u64,
+    /// Rounds of each variant that are raced first and do not count
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "live")]
+    pub(crate) warm_up: u64,
+    /// Set a param of both variants, or narrow an axis
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "live")]
+    pub(crate) param: Vec<(String, String)>,
+    /// Only cases whose id contains this text; may be given several times
+    #[arg(long, value_name = "TEXT", requires = "live")]
+    pub(crate) filter: Vec<String>,
+    /// Where a target of both variants is
+    #[arg(long, value_name = "NAME=URL", value_parser = pair, requires = "live")]
+    pub(crate) target: Vec<(String, String)>,
+    /// Allow targets on other machines
+    #[arg(long, requires = "live")]
+    pub(crate) allow_remote: bool,
+}
+
+const COMPARE_HELP: &str = "\
+Worse verdicts and changed counts fail a comparison (exit code 3). Latency fails it with --live, or when --fail-on says so. \
+Runs that are not comparable end with 5, what cannot be read with 64.
+
+  deadheat compare main my-branch
+  deadheat compare reports/2026-01-31T12-00-00-main-1a2b3c4 reports/2026-02-01T09-30-00-fix-5d6e7f8 --format html > compare.html
+  deadheat compare --live scenarios/lock.toml --base isolation='read committed' --head isolation=serializable
+  deadheat compare --live scenarios/lock.toml --base target:db=postgres://127.0.0.1:5432/a --head target:db=postgres://127.0.0.1:5433/a";
+
+/// How a comparison is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompareFormat {
+    /// For people.
+    Terminal,
+    /// For job summaries and pull requests.
+    Markdown,
+    /// For programs.
+    Json,
+    /// One page that opens offline.
+    Html,
+}
+
+/// What else fails a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOnWord {
+    /// A gate metric that regressed.
+    Regression,
+    /// Any change, for the better too.
+    Change,
+    /// A gate metric about which nothing can be said.
+    Inconclusive,
+}
+
+/// `makespan=5%`, `makespan=0.05`.
+fn threshold(text: &str) -> Result<(String, f64), String> {
+    let (metric, share) = pair(text).map_err(|_| "wanted METRIC=SHARE, such as `makespan=5%`".to_owned())?;
+    if !is_metric(&metric) {
+        return Err(format!(
+            "`{metric}` is not a metric; there are makespan, p50, p99, and a step's, such as append.p50"
+        ));
+    }
+    let (number, unit) = share.strip_suffix('%').map_or((share.as_str(), 1.0), |number| (number, 100.0));
+    let parsed = number.trim().parse::<f64>().ok().map(|number| number / unit);
+    let share = parsed.filter(|share| (0.0..10.0).contains(share));
+    share.map(|share| (metric, share)).ok_or_else(|| format!("`{number}` is not a share; write `5%` or `0.05`"))
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -225,6 +336,13 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn thresholds_are_shares() {
+        assert_eq!(threshold("makespan=5%"), Ok(("makespan".to_owned(), 0.05)));
+        assert_eq!(threshold("append.p99=0.3"), Ok(("append.p99".to_owned(), 0.3)));
+        assert!(["makespan", "makespan=x", "makespan=-1%", "mean=5%"].into_iter().all(|text| threshold(text).is_err()));
     }
 
     #[test]

@@ -4,6 +4,8 @@ mod args;
 mod check;
 mod ci;
 mod clean;
+mod compare;
+mod compare_live;
 mod judge;
 mod list;
 mod output;
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 
 use crate::check::RunVerdict;
-use crate::report::schema::Report;
+use crate::report::schema::{Comparison, Report};
 use args::{Cli, Command, SchemaOf};
 use output::Output;
 
@@ -76,6 +78,7 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
     match command {
         Command::Run(args) => run::exec(&args, output),
         Command::Check(args) => check::exec(&args, output),
+        Command::Compare(args) => compare::exec(&args, output),
         Command::List(args) => list::exec(&args, output),
         Command::Show(args) => show::exec(&args, output),
         Command::Judge(args) => judge::exec(&args, output),
@@ -93,6 +96,7 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
 fn schema(of: SchemaOf, output: &Output) -> Result<RunVerdict, Failure> {
     let schema = match of {
         SchemaOf::Scenario => crate::scenario::schema::json_schema(),
+        SchemaOf::Comparison => schemars::schema_for!(Comparison).to_value(),
         SchemaOf::Report => schemars::schema_for!(Report).to_value(),
     };
     output.data(&format!("{schema:#}\n"));

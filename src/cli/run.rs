@@ -13,6 +13,7 @@ use super::{ci, select, signals};
 use crate::check::RunVerdict;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
+use crate::report::html::HTML_FILE;
 use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
 use crate::report::{RunFolder, forms, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
@@ -21,7 +22,7 @@ use crate::server::leftover;
 use crate::target::redacted;
 
 /// How long the second Ctrl-C gives to what can be removed at once.
-const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is to be done.
 struct Job<'a> {
@@ -35,9 +36,9 @@ struct Job<'a> {
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let run = run::space_prefix();
     let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
-    let sources = sources(args);
+    let sources = sources(&args.target, args.allow_remote);
     sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
-    let mut report = new_report(args);
+    let mut report = new_report(args.seed);
     let name = folder_name(report.run.git.as_ref());
     let mut folder =
         RunFolder::create(&args.out, &name).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
@@ -83,13 +84,15 @@ async fn race(
     if let Err(failure) = &ended {
         // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
         report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
-        // It is also the one to tell if even this cannot be written.
-        drop(folder.write_report(report).and_then(|()| forms::write(folder, report)));
+        if folder.write_report(report).and_then(|()| forms::write(folder, report)).is_err() {
+            // It is also the one to tell if even this cannot be written.
+            return ended;
+        }
     } else {
         forms::write(folder, report).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     }
     ci::tell(report, output);
-    output.data(&format!("report: {}\n", folder.path().display()));
+    output.data(&format!("report: {}\n", folder.path().join(HTML_FILE).display()));
     ended
 }
 
@@ -104,7 +107,7 @@ async fn provide_and_run(
 ) -> Result<RunVerdict, Failure> {
     let Job { args, run, planned, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
-    let endpoints = Endpoints::provide(sources, cases).await.map_err(not_provided)?;
+    let endpoints = Endpoints::provide(sources, 1, cases).await.map_err(not_provided)?;
     let options = Options {
         lasting: args.lasting,
         until_fail: args.until_fail,
@@ -117,11 +120,19 @@ async fn provide_and_run(
     let closed = endpoints.close().await;
     raced?;
     closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
-    Ok(report.verdict.into())
+    match RunVerdict::from(report.verdict) {
+        // The run itself has come to its end: what is missing are the servers of skipped cases.
+        RunVerdict::Environment => {
+            let skipped = report.skipped.len();
+            let message = format!("{skipped} skipped for want of a server, which `--no-skip` makes a failure");
+            Err(Failure::new(RunVerdict::Environment, message))
+        }
+        verdict => Ok(verdict),
+    }
 }
 
 /// What the user said of servers makes no sense, or a private server did not start.
-fn not_provided(error: EndpointError) -> Failure {
+pub(super) fn not_provided(error: EndpointError) -> Failure {
     let verdict = match error {
         EndpointError::Private { .. } => RunVerdict::Environment,
         EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
@@ -133,38 +144,38 @@ fn not_provided(error: EndpointError) -> Failure {
 
 /// What ended the run, with the last words of servers that died.
 fn failure(error: &RunError, endpoints: &Endpoints, report: &Report) -> Failure {
-    let mut message = error.to_string();
-    for obituary in endpoints.obituaries() {
-        message.push('\n');
-        message.push_str(&obituary);
-    }
     let failed = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
     let failed = failed.map(|case| RunVerdict::from(crate::check::Verdict::from(case.verdict)));
-    Failure::new(RunVerdict::decide(failed.chain([error.verdict()])), message)
+    Failure::new(RunVerdict::decide(failed.chain([error.verdict()])), with_obituaries(error, endpoints))
+}
+
+/// An error, with what there is to say of servers that died.
+pub(super) fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> String {
+    [vec![error.to_string()], endpoints.obituaries()].concat().join("\n")
 }
 
 /// Removes what runs that were killed left behind. A fresh start does not depend on it.
-async fn sweep(output: &Output) {
+pub(super) async fn sweep(output: &Output) {
     if let Ok(swept) = tokio::task::spawn_blocking(leftover::sweep).await {
         swept.removed.iter().for_each(|removed| output.note(&removed.to_string()));
         swept.failed.iter().for_each(|error| output.warning(&error.to_string()));
     }
 }
 
-fn sources(args: &RunArgs) -> Sources {
+pub(super) fn sources(targets: &[(String, String)], allow_remote: bool) -> Sources {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let root = variable("DEADHEAT_SERVER_ROOT").unwrap_or_else(|| "/".to_owned());
     Sources {
-        given: args.target.iter().cloned().collect(),
+        given: targets.iter().cloned().collect(),
         postgres_url: variable("DEADHEAT_POSTGRES_URL"),
         nats_url: variable("DEADHEAT_NATS_URL"),
         compose: variable("DEADHEAT_NO_COMPOSE").is_none(),
         search: SearchPath::below(Path::new(&root), std::env::var_os("PATH").as_deref()),
-        allow_remote: args.allow_remote,
+        allow_remote,
     }
 }
 
-fn new_report(args: &RunArgs) -> Report {
+pub(super) fn new_report(seed: Option<u64>) -> Report {
     Report {
         kind: KIND.to_owned(),
         schema: SCHEMA,
@@ -175,7 +186,7 @@ fn new_report(args: &RunArgs) -> Report {
             started: Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
             elapsed_ns: 0,
             // 32 bits are enough to tell runs apart, and are read back exactly by every JSON reader.
-            seed: args.seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
+            seed: seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
             command: command_line(),
             git: run::git(Path::new(".")),
             machine: run::machine(),
@@ -204,7 +215,7 @@ fn shown(argument: &str) -> String {
 }
 
 /// `2026-11-21T22-05-00-main-1a2b3c4`.
-fn folder_name(git: Option<&Git>) -> String {
+pub(super) fn folder_name(git: Option<&Git>) -> String {
     let time = Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
     let Some(git) = git else { return time };
     let branch: String =

@@ -9,13 +9,14 @@ use crate::check::RunVerdict;
 use crate::report::hgrm::{self, Hgrm};
 use crate::report::summary::{LIMIT, summary};
 use crate::report::terminal::{self, Style};
-use crate::report::{LoadError, hlog, junit, sinks, table};
+use crate::report::{LoadError, hlog, html, junit, sinks, table};
 
 pub(crate) fn exec(args: &ShowArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let (path, report) = stored::load(args.report.as_deref())?;
     let style = if args.out.is_some() { Style { colour: false } } else { output.style };
     let text = match args.format {
         Form::Terminal => terminal::whole(&report, style),
+        Form::Html => html::render(&report),
         Form::Markdown => summary(&report, LIMIT),
         Form::Junit => junit::junit(&report),
         Form::Csv => table::table(&report),

@@ -37,7 +37,7 @@ pub(crate) struct Barrier {
 #[derive(Debug, Default)]
 struct Place {
     waker: AtomicWaker,
-    /// When the parked party was past the barrier; 0 if it never was.
+    /// When the parked party was past the barrier, plus one; 0 if it never was.
     passed_ns: AtomicU64,
 }
 
@@ -49,11 +49,11 @@ enum Phase {
 }
 
 impl Phase {
-    /// As one word: the instants of a release lie between the two that a round's clock never shows.
+    /// As one word: 0 while it waits, the greatest when it is broken, and between them the time of the release plus one.
     fn to_word(self) -> u64 {
         match self {
             Phase::Waiting => 0,
-            Phase::Released { at_ns } => at_ns.clamp(1, u64::MAX - 1),
+            Phase::Released { at_ns } => at_ns.saturating_add(1).min(u64::MAX - 1),
             Phase::Broken => u64::MAX,
         }
     }
@@ -62,7 +62,7 @@ impl Phase {
         match word {
             0 => Phase::Waiting,
             u64::MAX => Phase::Broken,
-            at_ns => Phase::Released { at_ns },
+            released => Phase::Released { at_ns: released - 1 },
         }
     }
 }
@@ -75,6 +75,15 @@ struct State {
     arrivals: Vec<Arrival>,
     first_arrival_ns: Option<u64>,
     broken_by: Vec<Missing>,
+}
+
+/// A party past a barrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// When the barrier was released.
+    pub(crate) released_ns: u64,
+    /// When the party was past it.
+    pub(crate) at_ns: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +110,8 @@ impl Barrier {
         }
     }
 
-    /// Waits until the barrier is released, and returns when that was.
-    pub(crate) async fn arrive(&self, worker: usize, clock: &Clock) -> Result<u64, BarrierBroken> {
+    /// Waits until the barrier is released.
+    pub(crate) async fn arrive(&self, worker: usize, clock: &Clock) -> Result<Passed, BarrierBroken> {
         let Some(position) = self.position(worker) else { return Err(BarrierBroken) };
         let now_ns = clock.now_ns();
         {
@@ -115,7 +124,7 @@ impl Barrier {
                     state.first_arrival_ns.get_or_insert(now_ns);
                     self.came(&mut state, position, Came::Parked, clock);
                 }
-                Phase::Released { at_ns } => return Ok(at_ns),
+                Phase::Released { at_ns } => return Ok(Passed { released_ns: at_ns, at_ns: now_ns }),
                 Phase::Broken => return Err(BarrierBroken),
             }
         }
@@ -132,8 +141,9 @@ impl Barrier {
             }
         })
         .await?;
-        place.passed_ns.store(clock.now_ns().max(1), Ordering::Relaxed);
-        Ok(released_ns)
+        let at_ns = clock.now_ns();
+        place.passed_ns.store(at_ns + 1, Ordering::Relaxed);
+        Ok(Passed { released_ns, at_ns })
     }
 
     /// Notes that `worker`'s attempt has ended, after its rollback. Does nothing if it is no party or came before.
@@ -274,13 +284,16 @@ mod tests {
     impl Stage {
         fn arrive(&self, worker: usize) -> tokio::task::JoinHandle<Result<u64, BarrierBroken>> {
             let (barrier, clock) = (self.barrier.clone(), self.clock);
-            tokio::spawn(async move { barrier.arrive(worker, &clock).await })
+            tokio::spawn(async move { barrier.arrive(worker, &clock).await.map(|passed| passed.released_ns) })
         }
 
         async fn settled(&self, parked: usize) {
-            while self.barrier.parked().len() < parked {
-                tokio::task::yield_now().await;
-            }
+            let settled = async {
+                while self.barrier.parked().len() < parked {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(5), settled).await.expect("those who came stay parked");
         }
 
         fn kinds(&self) -> Vec<(usize, ArrivalKind)> {

@@ -9,6 +9,10 @@ mod observe;
 mod race;
 pub mod record;
 mod round;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 mod waits;
 mod worker;
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -32,11 +32,15 @@ pub(crate) struct WorkerTask {
     sessions: Vec<Option<Box<dyn Session>>>,
     /// Its names in this round.
     scope: Scope,
-    /// Operations, by step, that need nothing that is saved during the race, resolved before it.
+    /// By step: whether its operation needs nothing that is saved during the race.
+    needs_nothing_saved: Vec<bool>,
+    /// Those operations, resolved before the race.
     ready: Vec<Option<Operation<Value>>>,
-    /// Names that steps of its group bind during the race.
-    bound_in_race: BTreeSet<String>,
+    /// Whether steps of its group bind names during the race.
+    binds_in_race: bool,
     steps: Vec<StepRecord>,
+    /// When it last looked at the clock: a step begins when the one before it has ended, and one look serves both.
+    now_ns: u64,
     /// When the last barrier that it passed was released.
     released_ns: AtomicU64,
 }
@@ -72,13 +76,15 @@ impl From<TargetError> for StepEnd {
 impl WorkerTask {
     pub(crate) fn new(case: Arc<Case>, worker: usize, sessions: Vec<Option<Box<dyn Session>>>) -> Self {
         let group = &case.groups[case.workers[worker].group];
-        let bound_in_race = group.steps.iter().flat_map(bound_names).collect();
+        let bound_in_race: BTreeSet<String> = group.steps.iter().flat_map(bound_names).collect();
         WorkerTask {
             scope: Scope::inside(case.workers[worker].scope.clone()),
+            needs_nothing_saved: group.steps.iter().map(|step| needs_none_of(step, &bound_in_race)).collect(),
             ready: Vec::with_capacity(group.steps.len()),
             steps: Vec::new(),
+            now_ns: 0,
             released_ns: AtomicU64::new(0),
-            bound_in_race,
+            binds_in_race: !bound_in_race.is_empty(),
             case,
             worker,
             sessions,
@@ -87,8 +93,9 @@ impl WorkerTask {
 
     /// Races in every round it is told of, until there are no more.
     pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>) {
+        let case = self.case.clone();
         while let Some(round) = rounds.recv().await {
-            let result = match AssertUnwindSafe(self.attempt(&round)).catch_unwind().await {
+            let result = match AssertUnwindSafe(self.attempt(&case, &round)).catch_unwind().await {
                 Ok(result) => result,
                 Err(panic) => self.crashed(&round, panic_message(panic.as_ref())).await,
             };
@@ -99,30 +106,33 @@ impl WorkerTask {
         }
     }
 
-    async fn attempt(&mut self, round: &Round) -> Result<Attempt, EngineError> {
-        let case = self.case.clone();
+    async fn attempt(&mut self, case: &Case, round: &Round) -> Result<Attempt, EngineError> {
         let group = &case.groups[case.workers[self.worker].group];
         self.make_ready(group, round)?;
         for (target, session) in self.sessions.iter_mut().enumerate() {
             // Costs nothing unless a fixture changed what the statements are about.
             if let Some(session) = session {
-                session.prepare().await.map_err(|error| EngineError::preparing(&case, target, error))?;
+                session.prepare().await.map_err(|error| EngineError::preparing(case, target, error))?;
             }
         }
-        if group.start == Start::Together
-            && let Err(BarrierBroken) = self.pass(round, START).await
-        {
-            let now_ns = round.clock.now_ns();
-            let Refusal { kind, code, message } = broken(&case, START);
-            return Ok(self.attempted(round, now_ns, now_ns, Outcome { kind, step: None, code, message }));
+        match group.start {
+            Start::Together => {
+                if let Err(BarrierBroken) = self.pass(round, START).await {
+                    let now_ns = round.clock.now_ns();
+                    let Refusal { kind, code, message } = broken(case, START);
+                    let outcome = Outcome { kind, step: None, code, message };
+                    return Ok(self.attempted(now_ns, now_ns, now_ns, outcome));
+                }
+            }
+            Start::Free => {
+                self.now_ns = round.clock.now_ns();
+                self.released_ns.store(self.now_ns, Ordering::Relaxed);
+            }
         }
-        let started_ns = round.clock.now_ns();
-        if group.start == Start::Free {
-            self.released_ns.store(started_ns, Ordering::Relaxed);
-        }
+        let started_ns = self.now_ns;
         let released_ns = self.released_ns.load(Ordering::Relaxed);
         for repetition in 0..group.repeat {
-            if repetition > 0 && !self.bound_in_race.is_empty() {
+            if repetition > 0 && self.binds_in_race {
                 self.name_round(round);
             }
             match self.run_steps(group, round).await {
@@ -130,11 +140,11 @@ impl WorkerTask {
                 Err(Stop::Failed(error)) => return Err(error),
                 Err(Stop::Ended(outcome)) => {
                     self.reset().await?;
-                    return Ok(self.attempted(round, released_ns, started_ns, outcome));
+                    return Ok(self.attempted(released_ns, started_ns, round.clock.now_ns(), outcome));
                 }
             }
         }
-        Ok(self.attempted(round, released_ns, started_ns, Outcome::success()))
+        Ok(self.attempted(released_ns, started_ns, self.now_ns, Outcome::success()))
     }
 
     /// Before the start barrier: names bound, memory reserved, and every operation resolved that can be.
@@ -143,9 +153,9 @@ impl WorkerTask {
         self.steps = Vec::with_capacity((group.steps.len() + 2).saturating_mul(repeat).min(RESERVED_STEPS_MAX));
         self.name_round(round);
         self.ready.clear();
-        for step in &group.steps {
+        for (step, needs_nothing_saved) in group.steps.iter().zip(&self.needs_nothing_saved) {
             let ready = match &step.action {
-                Action::Call { operation, .. } if self.needs_nothing_saved(operation) => {
+                Action::Call { operation, .. } if *needs_nothing_saved => {
                     Some(operation.resolve(&self.scope).map_err(|error| fault(step, &error))?)
                 }
                 _ => None,
@@ -161,20 +171,10 @@ impl WorkerTask {
         self.scope.bind("round", Value::Int(i64::try_from(round.number).unwrap_or(i64::MAX)));
     }
 
-    /// Waits at a barrier, and notes when it was released. (`&mut`, since a shared worker could not cross threads.)
+    /// Waits at a barrier. (`&mut`, since a shared worker could not cross threads.)
     async fn pass(&mut self, round: &Round, barrier: usize) -> Result<(), BarrierBroken> {
-        pass(round, barrier, self.worker, &self.released_ns).await
-    }
-
-    fn needs_nothing_saved(&self, operation: &Operation<Template>) -> bool {
-        let mut needs_nothing = true;
-        let checked: Result<Operation<()>, std::convert::Infallible> = operation.try_map(|template| {
-            template.visit_expressions(&mut |expression| {
-                needs_nothing &= expression.variables().is_disjoint(&self.bound_in_race);
-            });
-            Ok(())
-        });
-        checked.is_ok() && needs_nothing
+        self.now_ns = pass(round, barrier, self.worker, &self.released_ns).await?;
+        Ok(())
     }
 
     async fn run_steps(&mut self, group: &Group, round: &Round) -> Result<(), Stop> {
@@ -204,14 +204,13 @@ impl WorkerTask {
     }
 
     fn begins(&self, round: &Round, index: usize) -> u64 {
-        let now_ns = round.clock.now_ns();
-        round.begins(self.worker, index, now_ns);
-        now_ns
+        round.begins(self.worker, index, self.now_ns);
+        self.now_ns
     }
 
     /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
     fn ends(&mut self, round: &Round, index: usize, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
-        let ended_ns = round.clock.now_ns();
+        self.now_ns = round.clock.now_ns();
         let result = match end {
             Ok(()) => Ok(()),
             Err(StepEnd::Refused(refusal)) => Err(self.classified(index, refusal)),
@@ -220,7 +219,7 @@ impl WorkerTask {
         self.steps.push(StepRecord {
             step: index,
             started_ns,
-            ended_ns,
+            ended_ns: self.now_ns,
             released_ns: self.released_ns.load(Ordering::Relaxed),
             outcome: result.as_ref().map_or_else(|outcome| outcome.kind, |()| OutcomeKind::Success),
         });
@@ -352,11 +351,11 @@ impl WorkerTask {
         }
     }
 
-    fn attempted(&mut self, round: &Round, released_ns: u64, started_ns: u64, outcome: Outcome) -> Attempt {
+    fn attempted(&mut self, released_ns: u64, started_ns: u64, ended_ns: u64, outcome: Outcome) -> Attempt {
         Attempt {
             worker: self.worker,
             started_ns,
-            ended_ns: round.clock.now_ns(),
+            ended_ns,
             released_ns,
             outcome,
             steps: std::mem::take(&mut self.steps),
@@ -366,9 +365,10 @@ impl WorkerTask {
     /// The attempt of a worker that panicked: a crash, after which its sessions begin anew.
     async fn crashed(&mut self, round: &Round, message: String) -> Result<Attempt, EngineError> {
         self.reset().await?;
-        let started_ns = self.steps.first().map_or_else(|| round.clock.now_ns(), |step| step.started_ns);
+        let ended_ns = round.clock.now_ns();
+        let started_ns = self.steps.first().map_or(ended_ns, |step| step.started_ns);
         let outcome = Outcome { kind: OutcomeKind::Crash, step: None, code: "panic".to_owned(), message };
-        Ok(self.attempted(round, self.released_ns.load(Ordering::Relaxed), started_ns, outcome))
+        Ok(self.attempted(self.released_ns.load(Ordering::Relaxed), started_ns, ended_ns, outcome))
     }
 
     async fn reset(&mut self) -> Result<(), EngineError> {
@@ -384,11 +384,11 @@ impl WorkerTask {
     }
 }
 
-/// Waits at a barrier as `worker`, and notes when it was released.
-async fn pass(round: &Round, barrier: usize, worker: usize, released_ns: &AtomicU64) -> Result<(), BarrierBroken> {
-    let at_ns = round.barriers[barrier].arrive(worker, &round.clock).await?;
-    released_ns.store(at_ns, Ordering::Relaxed);
-    Ok(())
+/// Waits at a barrier as `worker`, notes when it was released, and returns when the worker was past it.
+async fn pass(round: &Round, barrier: usize, worker: usize, released_ns: &AtomicU64) -> Result<u64, BarrierBroken> {
+    let passed = round.barriers[barrier].arrive(worker, &round.clock).await?;
+    released_ns.store(passed.released_ns, Ordering::Relaxed);
+    Ok(passed.at_ns)
 }
 
 /// A barrier as an operation's pause point.
@@ -401,7 +401,7 @@ struct PauseAtBarrier<'a> {
 
 impl Pause for PauseAtBarrier<'_> {
     fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
-        pass(self.round, self.barrier, self.worker, self.released_ns).boxed()
+        pass(self.round, self.barrier, self.worker, self.released_ns).map_ok(drop).boxed()
     }
 }
 
@@ -421,6 +421,17 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
         Reply::Done(_) => Ok(()),
         Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
     }
+}
+
+/// Whether a step's operation takes none of `names`.
+fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
+    let Action::Call { operation, .. } = &step.action else { return true };
+    let mut needs_none = true;
+    let Ok(_) = operation.try_map(|template| {
+        template.visit_expressions(&mut |expression| needs_none &= expression.variables().is_disjoint(names));
+        Ok::<_, std::convert::Infallible>(())
+    });
+    needs_none
 }
 
 /// The names that a step binds during the race.
@@ -454,4 +465,20 @@ fn fault(step: &Step, error: &EvaluateError) -> EngineError {
 fn no_session(case: &Case, target: usize) -> StepEnd {
     let message = format!("no session was opened on target `{}`", case.targets[target].name);
     StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::TestCase;
+
+    #[test]
+    fn what_was_saved_is_forgotten_before_the_next_round() {
+        let case = Arc::new(TestCase::new(1).build());
+        let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
+        task.name_round(&Round::new(&case, 0));
+        task.scope.bind("balance", Value::Int(100));
+        task.name_round(&Round::new(&case, 1));
+        assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
+    }
 }

@@ -10,7 +10,7 @@ use crate::check::{
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Action, Case, Growth, LatencyBound, Operation, Step};
+use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
 use crate::target::{Description, redacted};
 use crate::value::Value;
 
@@ -111,6 +111,11 @@ pub fn growth_report(growth: &Growth, verdict: &GrowthVerdict) -> GrowthReport {
         reason: verdict.reason.clone(),
         place: Some(growth.place.to_string()),
     }
+}
+
+/// The outward form of `[compare]`.
+pub fn compare_rule(compare: &Compare) -> CompareRule {
+    CompareRule { gate: compare.gate.clone(), threshold: compare.threshold }
 }
 
 /// A tally's outward form.

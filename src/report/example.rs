@@ -74,6 +74,7 @@ pub(crate) fn report() -> Report {
             summary: "one wins".to_owned(),
             tags: vec!["smoke".to_owned()],
             hash: "00".repeat(32),
+            compare: None,
             cases: vec![case(&["1 success, 2 conflict"; 3], &["1 success, 2 conflict", "3 success"])],
             growth: vec![GrowthReport {
                 name: "lookup is O(1)".to_owned(),

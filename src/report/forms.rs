@@ -2,6 +2,7 @@
 
 use super::hgrm::{Hgrm, hgrm};
 use super::hlog::hlog;
+use super::html::{self, HTML_FILE};
 use super::junit::junit;
 use super::schema::Report;
 use super::sinks::{RunFolder, SinkError};
@@ -9,6 +10,7 @@ use super::summary::{LIMIT, summary};
 
 /// Writes every form of `report` that a run leaves beside `report.json`.
 pub fn write(folder: &RunFolder, report: &Report) -> Result<(), SinkError> {
+    folder.write_file(HTML_FILE, &html::render(report))?;
     folder.write_file("junit.xml", &junit(report))?;
     folder.write_file("summary.md", &summary(report, LIMIT))?;
     folder.write_file("latency.hlog", &hlog(report))?;

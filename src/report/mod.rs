@@ -3,16 +3,20 @@
 pub mod annotations;
 pub mod build;
 mod checks;
+pub mod data_file;
 #[cfg(test)]
 pub(crate) mod example;
 pub mod forms;
 pub mod hgrm;
 mod history;
 pub mod hlog;
+pub mod html;
 pub mod junit;
 pub mod load;
+pub mod lookup;
 pub mod rounds;
 mod rows;
+pub mod samples;
 pub mod schema;
 pub mod sinks;
 pub mod summary;
@@ -22,4 +26,5 @@ mod trace;
 
 pub use load::{LoadError, load};
 pub(crate) use rows::base_id;
+pub use samples::{Samples, SamplesError, load_samples};
 pub use sinks::{RunFolder, SinkError};

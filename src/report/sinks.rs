@@ -71,6 +71,21 @@ fn file_name_part(text: &str) -> String {
     text.chars().map(safe).take(60).collect()
 }
 
+/// Creates `out_dir/name`, or `name-2` and so on if that exists.
+pub fn create_folder(out_dir: &Path, name: &str) -> Result<PathBuf, SinkError> {
+    fs::create_dir_all(out_dir).map_err(|error| SinkError::new("create", out_dir, error))?;
+    let mut path = out_dir.join(name);
+    let mut number = 1;
+    while let Err(error) = fs::create_dir(&path) {
+        if error.kind() != io::ErrorKind::AlreadyExists {
+            return Err(SinkError::new("create", &path, error));
+        }
+        number += 1;
+        path = out_dir.join(format!("{name}-{number}"));
+    }
+    Ok(path)
+}
+
 /// The folder of one run.
 #[derive(Debug)]
 pub struct RunFolder {
@@ -84,16 +99,7 @@ impl RunFolder {
     /// Creates `out_dir/name`, or `name-2` and so on if that exists, and its data files, so that a place that cannot be written to is
     /// noticed before the first race.
     pub fn create(out_dir: &Path, name: &str) -> Result<RunFolder, SinkError> {
-        fs::create_dir_all(out_dir).map_err(|error| SinkError::new("create", out_dir, error))?;
-        let mut path = out_dir.join(name);
-        let mut number = 1;
-        while let Err(error) = fs::create_dir(&path) {
-            if error.kind() != io::ErrorKind::AlreadyExists {
-                return Err(SinkError::new("create", &path, error));
-            }
-            number += 1;
-            path = out_dir.join(format!("{name}-{number}"));
-        }
+        let path = create_folder(out_dir, name)?;
         let mut rounds = DataWriter::create(&path.join(ROUNDS_FILE))?;
         let mut steps = DataWriter::create(&path.join("steps.csv"))?;
         let history = DataWriter::create(&path.join("rounds.jsonl"))?;
@@ -147,15 +153,19 @@ impl RunFolder {
     /// Writes one more file, such as `junit.xml` or `hgrm/race.hgrm`, replacing it if it exists. A reader sees the old file or the new one,
     /// never half of it.
     pub fn write_file(&self, name: &str, content: &str) -> Result<(), SinkError> {
-        let path = self.path.join(name);
-        let (parent, file_name) = name
-            .rsplit_once('/')
-            .map_or((self.path.clone(), name), |(folder, file_name)| (self.path.join(folder), file_name));
-        fs::create_dir_all(&parent).map_err(|error| SinkError::new("create", &parent, error))?;
-        let temporary = parent.join(format!(".{file_name}.tmp"));
-        fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
-        fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
+        write_file(&self.path, name, content)
     }
+}
+
+/// Writes `folder/name`, whose `name` may begin with a folder of its own, replacing it if it exists. A reader sees the old file or the new one, never half of it.
+pub fn write_file(folder: &Path, name: &str, content: &str) -> Result<(), SinkError> {
+    let path = folder.join(name);
+    let (parent, file_name) =
+        name.rsplit_once('/').map_or((folder.to_owned(), name), |(parent, file_name)| (folder.join(parent), file_name));
+    fs::create_dir_all(&parent).map_err(|error| SinkError::new("create", &parent, error))?;
+    let temporary = parent.join(format!(".{file_name}.tmp"));
+    fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
+    fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
 }
 
 /// The bytes of `report.json`: the same report gives the same bytes.

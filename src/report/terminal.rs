@@ -24,7 +24,7 @@ pub struct Style {
 
 /// The roles that colours play.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Role {
+pub(crate) enum Role {
     Good,
     Bad,
     Doubtful,
@@ -34,7 +34,7 @@ pub(super) enum Role {
 
 impl Style {
     /// `text` in the colour of `role`, or as it is.
-    pub(super) fn paint(self, role: Role, text: impl std::fmt::Display) -> String {
+    pub(crate) fn paint(self, role: Role, text: impl std::fmt::Display) -> String {
         if !self.colour {
             return text.to_string();
         }
@@ -243,7 +243,7 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
 }
 
 /// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
-fn span(row: &ExpectationRow) -> String {
+pub(super) fn span(row: &ExpectationRow) -> String {
     if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
 }
 
@@ -325,12 +325,12 @@ fn indent(text: impl std::fmt::Display) -> String {
 }
 
 /// `1 round`, `20 rounds`.
-pub(super) fn number(number: u64, noun: &str) -> String {
+pub(crate) fn number(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Nanoseconds as people read them.
-pub(super) fn ns(nanos: u64) -> String {
+pub(crate) fn ns(nanos: u64) -> String {
     duration(Duration::from_nanos(nanos))
 }
 
@@ -344,7 +344,7 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
     format!("{kept}..")
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }

@@ -172,7 +172,7 @@ fn count_sorts(attempts: &[&AttemptReport]) -> String {
 }
 
 /// Who a broken barrier waited for in vain.
-fn missing(round: &RoundReport) -> Vec<String> {
+pub(super) fn missing(round: &RoundReport) -> Vec<String> {
     let mut lines = Vec::new();
     for barrier in &round.barriers {
         for missing in &barrier.missing {

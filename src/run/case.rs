@@ -14,7 +14,7 @@ use crate::target::{self, Description, Target};
 
 /// A case's systems, set up for it alone.
 pub(super) struct Opened {
-    targets: Vec<Arc<dyn Target>>,
+    pub(super) targets: Vec<Arc<dyn Target>>,
 }
 
 impl Opened {
@@ -85,7 +85,7 @@ async fn race_rounds(
 }
 
 /// Races one round, judges it, and adds it to `tally` and to the run's folder.
-async fn race_round(
+pub(super) async fn race_round(
     context: &mut Context<'_>,
     case: &Arc<Case>,
     race: &mut Race,
@@ -136,7 +136,7 @@ async fn race_control_rounds(
 }
 
 /// Lets a panic of the harness end as an error, so that what the case created is still removed.
-async fn guarded<T>(future: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+pub(super) async fn guarded<T>(future: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(result) => result,
         Err(panic) => Err(RunError::Harness { message: panic_message(panic.as_ref()) }),

@@ -3,6 +3,7 @@
 //! This is the way through the product in one place: plan → engine → check → report.
 
 mod case;
+mod live;
 mod stop;
 mod surroundings;
 
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+pub use live::{LiveSide, PlannedPair, Turns, live};
 pub use stop::Stop;
 pub use surroundings::{git, machine};
 
@@ -20,9 +22,9 @@ use crate::check::{
 };
 use crate::endpoints::{Endpoints, Source, Unavailable};
 use crate::engine::EngineError;
-use crate::plan::{Case, PlannedCase, PlannedScenario};
+use crate::plan::{Case, PlannedCase, PlannedScenario, ScenarioHead};
 use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
-use crate::report::{RunFolder, SinkError, build};
+use crate::report::{RunFolder, SamplesError, SinkError, build};
 use crate::target::{Description, Target};
 use case::{race, race_control};
 
@@ -87,6 +89,9 @@ pub enum RunError {
     /// The run's folder.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// The rounds that were written cannot be read back.
+    #[error(transparent)]
+    Samples(#[from] SamplesError),
     /// Our own fault.
     #[error("deadheat itself failed: {message}; this is a bug: please report it with the scenario and the seed")]
     Harness {
@@ -100,7 +105,9 @@ impl RunError {
     pub fn verdict(&self) -> RunVerdict {
         match self {
             RunError::Engine(EngineError::Fault { .. }) => RunVerdict::Usage,
-            RunError::Engine(EngineError::Environment { .. }) | RunError::Sink(_) => RunVerdict::Environment,
+            RunError::Engine(EngineError::Environment { .. }) | RunError::Sink(_) | RunError::Samples(_) => {
+                RunVerdict::Environment
+            }
             RunError::Harness { .. } => RunVerdict::Fail,
         }
     }
@@ -237,7 +244,7 @@ pub async fn run(
     let mut states: Vec<Vec<CaseState<'_>>> = Vec::with_capacity(scenarios.len());
     for planned in scenarios {
         states.push(ready(planned, endpoints, report, &mut context));
-        report.scenarios.push(scenario_report(planned));
+        report.scenarios.push(scenario_report(&planned.head));
     }
     let mut failed = pass(&mut context, scenarios, &mut states, report).await?;
     if options.repeats() {
@@ -270,7 +277,9 @@ async fn pass(
                 break;
             }
             let state = &mut states[index][position];
+            let began = Instant::now();
             let raced = race_case(context, state).await;
+            state.elapsed += began.elapsed();
             if state.tally.rounds > 0 {
                 let case = case_report(state);
                 failed |= case.verdict == Verdict::Fail.into();
@@ -325,7 +334,6 @@ fn ready<'a>(
 
 /// One pass over a case: its rounds, and in the first pass its controls.
 async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Result<(), RunError> {
-    let began = Instant::now();
     let case = &state.planned.case;
     context.tell(Event::Begin { case, rounds: case.rounds });
     let first_pass = state.tally.rounds == 0;
@@ -341,7 +349,6 @@ async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Resu
             state.controls.extend(verdict.map(|verdict| ControlState { tally, verdict }));
         }
     }
-    state.elapsed += began.elapsed();
     Ok(())
 }
 
@@ -386,13 +393,14 @@ fn control_name(case: &Case) -> &str {
     case.control.as_ref().map_or("", |control| control.name.as_str())
 }
 
-fn scenario_report(planned: &PlannedScenario) -> ScenarioReport {
+fn scenario_report(head: &ScenarioHead) -> ScenarioReport {
     ScenarioReport {
-        file: planned.head.file.display().to_string(),
-        name: planned.head.name.clone(),
-        summary: planned.head.summary.clone(),
-        tags: planned.head.tags.clone(),
-        hash: planned.head.hash.clone(),
+        file: head.file.display().to_string(),
+        name: head.name.clone(),
+        summary: head.summary.clone(),
+        tags: head.tags.clone(),
+        hash: head.hash.clone(),
+        compare: head.compare.as_ref().map(build::compare_rule),
         cases: Vec::new(),
         growth: Vec::new(),
     }
@@ -420,4 +428,34 @@ fn verdict(report: &Report, options: Options, stop: &Stop) -> RunVerdict {
         causes.push(RunVerdict::Interrupted);
     }
     RunVerdict::decide(causes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::example;
+
+    #[test]
+    fn a_skipped_case_is_no_pass() {
+        let mut report = example::report();
+        let decide =
+            |report: &Report, no_skip| verdict(report, Options { no_skip, ..Options::default() }, &Stop::default());
+        assert!(!report.skipped.is_empty());
+        assert_eq!(decide(&report, false), RunVerdict::Pass, "the other case did pass");
+        assert_eq!(decide(&report, true), RunVerdict::Environment);
+        report.scenarios.clear();
+        assert_eq!(decide(&report, false), RunVerdict::Inconclusive, "every case was skipped");
+    }
+
+    #[test]
+    fn a_run_is_as_bad_as_its_worst_case_and_says_when_it_was_interrupted() {
+        let mut report = example::report();
+        let mut failed = report.scenarios[0].cases[0].clone();
+        failed.verdict = Verdict::Fail.into();
+        report.scenarios[0].cases.insert(0, failed);
+        let stop = Stop::default();
+        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Fail, "though the last case passed");
+        stop.ask();
+        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Interrupted);
+    }
 }

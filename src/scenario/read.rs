@@ -77,6 +77,7 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
     let checks = read_checks::checks(reader, &mut table);
     let controls = table.get(reader, "controls", |reader, node| reader.list_of(node, read_checks::control));
     let classify = table.get(reader, "classify", |reader, node| reader.list_of(node, read_checks::classify));
+    let compare = table.get(reader, "compare", read_checks::compare);
     table.unsupported(reader, "schedule", "workers race freely; remove `[schedule]`");
     table.finish(reader);
 
@@ -87,6 +88,7 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
         summary,
         tags: tags.into_iter().map(|tag| tag.value).collect(),
         hash,
+        compare,
     };
     Some(Scenario {
         source,

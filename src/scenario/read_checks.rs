@@ -7,9 +7,11 @@ use super::read::condition;
 use super::reader::{Node, Reader};
 use super::steps;
 use super::table::Table;
+use crate::compare::is_metric;
 use crate::diagnostic::{Code, Diagnostic, suggestion};
 use crate::duration;
 use crate::outcome::OutcomeKind;
+use crate::plan::Compare;
 
 /// The quantiles by their names.
 pub(super) const QUANTILES: [(&str, f64); 6] =
@@ -154,6 +156,32 @@ fn growth<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Growth> {
     let at_most = table.require(reader, "at_most", Reader::number);
     table.finish(reader);
     Some(Growth { name: name?, metric: metric?, over: over?, at_most: at_most? })
+}
+
+/// The `[compare]` table. Whether the gate's step exists is not checked: comparisons say when a metric is missing.
+pub(super) fn compare<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Compare> {
+    let mut table = reader.table(node, "`compare`")?;
+    let gate = table.get(reader, "gate", |reader, node| {
+        let gate = reader.name(node)?;
+        if !is_metric(&gate.value) {
+            let message = format!("`{}` is not a metric that comparisons know", gate.value);
+            let help = "name `makespan`, `p50`, `p99`, or a step's, such as `append.p50`";
+            reader.push(Diagnostic::error(Code::BadValue, message).at(&gate.span, "not a metric").help(help));
+        }
+        Some(gate.value)
+    });
+    let threshold = table.get(reader, "threshold", |reader, node| {
+        let span = node.span.clone();
+        let share = reader.number(node)?;
+        if !(share > 0.0 && share < 10.0) {
+            let message = format!("`threshold` cannot be {share}");
+            let help = "write a share above 0, such as 0.1 for 10 %";
+            reader.push(Diagnostic::error(Code::BadValue, message).at(&span, "out of range").help(help));
+        }
+        Some(share)
+    });
+    table.finish(reader);
+    Some(Compare { gate, threshold })
 }
 
 /// A `[[controls]]` table.

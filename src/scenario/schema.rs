@@ -121,9 +121,33 @@ fn top() -> Keys {
         ("sometimes", outcomes("Counts by outcome that must fit in at least one round of the run.")),
         ("invariants", refers("Checks of the final state after each round.", "invariant")),
         ("growth", refers("Costs that must not grow with an axis.", "growth")),
+        ("compare", compare()),
         ("controls", refers("Broken variants of the scenario, which its checks must catch.", "control")),
         ("classify", refers("Rules that say which outcome a refusal is; the first that fits wins.", "classify")),
     ]
+}
+
+fn compare() -> Value {
+    object(
+        "What `deadheat compare` goes by for this scenario.",
+        &[],
+        vec![
+            (
+                "gate",
+                text(
+                    "The metric whose change counts: `makespan`, the default, `p50`, `p99`, or a step's, such as `append.p50`.",
+                ),
+            ),
+            (
+                "threshold",
+                json!({
+                    "type": "number",
+                    "description": "By which share that metric may change: 0.1 for 10 %.",
+                    "exclusiveMinimum": 0,
+                }),
+            ),
+        ],
+    )
 }
 
 fn matrix() -> Value {

@@ -130,7 +130,7 @@ impl Drop for ServerDirectory {
     }
 }
 
-fn lock_new(path: &Path) -> io::Result<File> {
+pub(super) fn lock_new(path: &Path) -> io::Result<File> {
     let file = File::create(path)?;
     // Waits only for a sweep that is just looking at the new directory and will let it be.
     match file.lock() {

@@ -87,7 +87,7 @@ mod tests {
 
         // Not yet waited for: a zombie.
         drop(child.stdin.take());
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
         while identity.is_running() && std::time::Instant::now() < deadline {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }

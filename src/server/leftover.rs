@@ -1,4 +1,4 @@
-//! Finds and removes the servers that dead runs left behind.
+//! Finds and removes the servers and temporary files that dead runs left behind.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::directory::{LOCK_FILE, PROCESS_FILE, default_roots, prefix, remove_all};
 use super::identity::ProcessIdentity;
 use super::process::end_group;
+use super::scratch;
 use super::{ServerError, ServerKind};
 
 /// A directory without a lock or a recorded process may belong to a run that is just making or
@@ -25,11 +26,11 @@ pub struct Sweep {
     pub failed: Vec<ServerError>,
 }
 
-/// A server that a dead run left behind, and that is gone now.
+/// A server, or a directory of files, that a dead run left behind, and that is gone now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    /// What it was.
-    pub kind: ServerKind,
+    /// Which server it was; `None` for files alone.
+    pub kind: Option<ServerKind>,
     /// Where it was.
     pub directory: PathBuf,
     /// The server's process, if it still ran.
@@ -39,15 +40,18 @@ pub struct Removed {
 impl fmt::Display for Removed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Removed { kind, directory, stopped } = self;
-        match stopped {
-            Some(pid) => write!(f, "stopped a {kind} server (pid {pid}) that a killed run left behind, and removed")?,
-            None => write!(f, "removed what was left of a killed run's {kind} server:")?,
+        match (kind, stopped) {
+            (Some(kind), Some(pid)) => {
+                write!(f, "stopped a {kind} server (pid {pid}) that a killed run left behind, and removed")?;
+            }
+            (Some(kind), None) => write!(f, "removed what was left of a killed run's {kind} server:")?,
+            (None, _) => f.write_str("removed the files that a killed run left behind:")?,
         }
         write!(f, " `{}`", directory.display())
     }
 }
 
-/// Stops the servers of dead runs and removes their directories, wherever
+/// Stops the servers of dead runs and removes the directories of such runs, wherever
 /// [`super::default_roots`] puts them. Blocks; at most some 10 seconds for each.
 ///
 /// Servers of living runs and of other users are not touched, nor is a process that was given a
@@ -63,9 +67,10 @@ pub fn sweep_in(roots: &[PathBuf]) -> Sweep {
         let name = entry.file_name();
         let name = name.to_string_lossy();
         let kind = ServerKind::ALL.into_iter().find(|kind| name.starts_with(&prefix(*kind)));
-        let (Some(kind), Ok(metadata)) = (kind, entry.metadata()) else {
+        let Ok(metadata) = entry.metadata() else { continue };
+        if kind.is_none() && !name.starts_with(scratch::PREFIX) {
             continue;
-        };
+        }
         // The roots are open to everyone: what others put there must not make us kill or remove
         // anything. `metadata` of an entry does not follow links.
         let is_ours = metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw();
@@ -83,7 +88,7 @@ pub fn sweep_in(roots: &[PathBuf]) -> Sweep {
 }
 
 /// Clears one directory away, unless its run lives.
-fn clear(path: &Path, kind: ServerKind) -> io::Result<Option<Removed>> {
+fn clear(path: &Path, kind: Option<ServerKind>) -> io::Result<Option<Removed>> {
     // Held until the directory is gone, so that two sweeps do not meet in it.
     let lock = match File::open(path.join(LOCK_FILE)) {
         Ok(file) => match file.try_lock() {
@@ -102,12 +107,13 @@ fn clear(path: &Path, kind: ServerKind) -> io::Result<Option<Removed>> {
     };
     let process = ProcessIdentity::read(&path.join(PROCESS_FILE));
     let is_settling = modified.elapsed().is_ok_and(|age| age < SETTLING);
-    if (lock.is_none() || process.is_none()) && is_settling {
+    let is_complete = lock.is_some() && (process.is_some() || kind.is_none());
+    if !is_complete && is_settling {
         return Ok(None);
     }
 
     let running = process.filter(ProcessIdentity::is_running);
-    if let Some(process) = &running
+    if let (Some(process), Some(kind)) = (&running, kind)
         && !end_group(process.pid, kind, || process.is_running())
     {
         return Err(io::Error::other(format!("its process {} cannot be stopped", process.pid)));
@@ -197,7 +203,11 @@ mod tests {
         let expected: Vec<Removed> = [ServerKind::Postgres, ServerKind::Nats]
             .into_iter()
             .zip(&left)
-            .map(|(kind, (pid, directory))| Removed { kind, directory: directory.clone(), stopped: Some(*pid) })
+            .map(|(kind, (pid, directory))| Removed {
+                kind: Some(kind),
+                directory: directory.clone(),
+                stopped: Some(*pid),
+            })
             .collect();
         assert_eq!(swept.removed, expected);
         for (_, directory) in &left {

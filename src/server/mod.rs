@@ -17,6 +17,7 @@ pub mod nats;
 pub mod postgres;
 mod process;
 mod run_as;
+mod scratch;
 #[cfg(test)]
 mod testing;
 
@@ -28,6 +29,7 @@ use rustix::process::Signal;
 
 pub use directory::default_roots;
 pub use error::{NotFound, ServerError};
+pub(crate) use scratch::ScratchDirectory;
 
 use directory::ServerDirectory;
 use process::ServerProcess;

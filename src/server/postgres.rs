@@ -303,7 +303,7 @@ mod tests {
         let server = start(&programs, &options).await.unwrap();
         let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
         kill_process(pid, Signal::KILL).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while server.is_alive() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -337,7 +337,7 @@ mod tests {
         let root = testing::root();
         let (programs, options) = testing::postgres(root.path());
         let starting = tokio::spawn(async move { start(&programs, &options).await });
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while processes_in(root.path()).is_empty() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -347,7 +347,7 @@ mod tests {
         // A blocking step under way clears up when it ends, and initdb's own child may take a
         // moment longer than initdb.
         let left = || (processes_in(root.path()), fs::read_dir(root.path()).unwrap().count());
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while left() != (Vec::new(), 0) && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

@@ -37,7 +37,7 @@ fn malformed_toml_is_shown_where_it_breaks() {
     let broken = with(CLAIM, "rounds = 10", "rounds = = 10");
     let ended = refused(Cli::new().scenario(&broken));
     let place = format!("scenarios/0.toml:{}:", line_of(&broken, "rounds"));
-    ended.stderr_has("error[toml-syntax]").stderr_has(&place).stderr_has("nothing was raced");
+    ended.stderr_has("error[syntax]").stderr_has(&place).stderr_has("nothing was raced");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn what_only_the_server_can_know_is_told_at_the_steps_line() {
             "(di)",
             "column \"di\" of relation \"taken\" does not exist (42703)",
         ),
-        (take, "INSERT INTO taken VALUES ($1 + $2)", "$2", "takes 2 arguments, found 1; correct `args`"),
+        (take, "INSERT INTO taken VALUES ($1), ($2)", "$2", "takes 2 arguments, found 1; correct `args`"),
         ("\"${round}\"", "\"abc\"", take, "argument $1 of"),
         ("CREATE TABLE", "CREATE TABL", "CREATE", "syntax error at or near \"TABL\" (42601)"),
         ("deadlock_timeout", "deadlok_timeout", "[targets.db]", "`deadlok_timeout = 20ms` cannot be set"),

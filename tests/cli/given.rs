@@ -10,6 +10,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
+use crate::cli::eventually;
+
 /// A server that is not the run's own.
 pub(crate) struct Given {
     server: Option<PrivateServer>,
@@ -85,18 +87,18 @@ impl Given {
         self.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'dh\\_%'")
     }
 
-    /// Connections other than the one that asks.
-    pub(crate) fn connections(&self) -> Vec<String> {
-        self.sql(
-            "SELECT application_name FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-        )
+    /// Waits until the server has noticed that all connections of runs have ended.
+    pub(crate) fn has_no_connections(&self) {
+        let of_runs = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'deadheat%'";
+        eventually("the end of all connections", || self.sql(of_runs).is_empty().then_some(()));
     }
 
     /// The names of all streams.
     pub(crate) fn streams(&self) -> Vec<String> {
         use futures::TryStreamExt;
         self.runtime.block_on(async {
-            let client = async_nats::connect(&self.url).await.unwrap();
+            let token = url::Url::parse(&self.url).unwrap().username().to_owned();
+            let client = async_nats::ConnectOptions::with_token(token).connect(&self.url).await.unwrap();
             async_nats::jetstream::new(client).stream_names().try_collect().await.unwrap()
         })
     }

@@ -96,6 +96,27 @@ fn what_a_killed_run_left_is_removed_by_clean_and_by_the_next_run() {
 }
 
 #[test]
+fn files_of_a_killed_run_are_removed_too() {
+    let text = with(CLAIM, "\"memory\"", "\"sqlite\"");
+    let cli = Cli::new().scenario(&with(&text, "rounds = 10", "rounds = 1000000"));
+    let (run, clean) = (cli.clone().args(["run"]), cli.args(["clean"]));
+    let mut running = run.start();
+    running.until_racing().signal(Signal::KILL);
+    running.wait_killed().killed();
+    assert_eq!(run.leftovers().len(), 1, "the database");
+    let ended = clean.run().exits(0);
+    ended.stderr_has("removed the files that a killed run left behind: `").stderr_has("deadheat-files-");
+}
+
+#[test]
+fn twice_removes_files_as_well() {
+    let text = with(CLAIM, "\"memory\"", "\"sqlite\"");
+    let mut running = Cli::new().scenario(&with(&text, "rounds = 10", "rounds = 1000000")).args(["run"]).start();
+    running.until_racing().signal(Signal::TERM).signal(Signal::TERM);
+    running.wait().exits(130);
+}
+
+#[test]
 fn clean_says_so_where_nothing_is_left() {
     // Other runs on this machine may have left something; the second time nobody has.
     Cli::new().args(["clean"]).run().exits(0);

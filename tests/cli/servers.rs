@@ -22,7 +22,7 @@ fn cases_without_a_server_are_skipped_loudly_and_the_others_count() {
 fn skipping_is_a_failure_where_it_is_forbidden() {
     let cli = Cli::new().scenario(CLAIM).scenario(INSERT).no_servers().args(["run", "--no-skip"]);
     let ended = cli.run().exits(10).stdout_has("SKIP insert").stdout_has("1 passed, 1 skipped");
-    ended.stderr_has("error: 1 case has no server, which `--no-skip` makes a failure");
+    ended.stderr_has("error: 1 skipped for want of a server, which `--no-skip` makes a failure");
 }
 
 #[test]
@@ -93,7 +93,28 @@ fn a_setting_that_needs_a_privilege_is_one_warning() {
     assert_eq!(ended.stdout.matches(warning).count(), 1, "{ended:?}");
     assert!(ended.report().scenarios[0].cases[0].warnings[0].contains(warning), "{ended:?}");
     assert_eq!(server.schemas(), [""; 0]);
-    assert_eq!(server.connections(), [""; 0]);
+    server.has_no_connections();
+}
+
+#[test]
+fn a_users_server_that_goes_away_in_a_race_ends_the_run() {
+    let server = Given::postgres(None);
+    let url = format!("db={}", server.url);
+    let mut running = Cli::new().scenario(INSERT).args(["run", "--rounds", "100000", "--target", &url]).start();
+    running.until_racing();
+    drop(server);
+    let ended = running.wait().exits(10).stderr_has("error: cannot use PostgreSQL at 127.0.0.1:");
+    ended.stderr_has("(from --target)").report();
+}
+
+#[test]
+fn two_runs_at_once_on_one_server_do_not_meet() {
+    let server = Given::postgres(None);
+    let cli = Cli::new().scenario(INSERT).args(["run", "--rounds", "20", "--target", &format!("db={}", server.url)]);
+    for running in [cli.start(), cli.start()] {
+        running.wait_killed().exits(0);
+    }
+    assert_eq!(server.schemas(), [""; 0]);
 }
 
 #[test]
@@ -112,7 +133,7 @@ fn a_users_server_is_left_as_it_was_however_the_run_ends() {
     running.signal(Signal::TERM);
     running.wait().exits(130);
     assert_eq!(server.schemas(), [""; 0]);
-    assert_eq!(server.connections(), [""; 0]);
+    server.has_no_connections();
 
     let server = Given::nats("t0ken");
     let url = format!("stream={}", server.url);

@@ -10,10 +10,12 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod comparison;
 mod race;
 mod round;
 mod words;
 
+pub use comparison::*;
 pub use race::*;
 pub use round::*;
 pub use words::*;
@@ -21,7 +23,8 @@ pub use words::*;
 /// The version written by this build.
 ///
 /// - 1.0: first.
-/// - 1.1: `place` of expectations, invariants, latency bounds, controls and growth checks; groups and invariants in `rounds.csv`.
+/// - 1.1: `place` of expectations, invariants, latency bounds, controls and growth checks; `compare` of scenarios; groups
+///   and invariants in `rounds.csv`.
 pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
@@ -165,11 +168,25 @@ pub struct ScenarioReport {
     pub tags: Vec<String>,
     /// SHA-256 of the file and of the SQL files it names, in hex.
     pub hash: String,
+    /// `[compare]`. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compare: Option<CompareRule>,
     /// The cases raced.
     pub cases: Vec<CaseReport>,
     /// `[[growth]]`, judged over the cases.
     #[serde(default)]
     pub growth: Vec<GrowthReport>,
+}
+
+/// What a comparison of this scenario's cases goes by.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompareRule {
+    /// The metric whose change counts; absent where the scenario leaves it to the default, `makespan`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
+    /// By which share that metric may change: 0.1 for 10 %.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
 }
 
 /// A case.

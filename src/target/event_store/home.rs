@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
-
 use crate::endpoints::Source;
 use crate::event_store::{
     Backend, Connection, JetStreamConnection, MemoryConnection, PostgresConnection, SqliteConnection, StoreError,
 };
 use crate::plan::{StoreOptions, TargetSpec};
+use crate::server::ScratchDirectory;
 use crate::target::jetstream::connection::Address;
 use crate::target::postgres::schema::Schema;
 use crate::target::{Description, Endpoint, TargetError};
@@ -26,7 +25,7 @@ pub(super) enum Home {
     /// In this process.
     Memory(MemoryConnection),
     /// In a temporary file, which goes when this is dropped.
-    Sqlite { shared: SqliteConnection, _directory: TempDir },
+    Sqlite { shared: SqliteConnection, _directory: ScratchDirectory },
     /// In a schema.
     Postgres(Schema),
     /// In a stream.
@@ -44,7 +43,7 @@ impl Home {
         match options.backend {
             Backend::Memory => Ok(Home::Memory(MemoryConnection::default())),
             Backend::Sqlite => {
-                let directory = tempfile::Builder::new().prefix("deadheat-sqlite-").tempdir().map_err(|error| {
+                let directory = ScratchDirectory::create().map_err(|error| {
                     let message = format!(
                         "no temporary directory for SQLite: {error}; set TMPDIR to a directory with free space"
                     );

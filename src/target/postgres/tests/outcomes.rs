@@ -96,7 +96,7 @@ async fn refusals_have_the_outcomes_of_the_table() {
     let started = Instant::now();
     let reply = one.call(&case.operation(SLEEP, []), started + Duration::from_millis(100), None).await.unwrap();
     assert_refused(&reply, OutcomeKind::Timeout, "57014");
-    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     assert_eq!(done(case.call(one, READ, [int(1)]).await).rows, [[int(110)]]);
     case.target.close().await.unwrap();
 }

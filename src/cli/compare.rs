@@ -1,0 +1,69 @@
+//! `deadheat compare`: two stored reports, or two variants raced in turns.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::args::{CompareArgs, CompareFormat, FailOnWord};
+use super::output::Output;
+use crate::check::RunVerdict;
+use crate::compare::{self, FailOn, Options, Side, statistics};
+use crate::report::lookup;
+use crate::report::schema::{Comparison, Report};
+use crate::report::{Samples, load, load_samples};
+
+pub(crate) fn exec(args: &CompareArgs, output: &Output) -> Result<RunVerdict, Failure> {
+    let comparison = match (&args.base, &args.head) {
+        (Some(base), Some(head)) => stored(args, [base, head], output)?,
+        _ => super::compare_live::exec(args, output)?,
+    };
+    output.data(&render(&comparison, args.format, output));
+    Ok(comparison.verdict.into())
+}
+
+fn stored(args: &CompareArgs, names: [&String; 2], output: &Output) -> Result<Comparison, Failure> {
+    let [base, head] = names.map(|name| read(name, &args.reports, output));
+    let ((base, base_samples), (head, head_samples)) = (base?, head?);
+    let options = options(args, args.seed.unwrap_or(statistics::SEED));
+    let base = Side { name: names[0], report: &base, samples: &base_samples };
+    let head = Side { name: names[1], report: &head, samples: &head_samples };
+    Ok(compare::compare(base, head, &options))
+}
+
+/// A run by its path, or the newest of a branch, with its rounds.
+fn read(name: &str, reports: &Path, output: &Output) -> Result<(Report, Samples), Failure> {
+    let usage = |error: &dyn std::fmt::Display| Failure::new(RunVerdict::Usage, error);
+    let mut path = PathBuf::from(name);
+    if !path.exists() {
+        path = lookup::newest(reports, name).map_err(|error| usage(&error))?;
+        output.note(&format!("`{name}` is a branch; its newest run is {}", path.display()));
+    }
+    let report = load(&path).map_err(|error| usage(&error))?;
+    let samples = load_samples(&path, &report).map_err(|error| usage(&error))?;
+    Ok((report, samples))
+}
+
+pub(super) fn options(args: &CompareArgs, seed: u64) -> Options {
+    let fail_on = args.fail_on.iter().map(|word| match word {
+        FailOnWord::Regression => FailOn::Regression,
+        FailOnWord::Change => FailOn::Change,
+        FailOnWord::Inconclusive => FailOn::Inconclusive,
+    });
+    Options {
+        thresholds: args.threshold.iter().cloned().collect(),
+        fail_on: fail_on.collect(),
+        force: args.force,
+        seed,
+    }
+}
+
+fn render(comparison: &Comparison, format: CompareFormat, output: &Output) -> String {
+    match format {
+        CompareFormat::Terminal => compare::terminal::render(comparison, output.style),
+        CompareFormat::Markdown => compare::markdown::render(comparison),
+        CompareFormat::Html => compare::html::render(comparison),
+        CompareFormat::Json => {
+            let json = serde_json::to_string_pretty(comparison).expect("comparisons have text keys only");
+            format!("{json}\n")
+        }
+    }
+}

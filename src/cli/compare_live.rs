@@ -1,0 +1,227 @@
+//! `deadheat compare --live`: two variants of a scenario's cases, raced in turns.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Failure;
+use super::args::{CompareArgs, Format, Selection};
+use super::output::Output;
+use super::progress::Progress;
+use super::run::{TEARDOWN_LIMIT, folder_name, new_report, not_provided, sources, sweep, with_obituaries};
+use super::{compare, select, signals};
+use crate::check::RunVerdict;
+use crate::compare::{LivePair, compare_live, html};
+use crate::endpoints::Endpoints;
+use crate::plan::{Case, PlannedScenario};
+use crate::report::schema::{Comparison, Report};
+use crate::report::sinks::{create_folder, write_file};
+use crate::report::{RunFolder, SinkError};
+use crate::run::{self, Event, LiveSide, OpenTargets, PlannedPair, RunError, Stop, Turns};
+use crate::target::redacted;
+
+/// What one side sets.
+struct Variant<'a> {
+    /// As it was written, for people.
+    name: String,
+    /// Params and axes.
+    settings: Vec<(String, String)>,
+    /// URLs by target.
+    urls: BTreeMap<&'a str, &'a str>,
+}
+
+pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Failure> {
+    let scenario = args.live.as_deref().expect("without BASE and HEAD, the command line requires --live");
+    let run = run::space_prefix();
+    let variants = [&args.set_base, &args.set_head].map(|set| variant(set));
+    let planned = [("b", &variants[0]), ("h", &variants[1])]
+        .map(|(side, variant)| plan(args, scenario, variant, &format!("{run}{side}"), output));
+    let [base, head] = planned;
+    let cases = pair_cases(base?, head?, &variants)?;
+    let report = new_report(args.seed);
+    let name = format!("{}-live", folder_name(report.run.git.as_ref()));
+    let folder = create_folder(&args.reports, &name).map_err(environment)?;
+    let side = |side: &str, suffix: &str| -> Result<LiveSide, Failure> {
+        let mut report: Report = report.clone();
+        report.run.id = format!("{}/{side}", folder.file_name().unwrap_or_default().to_string_lossy());
+        let folder = RunFolder::create(&folder, side).map_err(environment)?;
+        Ok(LiveSide { report, folder, run: format!("{run}{suffix}") })
+    };
+    let mut sides = [side("base", "b")?, side("head", "h")?];
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
+    let names = variants.each_ref().map(|variant| variant.name.as_str());
+    let ended = runtime.block_on(race(args, &cases, names, &mut sides, output));
+    runtime.shutdown_timeout(TEARDOWN_LIMIT);
+    let comparison = ended?;
+    let json = serde_json::to_string_pretty(&comparison).expect("comparisons have text keys only");
+    write_file(&folder, "comparison.json", &format!("{json}\n")).map_err(environment)?;
+    write_file(&folder, "comparison.html", &html::render(&comparison)).map_err(environment)?;
+    output.note(&format!("comparison and both reports: {}", folder.display()));
+    Ok(comparison)
+}
+
+fn environment(error: SinkError) -> Failure {
+    Failure::new(RunVerdict::Environment, error)
+}
+
+fn variant(set: &[(String, String)]) -> Variant<'_> {
+    let mut variant = Variant { name: String::new(), settings: Vec::new(), urls: BTreeMap::new() };
+    let mut words = Vec::new();
+    for (name, value) in set {
+        match name.strip_prefix("target:") {
+            Some(target) => {
+                words.push(format!("{name}={}", redacted(value)));
+                variant.urls.insert(target, value);
+            }
+            None => {
+                words.push(format!("{name}={value}"));
+                variant.settings.push((name.clone(), value.clone()));
+            }
+        }
+    }
+    variant.name = if words.is_empty() { "as it is".to_owned() } else { words.join(" ") };
+    variant
+}
+
+/// The scenario's cases as one variant has them.
+fn plan(
+    args: &CompareArgs,
+    scenario: &Path,
+    variant: &Variant<'_>,
+    run: &str,
+    output: &Output,
+) -> Result<Vec<Arc<Case>>, Failure> {
+    let selection = Selection {
+        paths: vec![scenario.to_owned()],
+        tag: Vec::new(),
+        filter: args.filter.clone(),
+        param: args.param.iter().chain(&variant.settings).cloned().collect(),
+    };
+    let planned = select::plan(&selection, Some(args.rounds), run, Format::Text, output)?;
+    let mut cases: Vec<Arc<Case>> =
+        planned.into_iter().flat_map(|scenario: PlannedScenario| scenario.cases).map(|planned| planned.case).collect();
+    for (target, url) in &variant.urls {
+        let mut known = false;
+        for case in &mut cases {
+            let case = Arc::get_mut(case).expect("nobody else has a case that was just planned");
+            for spec in case.targets.iter_mut().filter(|spec| spec.name == *target) {
+                spec.url = Some((*url).to_owned());
+                known = true;
+            }
+        }
+        if !known {
+            let message = format!("`target:{target}=…` names no target of `{}`", scenario.display());
+            return Err(Failure::new(RunVerdict::Usage, message));
+        }
+        if args.target.iter().any(|(name, _)| name == target) {
+            let message =
+                format!("`--target {target}=…` is for both variants, and `target:{target}=…` for one: say one of them");
+            return Err(Failure::new(RunVerdict::Usage, message));
+        }
+    }
+    Ok(cases)
+}
+
+/// Each case of HEAD with the case of BASE that has the same place in the matrix, but for the axes that a variant sets.
+fn pair_cases(
+    base: Vec<Arc<Case>>,
+    head: Vec<Arc<Case>>,
+    variants: &[Variant<'_>; 2],
+) -> Result<Vec<[Arc<Case>; 2]>, Failure> {
+    let is_set = |name: &str| variants.iter().any(|variant| variant.settings.iter().any(|(set, _)| set == name));
+    let place = |case: &Case| -> Vec<String> {
+        case.axes.iter().filter(|(name, _)| !is_set(name)).map(|(name, value)| format!("{name}={value}")).collect()
+    };
+    let mut pairs = Vec::new();
+    for case in &head {
+        let mut same = base.iter().filter(|other| place(other) == place(case));
+        let several = head.iter().filter(|other| place(other) == place(case)).count() > 1;
+        match (same.next(), same.next()) {
+            (Some(other), None) if !several => pairs.push([other.clone(), case.clone()]),
+            _ => {
+                let message = format!(
+                    "`{}` has no single counterpart in the other variant; give each axis that `--base` or `--head` sets one value on both sides",
+                    case.id
+                );
+                return Err(Failure::new(RunVerdict::Usage, message));
+            }
+        }
+    }
+    Ok(pairs)
+}
+
+async fn race(
+    args: &CompareArgs,
+    cases: &[[Arc<Case>; 2]],
+    names: [&str; 2],
+    sides: &mut [LiveSide; 2],
+    output: &Output,
+) -> Result<Comparison, Failure> {
+    let stop = Stop::default();
+    signals::listen(stop.clone(), *output)
+        .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot listen for Ctrl-C: {error}")))?;
+    sweep(output).await;
+    let mut progress = Progress::new(*output, false);
+    let open = OpenTargets::default();
+    let ended = {
+        let mut tell = |event: Event<'_>| progress.tell(event);
+        let racing = provide_and_race(args, cases, sides, &stop, &open, &mut tell, output);
+        tokio::select! {
+            ended = racing => ended,
+            () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
+        }
+    };
+    progress.end();
+    open.close(TEARDOWN_LIMIT).await;
+    let pairs = ended?;
+    if pairs.is_empty() && !stop.is_asked() {
+        return Err(Failure::new(RunVerdict::Inconclusive, "every case was skipped; nothing was compared"));
+    }
+    let seed = sides[1].report.run.seed;
+    let mut comparison = compare_live(&sides[1].report.run, names, &pairs, &compare::options(args, seed));
+    if stop.is_asked() {
+        comparison.verdict = RunVerdict::Interrupted.into();
+        comparison.reasons.insert(0, "interrupted: not all rounds were raced".to_owned());
+    }
+    Ok(comparison)
+}
+
+async fn provide_and_race(
+    args: &CompareArgs,
+    cases: &[[Arc<Case>; 2]],
+    sides: &mut [LiveSide; 2],
+    stop: &Stop,
+    open: &OpenTargets,
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    output: &Output,
+) -> Result<Vec<LivePair>, Failure> {
+    let all = cases.iter().flatten().map(AsRef::as_ref);
+    let sources = sources(&args.target, args.allow_remote);
+    sources.check(all.clone()).map_err(not_provided)?;
+    let endpoints = Endpoints::provide(sources, 2, all).await.map_err(not_provided)?;
+    let mut pairs = Vec::new();
+    for [base, head] in cases {
+        let sources =
+            |case: &Case| case.targets.iter().map(|target| endpoints.source(target)).collect::<Result<Vec<_>, _>>();
+        match (sources(base), sources(head)) {
+            (Ok(of_base), Ok(of_head)) => {
+                pairs.push(PlannedPair { base: (base.clone(), of_base), head: (head.clone(), of_head) });
+            }
+            (Err(missing), _) | (_, Err(missing)) => output.warning(&format!("`{}` is skipped: {missing}", head.id)),
+        }
+    }
+    let seed = sides[1].report.run.seed;
+    let turns = Turns { rounds: args.rounds, warm_up: args.warm_up, seed };
+    let raced = run::live(&pairs, turns, sides, stop, open, tell).await;
+    let raced = raced.map_err(|error| run_failure(&error, &endpoints));
+    let closed = endpoints.close().await;
+    let raced = raced?;
+    closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
+    Ok(raced)
+}
+
+fn run_failure(error: &RunError, endpoints: &Endpoints) -> Failure {
+    Failure::new(error.verdict(), with_obituaries(error, endpoints))
+}

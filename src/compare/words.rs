@@ -1,0 +1,163 @@
+//! How comparisons are put in words, the same in every form.
+
+use crate::check::RunVerdict;
+use crate::outcome::OutcomeKind;
+use crate::report::schema::*;
+use crate::report::terminal::{ns, number};
+
+/// What stored reports are worth.
+pub(super) const WEAK: &str = "sequential: weak. The two runs were taken at two times, and the machine was not the same twice; `deadheat compare --live` races both in turns";
+
+/// `1.22 (1.15 to 1.30)`; what is missing when there is no effect.
+pub(super) fn ratio(metric: &MetricComparison) -> String {
+    match &metric.effect {
+        Some(effect) => format!("{:.2} ({:.2} to {:.2})", effect.ratio, effect.low, effect.high),
+        None if metric.samples == 0 => "no samples".to_owned(),
+        None => format!("n = {}, needs 6", metric.samples),
+    }
+}
+
+/// `1.22 times as long (95 % interval 1.15 to 1.30; threshold 10 %)`.
+pub(super) fn effect(metric: &MetricComparison) -> String {
+    let threshold = percent(metric.threshold);
+    match &metric.effect {
+        Some(EffectReport { ratio, low, high, .. }) => {
+            format!("{ratio:.2} times as long (95 % interval {low:.2} to {high:.2}; threshold {threshold})")
+        }
+        None if metric.samples == 0 => "since neither or only one side measured it".to_owned(),
+        None => format!("since {} are too few", number(metric.samples, "round")),
+    }
+}
+
+/// The verdict on a metric, with what would settle it.
+pub(super) fn change(metric: &MetricComparison) -> String {
+    let word = change_word(metric.change);
+    let gate = if metric.gate { format!(", gate at {}", percent(metric.threshold)) } else { String::new() };
+    match metric.more_rounds {
+        Some(rounds) => format!("{word}{gate}; about {rounds} more rounds a side would settle it"),
+        None => format!("{word}{gate}"),
+    }
+}
+
+pub(super) const fn change_word(change: ChangeWord) -> &'static str {
+    match change {
+        ChangeWord::Improved => "improved",
+        ChangeWord::Regressed => "regressed",
+        ChangeWord::Equivalent => "equivalent",
+        ChangeWord::Inconclusive => "inconclusive",
+    }
+}
+
+pub(super) fn p_value(metric: &MetricComparison) -> String {
+    metric.effect.as_ref().map(|effect| p(effect.p)).unwrap_or_default()
+}
+
+fn p(p: f64) -> String {
+    if p < 0.0001 { "<0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+pub(super) fn time(nanos: Option<u64>) -> String {
+    nanos.map_or_else(|| "?".to_owned(), ns)
+}
+
+/// `10 %`, `2.5 %`.
+pub(super) fn percent(share: f64) -> String {
+    format!("{} %", (share * 1000.0).round() / 10.0)
+}
+
+/// `main, 2026-01-31T12:00:00Z, 1a2b3c4 on main, run 2026…`.
+pub(super) fn side(side: &SideReport, form: FormWord) -> String {
+    let mut parts = vec![side.name.clone()];
+    if form == FormWord::Stored {
+        parts.push(side.started.clone());
+        parts.extend(side.git.as_ref().map(|git| {
+            let sha: String = git.sha.chars().take(7).collect();
+            format!("{}@{sha}{}", git.branch, if git.dirty { " with changes" } else { "" })
+        }));
+        parts.push(format!("run {}", side.run));
+    }
+    parts.join(", ")
+}
+
+/// `processor: A became B`.
+pub(super) fn difference(difference: &DifferenceReport) -> String {
+    let case = difference.case.as_ref().map(|case| format!("`{case}`: ")).unwrap_or_default();
+    let shown = |text: &str| {
+        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        match line.char_indices().nth(120) {
+            Some((end, _)) => format!("`{}…`", &line[..end]),
+            None if line.is_empty() => "nothing".to_owned(),
+            None => format!("`{line}`"),
+        }
+    };
+    format!("{case}{} was {}, is {}", difference.what, shown(&difference.base), shown(&difference.head))
+}
+
+/// What a case comes to, in one word: its counts and verdicts first, then its gate.
+pub(super) fn case(case: &CaseComparison) -> &'static str {
+    match case.outcomes.change {
+        OutcomeChangeWord::Worse => "worse",
+        OutcomeChangeWord::Changed => "changed",
+        OutcomeChangeWord::Better => "better",
+        OutcomeChangeWord::Same => {
+            case.latency.iter().find(|metric| metric.gate).map_or("same", |gate| change_word(gate.change))
+        }
+    }
+}
+
+/// The counts of a case, in words.
+pub(super) fn outcomes(case: &CaseComparison) -> Vec<String> {
+    let outcomes = &case.outcomes;
+    let mut lines = outcomes.reasons.clone();
+    if lines.is_empty() {
+        let verdict = format!("verdict {} on both sides", crate::check::Verdict::from(outcomes.head_verdict));
+        let exact: Vec<String> =
+            outcomes.counts.iter().filter(|count| count.exact && count.head.is_some()).map(count).collect();
+        let exact = if exact.is_empty() { String::new() } else { format!("; {} each round", exact.join(", ")) };
+        lines.push(format!("{verdict}{exact}"));
+    }
+    if let (Some(_), Some(corrected)) = (outcomes.p, outcomes.p_corrected) {
+        let mixes: Vec<String> =
+            outcomes.mixes.iter().take(4).map(|mix| format!("{} in {} and {}", mix.mix, mix.base, mix.head)).collect();
+        let more = outcomes.mixes.len().saturating_sub(4);
+        let more = if more > 0 { format!("; {more} other mixes") } else { String::new() };
+        lines.push(format!(
+            "mixes that may vary, in rounds of BASE and HEAD: {}{more} (p = {})",
+            mixes.join("; "),
+            p(corrected)
+        ));
+    }
+    lines.extend(outcomes.controls.iter().map(|control| {
+        let word = |verdict: Option<ControlVerdictWord>| match verdict {
+            None => "absent",
+            Some(ControlVerdictWord::Caught) => "caught",
+            Some(ControlVerdictWord::Survived) => "survived",
+            Some(ControlVerdictWord::Invalid) => "invalid",
+            Some(ControlVerdictWord::AwaitsGrowth) => "judged by growth",
+        };
+        format!("control `{}` was {}, is {}", control.name, word(control.base), word(control.head))
+    }));
+    lines
+}
+
+fn count(count: &CountComparison) -> String {
+    let group = count.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
+    let side = count.head.as_ref().map(|side| {
+        if side.least == side.most { side.most.to_string() } else { format!("{}..={}", side.least, side.most) }
+    });
+    format!("{group}{} {}", side.unwrap_or_default(), OutcomeKind::from(count.outcome))
+}
+
+/// `8 cases: 7 equivalent, 1 regressed`.
+pub(super) fn sum(comparison: &Comparison) -> String {
+    let mut sorts: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    comparison.cases.iter().for_each(|it| *sorts.entry(case(it)).or_default() += 1);
+    let sorts: Vec<String> = sorts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let cases = number(comparison.cases.len() as u64, "case");
+    if sorts.is_empty() { cases } else { format!("{cases}: {}", sorts.join(", ")) }
+}
+
+/// `PASS`, `REGRESSION`, …
+pub(super) fn verdict(comparison: &Comparison) -> String {
+    RunVerdict::from(comparison.verdict).as_str().to_uppercase()
+}

@@ -1,0 +1,323 @@
+//! A target without a server, for tests of the engine: a statement's text is the script of what it does.
+//!
+//! | statement | what it does |
+//! |---|---|
+//! | `done` | is done |
+//! | `row` | is done, and returns its arguments as one row |
+//! | `refuse KIND` | is refused with the outcome `KIND` |
+//! | `slow 20ms` | is done after so long |
+//! | `hang` | is never done: refused with `timeout` at its deadline |
+//! | `deaf` | never returns, whatever its deadline |
+//! | `panic` | panics |
+//! | `fault`, `environment` | the harness cannot ask |
+//! | `lock NAME` | waits until nobody else holds the lock, and holds it until the session's commit or reset |
+//! | `calls TEXT` | is done, and returns how many calls of `TEXT` were ended by a session |
+//!
+//! An `append` comes to its pause point, if it has one, and is done.
+//!
+//! Everything is written down, in order, as `WORKER: WHAT`; fixtures and invariants as `control: WHAT`. With the clock
+//! of the test paused nothing here takes any time, and every run of a test is like the one before.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+
+use super::record::RoundRecord;
+use super::{EngineError, Race};
+use crate::diagnostic::SourceFile;
+use crate::outcome::OutcomeKind;
+use crate::plan::{self, Case, Isolation, Operation, Overrides};
+use crate::scenario::{self, LoadError};
+use crate::target::{
+    BarrierBroken, Description, Done, Holder, Pause, Refusal, Reply, Session, Target, TargetError, Wait,
+};
+use crate::value::Value;
+
+/// How long a session takes to roll back: long enough to see what does not wait for it.
+pub(crate) const RESET_TAKES: Duration = Duration::from_millis(30);
+
+/// What the sessions of a fake target share.
+#[derive(Default)]
+struct Shared {
+    log: Mutex<Vec<String>>,
+    locks: Mutex<Locks>,
+    freed: Notify,
+}
+
+#[derive(Default)]
+struct Locks {
+    /// Who holds each lock.
+    held: BTreeMap<String, usize>,
+    /// Which lock each worker waits for.
+    waiting: BTreeMap<usize, String>,
+}
+
+impl Shared {
+    fn log(&self, who: impl std::fmt::Display, what: impl std::fmt::Display) {
+        self.log.lock().unwrap().push(format!("{who}: {what}"));
+    }
+
+    fn locks(&self) -> MutexGuard<'_, Locks> {
+        self.locks.lock().unwrap()
+    }
+
+    /// How many calls of `text` were ended by a session.
+    fn calls(&self, text: &str) -> i64 {
+        let log = self.log.lock().unwrap();
+        let ended = |line: &&String| line.split_once(": ").is_some_and(|(who, what)| who != "control" && what == text);
+        i64::try_from(log.iter().filter(ended).count()).unwrap()
+    }
+}
+
+/// A target that plays scripts.
+pub(crate) struct FakeTarget {
+    shared: Arc<Shared>,
+    description: Description,
+}
+
+impl Target for FakeTarget {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+        Box::pin(async move { self.observe(operation).await.map(drop) })
+    }
+
+    fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
+        let session = FakeSession { worker, shared: self.shared.clone(), in_transaction: false };
+        Box::pin(async move { Ok(Box::new(session) as Box<dyn Session>) })
+    }
+
+    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+        Box::pin(async move {
+            let (text, args) = statement(operation);
+            self.shared.log("control", text);
+            play(&self.shared, text, args).map(|reply| match reply {
+                Reply::Done(done) => done,
+                Reply::Refused(refusal) => panic!("a script of a fixture or an invariant was refused: {refusal:?}"),
+            })
+        })
+    }
+
+    fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
+        let locks = self.shared.locks();
+        let holder = |lock: &String| locks.held.get(lock).map(|holder| Holder::Worker(*holder));
+        let waits = locks
+            .waiting
+            .iter()
+            .map(|(waiter, lock)| Wait { waiter: *waiter, holders: holder(lock).into_iter().collect() });
+        let waits = waits.collect();
+        Box::pin(async move { Ok(waits) })
+    }
+
+    fn sees_waits(&self) -> bool {
+        true
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// One worker's session on a fake target.
+struct FakeSession {
+    worker: usize,
+    shared: Arc<Shared>,
+    in_transaction: bool,
+}
+
+impl FakeSession {
+    async fn lock(&self, name: &str, deadline: Instant) -> Reply {
+        loop {
+            let freed = self.shared.freed.notified();
+            tokio::pin!(freed);
+            // From here on no release is missed.
+            freed.as_mut().enable();
+            {
+                let mut locks = self.shared.locks();
+                let holder = *locks.held.entry(name.to_owned()).or_insert(self.worker);
+                if holder == self.worker {
+                    locks.waiting.remove(&self.worker);
+                    return Reply::Done(Done::nothing());
+                }
+                locks.waiting.insert(self.worker, name.to_owned());
+            }
+            if timeout_at(deadline, freed).await.is_err() {
+                self.shared.locks().waiting.remove(&self.worker);
+                return refused(OutcomeKind::Timeout);
+            }
+        }
+    }
+
+    fn unlock(&mut self) {
+        self.in_transaction = false;
+        self.shared.locks().held.retain(|_, holder| *holder != self.worker);
+        self.shared.freed.notify_waiters();
+    }
+}
+
+impl Session for FakeSession {
+    fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn begin(&mut self, _: Isolation, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        Box::pin(async {
+            self.shared.log(self.worker, "begin");
+            self.in_transaction = true;
+            Ok(Reply::Done(Done::nothing()))
+        })
+    }
+
+    fn call<'a>(
+        &'a mut self,
+        operation: &'a Operation<Value>,
+        deadline: Instant,
+        pause: Option<&'a dyn Pause>,
+    ) -> BoxFuture<'a, Result<Reply, TargetError>> {
+        Box::pin(async move {
+            if let Some(pause) = pause
+                && let Err(BarrierBroken) = pause.reached().await
+            {
+                return Ok(refused(OutcomeKind::BrokenBarrier));
+            }
+            let (text, args) = statement(operation);
+            let reply = match text.split_once(' ').unwrap_or((text, "")) {
+                ("slow", time) => {
+                    sleep(crate::duration::parse(time).unwrap()).await;
+                    Ok(Reply::Done(Done::nothing()))
+                }
+                ("hang", _) => {
+                    sleep_until(deadline).await;
+                    Ok(refused(OutcomeKind::Timeout))
+                }
+                ("deaf", _) => std::future::pending().await,
+                ("panic", _) => panic!("as the script says"),
+                ("lock", name) => Ok(self.lock(name, deadline).await),
+                _ => play(&self.shared, text, args),
+            };
+            self.shared.log(self.worker, text);
+            reply
+        })
+    }
+
+    fn commit(&mut self, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        Box::pin(async {
+            assert!(self.in_transaction, "what was not begun is not committed");
+            self.shared.log(self.worker, "commit");
+            self.unlock();
+            Ok(Reply::Done(Done::nothing()))
+        })
+    }
+
+    fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        Box::pin(async {
+            sleep(RESET_TAKES).await;
+            self.shared.log(self.worker, "rolled back");
+            self.unlock();
+            Ok(())
+        })
+    }
+}
+
+fn statement(operation: &Operation<Value>) -> (&str, &[Value]) {
+    match operation {
+        Operation::Sql { text, args, .. } => (text, args),
+        other => (other.word(), &[]),
+    }
+}
+
+/// A script that takes no time.
+fn play(shared: &Shared, text: &str, args: &[Value]) -> Result<Reply, TargetError> {
+    let row = |row: Vec<Value>| Reply::Done(Done { rows: vec![row], affected: 1, result: Value::Null });
+    Ok(match text.split_once(' ').unwrap_or((text, "")) {
+        ("done" | "append", _) => Reply::Done(Done::nothing()),
+        ("row", _) => row(args.to_vec()),
+        ("calls", of) => row(vec![Value::Int(shared.calls(of))]),
+        ("refuse", kind) => refused(kind.parse().unwrap()),
+        ("fault", _) => return Err(TargetError::Fault { message: "no such table".to_owned() }),
+        ("environment", _) => return Err(TargetError::Environment { message: "no such server".to_owned() }),
+        _ => panic!("`{text}` is no script"),
+    })
+}
+
+fn refused(kind: OutcomeKind) -> Reply {
+    Reply::Refused(Refusal { kind, code: "fake".to_owned(), message: format!("told to be {kind}") })
+}
+
+/// A race on a fake target.
+pub(crate) struct Stage {
+    pub(crate) case: Arc<Case>,
+    race: Race,
+    shared: Arc<Shared>,
+}
+
+/// The beginning of every scenario here. Its one expectation is always met: these tests are about what is recorded.
+const HEAD: &str = r#"
+schema  = 1
+name    = "stage"
+summary = "what the engine does with a target that plays scripts"
+timeout = "20s"
+
+[targets.fake]
+driver = "postgres"
+
+[expect]
+success = ">= 0"
+"#;
+
+impl Stage {
+    /// Opens a race of a scenario, of which `tables` are the tables that matter.
+    pub(crate) async fn open(tables: &str) -> Self {
+        Self::with_seed(tables, 0).await
+    }
+
+    pub(crate) async fn with_seed(tables: &str, seed: u64) -> Self {
+        let case = case(&format!("{HEAD}{tables}"));
+        let shared = Arc::<Shared>::default();
+        let fake = FakeTarget { shared: shared.clone(), description: Description::default() };
+        let targets: Vec<Arc<dyn Target>> = vec![Arc::new(fake)];
+        let race = Race::open(case.clone(), targets, "run", seed).await.unwrap();
+        Stage { case, race, shared }
+    }
+
+    pub(crate) async fn try_round(&mut self, number: u64) -> Result<RoundRecord, EngineError> {
+        self.race.round(number).await
+    }
+
+    pub(crate) async fn round(&mut self, number: u64) -> RoundRecord {
+        self.try_round(number).await.unwrap()
+    }
+
+    pub(crate) async fn close(self) {
+        self.race.close().await.unwrap();
+    }
+
+    /// Takes what was written down since the last time.
+    pub(crate) fn log(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.log.lock().unwrap())
+    }
+}
+
+/// The only case of a scenario.
+fn case(text: &str) -> Arc<Case> {
+    let source = SourceFile { name: PathBuf::from("stage.toml"), text: text.to_owned() };
+    let shown = |source: &SourceFile, diagnostics: &[crate::diagnostic::Diagnostic]| -> ! {
+        let shown: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.render(source, false)).collect();
+        panic!("{}", shown.join("\n"))
+    };
+    let scenario = match scenario::parse(source, Path::new("")) {
+        Ok(scenario) => scenario,
+        Err(LoadError::Invalid { source_file, diagnostics }) => shown(&source_file, &diagnostics),
+        Err(error) => panic!("{error}"),
+    };
+    let planned = plan::cases(&scenario, &Overrides::default());
+    let mut planned = planned.unwrap_or_else(|diagnostics| shown(&scenario.source, &diagnostics));
+    planned.cases.pop().expect("a scenario without a matrix has one case").case
+}

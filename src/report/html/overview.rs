@@ -1,0 +1,165 @@
+//! The top of the page: the verdict, what did not pass, how it was run, and every case in one line.
+
+use std::collections::BTreeSet;
+
+use maud::{Markup, html};
+
+use super::super::schema::{CaseReport, ControlVerdictWord, Counts, Report, RunVerdictWord, VerdictWord};
+use super::super::terminal::{ns, number};
+use super::{badge, marks};
+use crate::check::RunVerdict;
+
+/// Cases in the order of the report, with the numbers of their anchors.
+pub(super) fn numbered(report: &Report) -> Vec<(usize, &CaseReport)> {
+    report.scenarios.iter().flat_map(|scenario| &scenario.cases).enumerate().collect()
+}
+
+/// The verdict with all that speaks against a pass.
+pub(super) fn verdict(report: &Report) -> Markup {
+    let cases = numbered(report);
+    let troubled = |verdict| cases.iter().filter(move |(_, case)| case.verdict == verdict);
+    let growth = report.scenarios.iter().flat_map(|scenario| &scenario.growth);
+    let class = match report.verdict {
+        RunVerdictWord::Pass => "pass",
+        RunVerdictWord::Inconclusive | RunVerdictWord::NotComparable | RunVerdictWord::Interrupted => "inconclusive",
+        _ => "fail",
+    };
+    html! {
+        header class={ "verdict " (class) } {
+            p.tool { "deadheat " (report.tool.version) }
+            h1 { (RunVerdict::from(report.verdict).as_str()) }
+            p.sum { (sum(report)) }
+            ul {
+                @for (index, case) in troubled(VerdictWord::Fail).chain(troubled(VerdictWord::Inconclusive)) {
+                    li {
+                        (badge(case.verdict)) " " a href={ "#case-" (index) } { (case.id) }
+                        @for reason in &case.reasons { br; span.because { (reason) } }
+                    }
+                }
+                @for growth in growth.filter(|growth| growth.verdict != VerdictWord::Pass) {
+                    li { (badge(growth.verdict)) " " (growth.name) @if let Some(reason) = &growth.reason { br; span.because { (reason) } } }
+                }
+                @for skipped in &report.skipped {
+                    li { span.badge.inconclusive { "skipped" } " " (skipped.case) br; span.because { (skipped.reason) "; " code { (skipped.remedy) } } }
+                }
+                @for warning in &report.warnings { li { span.badge.inconclusive { "warning" } " " (warning) } }
+            }
+        }
+    }
+}
+
+/// `18 cases in 14.2 s: 16 passed, 2 failed`.
+fn sum(report: &Report) -> String {
+    let cases = numbered(report);
+    let count = |verdict| cases.iter().filter(|(_, case)| case.verdict == verdict).count();
+    let parts = [
+        (count(VerdictWord::Pass), "passed"),
+        (count(VerdictWord::Fail), "failed"),
+        (count(VerdictWord::Inconclusive), "inconclusive"),
+        (report.skipped.len(), "skipped"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let planned = number((cases.len() + report.skipped.len()) as u64, "case");
+    format!(
+        "{planned} in {}: {}",
+        ns(report.run.elapsed_ns),
+        if parts.is_empty() { "none raced".to_owned() } else { parts.join(", ") }
+    )
+}
+
+/// When, where and how.
+pub(super) fn facts(report: &Report) -> Markup {
+    let run = &report.run;
+    let machine = &run.machine;
+    let systems: BTreeSet<String> = numbered(report)
+        .iter()
+        .flat_map(|(_, case)| &case.targets)
+        .map(|target| format!("{} {} ({})", target.driver, target.version, target.origin))
+        .collect();
+    html! {
+        dl.facts {
+            div { dt { "started" } dd { (run.started) } }
+            div { dt { "seed" } dd { code { (run.seed) } } }
+            div {
+                dt { "git" }
+                dd {
+                    @match &run.git {
+                        Some(git) => { (git.branch) " " code title=(git.sha) { (git.sha.chars().take(10).collect::<String>()) } @if git.dirty { ", with changes" } }
+                        None => { "no working copy" }
+                    }
+                }
+            }
+            div { dt { "machine" } dd { (number(machine.cores, "core")) ", " (machine.cpu) ", " (memory(machine.memory)) ", " (machine.os) } }
+            div.wide { dt { "systems" } dd { @for (index, system) in systems.iter().enumerate() { @if index > 0 { " · " } span.system { (system) } } } }
+            div.wide { dt { "command" } dd { code.command { (run.command.join(" ")) } } }
+            @if !report.files.is_empty() {
+                div.wide {
+                    dt { "data" }
+                    dd { a href="report.json" { "report.json" } @for file in &report.files { ", " a href=(file.name) { (file.name) } } }
+                }
+            }
+        }
+    }
+}
+
+fn memory(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
+}
+
+/// Every case in one line.
+pub(super) fn cases(report: &Report) -> Markup {
+    let mut cases = numbered(report).into_iter();
+    html! {
+        section.overview {
+            h2 { "Cases" }
+            div.scroll {
+                table {
+                    thead {
+                        tr {
+                            th scope="col" { "verdict" } th scope="col" { "case" } th.bars scope="col" { "outcomes of all rounds" }
+                            th.number scope="col" { "rounds" } th.number.wide scope="col" { "attempt p50" }
+                            th.number.wide scope="col" { "skew p50" } th.number.wide scope="col" { "controls" }
+                        }
+                    }
+                    @for scenario in &report.scenarios {
+                        tbody {
+                            @for (index, case) in cases.by_ref().take(scenario.cases.len()) { (line(index, case)) }
+                        }
+                    }
+                }
+            }
+            p.legend { @for outcome in seen(report).keys() { (marks::outcome(*outcome)) " " } }
+        }
+    }
+}
+
+fn line(index: usize, case: &CaseReport) -> Markup {
+    let race = &case.race;
+    let time = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), ns);
+    let skew = race.barriers.first().and_then(|barrier| barrier.skew.p50);
+    let caught = case.controls.iter().filter(|control| control.verdict == ControlVerdictWord::Caught).count();
+    let judged = case.controls.iter().filter(|control| control.verdict != ControlVerdictWord::AwaitsGrowth).count();
+    html! {
+        tr {
+            td { (badge(case.verdict)) }
+            th scope="row" { a href={ "#case-" (index) } { (case.id) } }
+            td.bars { (marks::bar(&race.counts)) span.said aria-hidden="true" { (marks::counts_text(&race.counts)) } }
+            td.number { (race.rounds) }
+            td.number.wide { (time(race.attempts.all.since_release.p50)) }
+            td.number.wide { (time(skew)) }
+            td.number.wide { @if judged > 0 { (caught) " of " (judged) " caught" } @else { "-" } }
+        }
+    }
+}
+
+/// The outcomes that occurred anywhere.
+fn seen(report: &Report) -> Counts {
+    let mut seen = Counts::new();
+    for (_, case) in numbered(report) {
+        for (outcome, count) in case.race.counts.iter().filter(|(_, count)| **count > 0) {
+            *seen.entry(*outcome).or_default() += count;
+        }
+    }
+    seen
+}

@@ -1,0 +1,227 @@
+//! Reads `rounds.csv` and `steps.csv` back: one value per round for each metric, checked against the report they lie beside.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::outcome::OutcomeKind;
+
+use super::data_file::{DataFileError, open};
+use super::load::REPORT_FILE;
+use super::schema::{Counts, Report};
+
+/// A metric's value in nanoseconds by round.
+pub type RoundValues = BTreeMap<u64, f64>;
+
+/// What the rounds of a run's cases measured: case id → metric → round → nanoseconds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Samples {
+    /// `makespan`, `p50`, `p99`, and a step's, such as `append.p50`.
+    pub cases: BTreeMap<String, BTreeMap<String, RoundValues>>,
+}
+
+/// The rounds of a report could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read `{}`: {kind}", path.display())]
+pub struct SamplesError {
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub kind: SamplesErrorKind,
+}
+
+/// Why the rounds of a report could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplesErrorKind {
+    /// It is not what the run wrote.
+    #[error(transparent)]
+    File(#[from] DataFileError),
+    /// It is not a table as it should be.
+    #[error("{0}; it was changed or damaged, so use another run")]
+    Malformed(String),
+}
+
+/// Reads the rounds of `report`, which was loaded from `path`: its file, or the run's folder.
+pub fn load_samples(path: &Path, report: &Report) -> Result<Samples, SamplesError> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    let mut samples = Samples::default();
+    let file = folder.join("rounds.csv");
+    let told = |kind| SamplesError { path: file.clone(), kind };
+    let counts = read(&file, report).and_then(|text| rounds(&text, &mut samples)).map_err(told)?;
+    for case in report.scenarios.iter().flat_map(|scenario| &scenario.cases) {
+        let (found, found_rounds) = counts.get(&case.id).cloned().unwrap_or_default();
+        if found != case.race.counts || found_rounds != case.race.rounds {
+            let message = format!("its rows of `{}` do not add up to the counts in {REPORT_FILE}", case.id);
+            return Err(told(SamplesErrorKind::Malformed(message)));
+        }
+    }
+    let file = folder.join("steps.csv");
+    let told = |kind| SamplesError { path: file.clone(), kind };
+    read(&file, report).and_then(|text| steps(&text, &mut samples)).map_err(told)?;
+    Ok(samples)
+}
+
+fn read(path: &Path, report: &Report) -> Result<Vec<u8>, SamplesErrorKind> {
+    let mut bytes = Vec::new();
+    open(path, report)?.read_to_end(&mut bytes).map_err(DataFileError::Io)?;
+    Ok(bytes)
+}
+
+/// A table with the places of the columns that are wanted.
+struct Rows<'a> {
+    reader: csv::Reader<&'a [u8]>,
+    columns: Vec<usize>,
+}
+
+impl<'a> Rows<'a> {
+    fn new(bytes: &'a [u8], wanted: &[&str]) -> Result<Self, SamplesErrorKind> {
+        let mut reader = csv::Reader::from_reader(bytes);
+        let headers = reader.headers().map_err(malformed)?;
+        let place = |name: &&str| {
+            headers
+                .iter()
+                .position(|header| header == *name)
+                .ok_or_else(|| SamplesErrorKind::Malformed(format!("it has no column `{name}`")))
+        };
+        let columns = wanted.iter().map(place).collect::<Result<_, _>>()?;
+        Ok(Rows { reader, columns })
+    }
+
+    /// Calls `row` with the wanted columns of each row that is not a control's, which must be the first of them.
+    fn each(&mut self, mut row: impl FnMut(&[&str]) -> Result<(), SamplesErrorKind>) -> Result<(), SamplesErrorKind> {
+        let mut record = csv::StringRecord::new();
+        while self.reader.read_record(&mut record).map_err(malformed)? {
+            let fields: Vec<&str> = self.columns.iter().map(|column| &record[*column]).collect();
+            if fields[0].is_empty() {
+                row(&fields)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn malformed(error: csv::Error) -> SamplesErrorKind {
+    SamplesErrorKind::Malformed(error.to_string())
+}
+
+fn number<T: std::str::FromStr>(field: &str) -> Result<T, SamplesErrorKind> {
+    field.parse().map_err(|_| SamplesErrorKind::Malformed(format!("`{field}` is not a number")))
+}
+
+/// Nanoseconds from microseconds; an empty field is no value.
+fn add(
+    samples: &mut BTreeMap<String, RoundValues>,
+    metric: &str,
+    round: u64,
+    field: &str,
+) -> Result<(), SamplesErrorKind> {
+    if !field.is_empty() {
+        let values = match samples.get_mut(metric) {
+            Some(values) => values,
+            None => samples.entry(metric.to_owned()).or_default(),
+        };
+        values.insert(round, number::<f64>(field)? * 1_000.0);
+    }
+    Ok(())
+}
+
+/// Adds makespans and medians to `samples`, and gives each case's counts and number of rounds.
+fn rounds(bytes: &[u8], samples: &mut Samples) -> Result<BTreeMap<String, (Counts, u64)>, SamplesErrorKind> {
+    let outcomes = OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"));
+    let mut wanted = vec!["control", "case", "round", "makespan_us", "attempt_p50_us"];
+    wanted.extend(outcomes.iter().map(String::as_str));
+    let mut counts: BTreeMap<String, (Counts, u64)> = BTreeMap::new();
+    Rows::new(bytes, &wanted)?.each(|row| {
+        let round = number(row[2])?;
+        let case = samples.cases.entry(row[1].to_owned()).or_default();
+        add(case, "makespan", round, row[3])?;
+        add(case, "p50", round, row[4])?;
+        let (sum, rounds) = counts.entry(row[1].to_owned()).or_default();
+        *rounds += 1;
+        for (kind, field) in OutcomeKind::ALL.into_iter().zip(&row[5..]) {
+            let count: u64 = number(field)?;
+            if count > 0 {
+                *sum.entry(kind.into()).or_default() += count;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
+/// Adds the p99 of attempts, and the p50 and p99 of steps.
+fn steps(bytes: &[u8], samples: &mut Samples) -> Result<(), SamplesErrorKind> {
+    let wanted = ["control", "case", "round", "step", "own_p50_us", "own_p99_us", "release_p99_us"];
+    Rows::new(bytes, &wanted)?.each(|row| {
+        let round = number(row[2])?;
+        let case = samples.cases.entry(row[1].to_owned()).or_default();
+        match row[3] {
+            "attempt" => add(case, "p99", round, row[6]),
+            step => {
+                add(case, &format!("{step}.p50"), round, row[4])?;
+                add(case, &format!("{step}.p99"), round, row[5])
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::{TestCase, record};
+    use crate::check::judge_round;
+    use crate::report::{RunFolder, example};
+
+    /// A run's folder whose data files are those of the example report's case.
+    fn folder(rounds: usize) -> (tempfile::TempDir, PathBuf, Report) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(directory.path(), "run").unwrap();
+        let case = TestCase::new(3).expect("success = 1, conflict = 2").build();
+        for round in 0..rounds {
+            let record = record(&case, round as u64, "1 success, 2 conflict");
+            folder.add_round(&case, &record, &judge_round(&case, &record), false).unwrap();
+        }
+        let mut report = example::report();
+        folder.write_report(&mut report).unwrap();
+        let path = folder.path().to_owned();
+        (directory, path, report)
+    }
+
+    fn error(path: &Path, report: &Report) -> String {
+        load_samples(path, report).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn every_metric_has_a_value_per_round() {
+        let (_directory, path, report) = folder(3);
+        let samples = load_samples(&path, &report).unwrap();
+        let case = &samples.cases["race[backend=memory]"];
+        assert_eq!(case["makespan"].len(), 3);
+        assert_eq!(case["p50"].len(), 3);
+        assert!(case["makespan"].values().all(|value| *value > 0.0));
+        assert!(!case.contains_key("p99"), "three attempts have no p99");
+        assert_eq!(load_samples(&path.join(REPORT_FILE), &report).unwrap(), samples);
+    }
+
+    #[test]
+    fn what_is_missing_cut_or_changed_is_said_with_a_remedy() {
+        let (_directory, path, report) = folder(3);
+        let file = path.join("rounds.csv");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}one more row")).unwrap();
+        assert!(load_samples(&path, &report).is_ok(), "what came after the report is not its own");
+        std::fs::write(&file, &text[..text.len() - 9]).unwrap();
+        assert!(error(&path, &report).contains("; the copy is incomplete"), "{}", error(&path, &report));
+        std::fs::write(&file, text.replacen("memory", "memorx", 1)).unwrap();
+        assert!(error(&path, &report).contains("its SHA-256 is not the one in the report"));
+        std::fs::remove_file(&file).unwrap();
+        assert!(error(&path, &report).contains("rounds.csv`: it is not beside the report"));
+        std::fs::write(&file, &text).unwrap();
+        std::fs::remove_file(path.join("steps.csv")).unwrap();
+        assert!(error(&path, &report).contains("steps.csv`: it is not beside the report"));
+        let (_directory, path, report) = folder(2);
+        assert!(error(&path, &report).contains("do not add up to the counts"), "{}", error(&path, &report));
+        let unlisted = Report { files: Vec::new(), ..report };
+        assert!(error(&path, &unlisted).contains("the report does not name it"));
+    }
+}

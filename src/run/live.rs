@@ -1,0 +1,233 @@
+//! Two variants of each case, raced in turns: on the same servers, under the same conditions, so that their rounds can be compared in pairs.
+//!
+//! Of each pair of rounds, the order is the reverse of the last pair's (ABBA), so that neither a drift nor "who comes first" favours a side.
+//! A. Bulej and others, *Duet benchmarking: improving measurement accuracy in the cloud*, ICPE 2020, on why this is worth it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::case::{Opened, guarded, race_round};
+use super::{Context, Event, OpenTargets, Options, RunError, Stop};
+use crate::check::{CaseTally, RunVerdict, Verdict, judge_case};
+use crate::compare::{LiveCase, LivePair};
+use crate::endpoints::Source;
+use crate::engine::Race;
+use crate::plan::Case;
+use crate::report::schema::{CaseReport, Report, ScenarioReport, WarmUp};
+use crate::report::{RunFolder, build, load_samples};
+use crate::target::Description;
+
+/// A case in both variants, with where the systems of each are.
+#[derive(Debug)]
+pub struct PlannedPair {
+    /// BASE.
+    pub base: (Arc<Case>, Vec<Source>),
+    /// HEAD.
+    pub head: (Arc<Case>, Vec<Source>),
+}
+
+/// What one side leaves: an ordinary report, and its folder.
+#[derive(Debug)]
+pub struct LiveSide {
+    /// The report.
+    pub report: Report,
+    /// Where it is written.
+    pub folder: RunFolder,
+    /// Names the side in schemas and streams.
+    pub run: String,
+}
+
+/// How the turns are taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Turns {
+    /// Rounds a side that count.
+    pub rounds: u64,
+    /// Rounds a side that come first and do not count.
+    pub warm_up: u64,
+    /// Chooses who begins, and the order in which workers are told to.
+    pub seed: u64,
+}
+
+impl Turns {
+    /// Whether BASE is the first of this pair of rounds: A B, B A, A B, …
+    fn base_first(self, turn: u64) -> bool {
+        (self.seed ^ turn) & 1 == 0
+    }
+}
+
+/// The number of the first round that warms up.
+const WARM_UP_FROM: u64 = 1 << 40;
+
+/// Races all pairs in turns. Stops after a whole pair of rounds when asked to.
+pub async fn live(
+    pairs: &[PlannedPair],
+    turns: Turns,
+    sides: &mut [LiveSide; 2],
+    stop: &Stop,
+    open: &OpenTargets,
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
+) -> Result<Vec<LivePair>, RunError> {
+    let mut raced = Vec::new();
+    let (mut no_words, mut no_words_either) = (|_: Event<'_>| {}, |_: Event<'_>| {});
+    let [base_side, head_side] = sides;
+    let mut base = base_side.context(turns, stop, open, &mut no_words);
+    let mut head = head_side.context(turns, stop, open, &mut no_words_either);
+    for pair in pairs {
+        if stop.is_asked() {
+            break;
+        }
+        tell(Event::Begin { case: &pair.head.0, rounds: turns.rounds });
+        let began = Instant::now();
+        let mut variants = [Variant::new(&mut base.0, &pair.base.0), Variant::new(&mut head.0, &pair.head.0)];
+        let ended = race_pair(&mut variants, pair, turns, stop, tell).await;
+        let [of_base, of_head] = variants.map(|variant| (variant.tally, variant.warm_up_ns));
+        let [base_targets, head_targets] = ended?;
+        let base_report = report(&pair.base.0, &of_base.0, &base_targets, began);
+        let head_report = report(&pair.head.0, &of_head.0, &head_targets, began);
+        for ((context, report), (case, case_report)) in
+            [(&mut base, (&pair.base.0, &base_report)), (&mut head, (&pair.head.0, &head_report))]
+        {
+            put(report, case, case_report.clone());
+            context.folder.write_report(report)?;
+        }
+        raced.push((pair, base_report, head_report, WarmUp { base_ns: of_base.1, head_ns: of_head.1 }));
+    }
+    let [base_samples, head_samples] =
+        [&base, &head].map(|(context, report)| load_samples(context.folder.path(), report));
+    let (base_samples, head_samples) = (base_samples?, head_samples?);
+    let pairs = raced.into_iter().map(|(pair, base, head, warm_up)| LivePair {
+        scenario: pair.head.0.scenario.name.clone(),
+        rule: pair.head.0.scenario.compare.as_ref().map(build::compare_rule),
+        base: LiveCase { samples: base_samples.cases.get(&base.id).cloned().unwrap_or_default(), report: base },
+        head: LiveCase { samples: head_samples.cases.get(&head.id).cloned().unwrap_or_default(), report: head },
+        warm_up,
+    });
+    Ok(pairs.collect())
+}
+
+impl LiveSide {
+    fn context<'a>(
+        &'a mut self,
+        turns: Turns,
+        stop: &'a Stop,
+        open: &'a OpenTargets,
+        tell: &'a mut (dyn FnMut(Event<'_>) + Send),
+    ) -> (Context<'a>, &'a mut Report) {
+        let context = Context {
+            folder: &mut self.folder,
+            stop,
+            open,
+            tell,
+            run: self.run.clone(),
+            seed: turns.seed,
+            spaces: 0,
+            options: Options::default(),
+            began: Instant::now(),
+            ends: None,
+        };
+        (context, &mut self.report)
+    }
+}
+
+/// One variant of a case under way.
+struct Variant<'a, 'b> {
+    context: &'a mut Context<'b>,
+    case: &'a Arc<Case>,
+    opened: Option<Opened>,
+    race: Option<Race>,
+    tally: CaseTally,
+    warm_up_ns: Vec<u64>,
+}
+
+impl<'a, 'b> Variant<'a, 'b> {
+    fn new(context: &'a mut Context<'b>, case: &'a Arc<Case>) -> Self {
+        Variant { context, case, opened: None, race: None, tally: CaseTally::new(case), warm_up_ns: Vec::new() }
+    }
+
+    async fn open(&mut self, sources: &[Source]) -> Result<(), RunError> {
+        let opened = self.opened.insert(Opened::open(self.context, self.case, sources).await?);
+        // Both variants seed their workers' order alike.
+        let seed = self.context.seed;
+        let race = Race::open(self.case.clone(), opened.targets.clone(), &self.context.run, seed).await?;
+        self.race = Some(race);
+        Ok(())
+    }
+
+    /// Races one round: one that counts, or one that warms up.
+    async fn round(&mut self, turn: u64, counts: bool) -> Result<(), RunError> {
+        let race = self.race.as_mut().expect("rounds are raced between open and close");
+        if counts {
+            return race_round(self.context, self.case, race, &mut self.tally).await.map(drop);
+        }
+        // Numbered from the far end, so that no state is met that a round which counts would use.
+        let record = race.round(WARM_UP_FROM + turn).await?;
+        self.warm_up_ns.push(u64::try_from(record.makespan.as_nanos()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// Removes what the variant created, whatever happened to it.
+    async fn close(&mut self) -> Result<Vec<Description>, RunError> {
+        let ended = match self.race.take() {
+            Some(race) => race.close().await.map_err(RunError::from),
+            None => Ok(()),
+        };
+        let Some(opened) = self.opened.take() else { return ended.map(|()| Vec::new()) };
+        let descriptions = opened.descriptions();
+        let closed = opened.close(self.context).await;
+        ended.and(closed).map(|()| descriptions)
+    }
+}
+
+/// Races the rounds of a pair, and gives what is known of each variant's systems.
+async fn race_pair(
+    [base, head]: &mut [Variant<'_, '_>; 2],
+    pair: &PlannedPair,
+    turns: Turns,
+    stop: &Stop,
+    tell: &mut (dyn FnMut(Event<'_>) + Send),
+) -> Result<[Vec<Description>; 2], RunError> {
+    let raced = guarded(async {
+        base.open(&pair.base.1).await?;
+        head.open(&pair.head.1).await?;
+        for turn in 0..turns.warm_up + turns.rounds {
+            if stop.is_asked() {
+                break;
+            }
+            let counts = turn >= turns.warm_up;
+            if turns.base_first(turn) {
+                base.round(turn, counts).await?;
+                head.round(turn, counts).await?;
+            } else {
+                head.round(turn, counts).await?;
+                base.round(turn, counts).await?;
+            }
+            if counts {
+                let failed = base.tally.failed + head.tally.failed;
+                tell(Event::Round { case: head.case, raced: head.tally.rounds, failed });
+            }
+        }
+        Ok(())
+    })
+    .await;
+    let (base, head) = (base.close().await, head.close().await);
+    raced?;
+    Ok([base?, head?])
+}
+
+fn report(case: &Case, tally: &CaseTally, targets: &[Description], began: Instant) -> CaseReport {
+    let verdict = judge_case(case, tally, &[]);
+    build::case_report(case, tally, &verdict, Vec::new(), targets, began.elapsed())
+}
+
+/// Adds a case's report to that of its scenario.
+fn put(report: &mut Report, case: &Case, case_report: CaseReport) {
+    let verdicts = report.scenarios.iter().flat_map(|scenario| &scenario.cases).chain([&case_report]);
+    report.verdict = RunVerdict::decide(verdicts.map(|case| RunVerdict::from(Verdict::from(case.verdict)))).into();
+    match report.scenarios.iter_mut().find(|scenario| scenario.name == case.scenario.name) {
+        Some(scenario) => scenario.cases.push(case_report),
+        None => {
+            let scenario = super::scenario_report(&case.scenario);
+            report.scenarios.push(ScenarioReport { cases: vec![case_report], ..scenario });
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What becomes of an event whose acknowledgement is lost: on private servers, behind a proxy that cuts the connection.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::endpoints::Source;
+use crate::event_store::{Backend, Guard, Lookup};
+use crate::outcome::OutcomeKind;
+use crate::plan::{Driver, Operation, Place, StoreOptions, TargetSpec};
+use crate::server::find::{self, SearchPath};
+use crate::server::{PrivateServer, nats, postgres};
+use crate::target::proxy::{Cut, Proxy};
+use crate::target::{Endpoint, Reply, Session, Target};
+use crate::value::Value;
+
+const SPACE: &str = "dh_test_1";
+
+/// A store behind a proxy.
+struct Cuttable {
+    _server: PrivateServer,
+    proxy: Proxy,
+    target: Arc<dyn Target>,
+}
+
+impl Cuttable {
+    async fn open(backend: Backend, server: PrivateServer) -> Self {
+        let mut url = url::Url::parse(&server.url).unwrap();
+        let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], url.port().unwrap()))).await;
+        url.set_port(Some(proxy.address.port())).unwrap();
+        let options =
+            StoreOptions { backend, guard: Guard::Server, lookup: Lookup::DirectGet, cache: false, instances: 1 };
+        let spec = TargetSpec {
+            name: "store".to_owned(),
+            driver: Driver::EventStore(options),
+            settings: BTreeMap::new(),
+            url: None,
+            statements: Vec::new(),
+            place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
+        };
+        let source = Source::Server(Endpoint { url: url.into(), origin: "--target".to_owned() });
+        let target = crate::target::open(&spec, &source, SPACE).await.unwrap();
+        Cuttable { _server: server, proxy, target }
+    }
+
+    /// How many events are stored.
+    async fn stored(&self) -> usize {
+        let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+        match self.target.observe(&events).await.unwrap().result {
+            Value::List(events) => events.len(),
+            other => panic!("{other} is no list"),
+        }
+    }
+
+    /// Appends an event with the connection cut at its arrival or before, and returns how many are stored then.
+    async fn append_and_cut(&self, session: &mut dyn Session, version: i64, at: &[u8], cut: Cut) -> usize {
+        self.proxy.cut_at(at, cut);
+        assert_lost(&call(session, &append(version)).await, OutcomeKind::Unknown);
+        session.reset().await.unwrap();
+        self.stored().await
+    }
+}
+
+fn append(version: i64) -> Operation<Value> {
+    Operation::Append {
+        actor: Value::text("order"),
+        version: Value::Int(version),
+        kind: Value::text("OrderPlaced"),
+        data: Value::map([("note", Value::text("cut-here"))]),
+        pause: None,
+    }
+}
+
+async fn call(session: &mut dyn Session, operation: &Operation<Value>) -> Reply {
+    session.call(operation, Instant::now() + Duration::from_secs(1), None).await.unwrap()
+}
+
+#[track_caller]
+fn assert_lost(reply: &Reply, kind: OutcomeKind) {
+    match reply {
+        Reply::Refused(refusal) => assert_eq!((refusal.kind, refusal.code.as_str()), (kind, "no-reply"), "{refusal:?}"),
+        Reply::Done(done) => panic!("done: {done:?}"),
+    }
+}
+
+/// Whether an append whose acknowledgement is lost is stored cannot be told from the reply; the next append works all
+/// the same.
+async fn an_append_that_is_cut_off_is_unknown(store: &Cuttable, at: &[u8]) {
+    let session = &mut *store.target.session(0).await.unwrap();
+    assert_eq!(store.append_and_cut(session, 1, at, Cut::AfterForwarding).await, 1, "it had arrived");
+    assert_eq!(store.append_and_cut(session, 2, at, Cut::Before).await, 1, "it had not arrived");
+    assert!(matches!(call(session, &append(3)).await, Reply::Done(_)));
+    assert_eq!(store.stored().await, 2);
+}
+
+fn search() -> SearchPath {
+    SearchPath::system(std::env::var_os("PATH").as_deref())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_to_postgres_whose_reply_is_lost_is_unknown() {
+    let programs = find::postgres(&search()).unwrap();
+    let server = postgres::start(&programs, &postgres::PostgresOptions::default()).await.unwrap();
+    let store = Cuttable::open(Backend::Postgres, server).await;
+    an_append_that_is_cut_off_is_unknown(&store, b"cut-here").await;
+
+    // A read changes nothing.
+    let session = &mut *store.target.session(1).await.unwrap();
+    store.proxy.cut_at(b"somebody", Cut::AfterForwarding);
+    let read = Operation::LatestVersion { actor: Value::text("somebody") };
+    assert_lost(&call(session, &read).await, OutcomeKind::Rejected);
+    store.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_to_jetstream_whose_ack_is_lost_is_unknown() {
+    let program = find::nats(&search()).unwrap();
+    let server = nats::start(&program, &nats::NatsOptions::default()).await.unwrap();
+    let store = Cuttable::open(Backend::JetStream, server).await;
+    an_append_that_is_cut_off_is_unknown(&store, format!("HPUB {SPACE}.events.").as_bytes()).await;
+    store.target.close().await.unwrap();
+}
