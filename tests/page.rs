@@ -1,10 +1,10 @@
 //! `report.html` in a real browser: headless Chromium opens pages of real runs.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-use assert_cmd::cargo::cargo_bin;
 
 /// Text that would run if it were not escaped.
 const HOSTILE: &str = "</script></style><img src=x onerror=document.title=1>";
@@ -25,7 +25,7 @@ guard   = "{guard}"
 [[workers]]
 name  = "writer"
 count = 8
-steps = [{{ append = {{ actor = "${{round}}", version = 1, type = "{HOSTILE}", data = {{ writer = "${{worker}}" }} }}, pause = "checked" }}]
+steps = [{{ append = {{ actor = "${{round}}", version = 1, type = "{HOSTILE}", data = {{ writer = "${{worker}}" }}, pause = "checked" }} }}]
 
 [expect]
 success  = 1
@@ -44,7 +44,7 @@ fn race(folder: &Path, scenarios: &[(&str, &str)]) -> PathBuf {
     for (name, guard) in scenarios {
         fs::write(folder.join(format!("{name}.toml")), scenario(name, guard)).unwrap();
     }
-    let ran = Command::new(cargo_bin("deadheat"))
+    let ran = Command::new(env!("CARGO_BIN_EXE_deadheat"))
         .arg("run")
         .arg(folder)
         .arg("--out")
