@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -51,7 +51,7 @@ impl Place {
     }
 
     fn deadheat(&self, arguments: &[&str]) -> Output {
-        let mut command = assert_cmd::Command::cargo_bin("deadheat").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_deadheat"));
         // The folder is in no working copy, whatever holds the temporary directory.
         command.current_dir(self.0.path()).env("GIT_CEILING_DIRECTORIES", "/").env("NO_COLOR", "1");
         command.args(arguments).output().unwrap()

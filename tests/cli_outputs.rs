@@ -145,9 +145,13 @@ impl Ended {
 fn show_gives_every_form_that_the_run_left() {
     let place = Place::raced();
     let folder = place.folder();
-    for (form, file) in
-        [("json", "report.json"), ("junit", "junit.xml"), ("markdown", "summary.md"), ("hlog", "latency.hlog")]
-    {
+    for (form, file) in [
+        ("json", "report.json"),
+        ("html", "report.html"),
+        ("junit", "junit.xml"),
+        ("markdown", "summary.md"),
+        ("hlog", "latency.hlog"),
+    ] {
         let shown = place.deadheat(&format!("show --format {form}")).exits(0);
         assert_eq!(shown.stdout, place.read(folder.join(file)), "{form}");
     }
@@ -290,14 +294,13 @@ fn rounds_that_are_not_the_runs_are_not_judged() {
     let written = place.read(&rounds);
     let judge = || place.deadheat("judge --scenario claims.toml");
     place.write(&rounds, &written.replacen("pass,3,2,1", "pass,3,1,2", 1));
-    judge()
-        .fails(64, "its SHA-256 is not the one in the report; it was changed after the run, so use an unchanged copy");
+    judge().fails(64, "its SHA-256 is not the one in the report; it was changed or damaged, so fetch it again");
     place.write(&rounds, &written[..written.len() / 2]);
-    judge().fails(64, "it is incomplete, so fetch it again");
+    judge().fails(64, "the copy is incomplete, so fetch it again");
     place.write(&rounds, &format!("{written}a row of a round under way"));
     judge().exits(0);
     fs::remove_file(&rounds).unwrap();
-    judge().fails(64, "there is no such file; judging needs the whole folder of the run");
+    judge().fails(64, "it is not beside the report; copy the run's whole folder");
 }
 
 #[test]
@@ -335,7 +338,7 @@ fn a_report_of_an_older_schema_is_shown() {
     let mut versions = 0;
     for entry in fs::read_dir(fixtures).unwrap() {
         let path = entry.unwrap().path();
-        for form in ["terminal", "markdown", "junit", "csv", "hlog", "hgrm", "json"] {
+        for form in ["terminal", "html", "markdown", "junit", "csv", "hlog", "hgrm", "json"] {
             place.deadheat(&format!("show {} --format {form}", path.display())).exits(0).says("race");
         }
         versions += 1;
