@@ -8,9 +8,10 @@ pub mod html;
 mod latency;
 pub mod markdown;
 mod outcomes;
-pub mod plot;
+mod plot;
 pub mod statistics;
 pub mod terminal;
+pub mod trend;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

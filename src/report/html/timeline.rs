@@ -135,7 +135,7 @@ impl<'a> View<'a> {
             @for tick in ticks {
                 @let x = percent(tick / whole * 100.0);
                 line.tick x1=(x) x2=(x) y1=(head) y2=(height) {}
-                text.tick x=(x) y=(head - 4) dx="2" { (ns(tick as u64)) }
+                text.tick x=(x) y=(head - 4) dx="2" { @if tick == 0.0 { "0" } @else { (ns(tick as u64)) } }
             }
         }
     }
@@ -251,6 +251,7 @@ impl<'a> View<'a> {
         height: usize,
     ) -> Markup {
         let class = match arrival.how {
+            ArrivalWord::Arrived if attempt.steps.iter().any(|step| step.step == barrier.name) => "waiting parked",
             ArrivalWord::Arrived => "waiting",
             ArrivalWord::Blocked => "blocked",
             ArrivalWord::Failed | ArrivalWord::Late => return html! {},
