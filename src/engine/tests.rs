@@ -278,6 +278,28 @@ async fn rounds_share_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_round_lasts_until_its_last_worker_has_ended() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "quick"
+        steps = [{ sql = "done" }]
+
+        [[workers]]
+        name  = "slow"
+        steps = [{ sql = "slow 1s" }]
+        "#,
+    )
+    .await;
+    for number in 0..2 {
+        let round = stage.round(number).await;
+        assert_eq!(kinds(&round), [OutcomeKind::Success; 2]);
+        assert!(round.makespan >= Duration::from_secs(1), "{:?}", round.makespan);
+        assert!(millis(round.attempts[0].ended_ns) < 100, "the quick one did not wait for the slow one");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_free_group_does_not_wait_for_the_start() {
     let mut stage = Stage::open(
         r#"
