@@ -391,6 +391,36 @@ fn urls_among_params_lose_their_credentials_in_every_form() {
     place.deadheat("judge --scenario claims.toml").exits(0).says("claims: pass, as recorded");
 }
 
+/// Lines of a page's code blocks in this language.
+fn code(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let blocks = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap());
+    blocks.flat_map(str::lines).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_examples_for_ci_run() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/ci.md")).unwrap();
+    let place = Place::new();
+    fs::create_dir_all(place.path("scenarios/basics")).unwrap();
+    fs::copy(root.join("scenarios/basics/first-race.toml"), place.path("scenarios/basics/first-race.toml")).unwrap();
+    let commands = code(&page, "sh");
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        place.deadheat(command.strip_prefix("deadheat ").unwrap()).exits(0);
+    }
+}
+
+#[test]
+fn the_exit_codes_are_as_written_down() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md")).unwrap();
+    for verdict in deadheat::check::RunVerdict::BY_WEIGHT {
+        let row = format!("\n| {} | `{verdict}` |", verdict.exit_code());
+        assert!(page.contains(&row), "{row}");
+    }
+}
+
 /// The text of all files below a folder.
 fn all_text(folder: &Path) -> String {
     let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -25,7 +25,7 @@ guard   = "{guard}"
 [[workers]]
 name  = "writer"
 count = 8
-steps = [{{ append = {{ actor = "${{round}}", version = 1, type = "{HOSTILE}", data = {{ writer = "${{worker}}" }} }}, pause = "checked" }}]
+steps = [{{ append = {{ actor = "${{round}}", version = 1, type = "{HOSTILE}", data = {{ writer = "${{worker}}" }}, pause = "checked" }} }}]
 
 [expect]
 success  = 1

@@ -97,7 +97,7 @@ fn control_lines(control: &ControlReport) -> Markup {
                 @if let Some(reason) = &control.reason { ": " (reason) }
             }
             p.why { (control.why) }
-            @if let Some(round) = telling { (folded(round, control.race.rounds, &control.race.groups, false)) }
+            @if let Some(round) = telling { (folded(html! { "In full:" }, round, control.race.rounds, &control.race.groups, false)) }
             @else if control.verdict == ControlVerdictWord::Survived { (counts::mixes(&control.race)) }
         }
     }
@@ -116,19 +116,19 @@ fn rounds(kept: &[RoundReport], raced: u64, groups: &[GroupReport]) -> Markup {
             section {
                 h4 { "Race, round by round" }
                 p.note { (kept.len()) " of " (number(raced, "round")) " kept in full." }
-                @for (index, round) in ordered.iter().enumerate() { (folded(round, raced, groups, index == 0)) }
+                @for (index, round) in ordered.iter().enumerate() { (folded(badge(round.verdict), round, raced, groups, index == 0)) }
             }
         }
     }
 }
 
-/// One round with its timeline.
-fn folded(round: &RoundReport, raced: u64, groups: &[GroupReport], open: bool) -> Markup {
+/// One round with its timeline. A control's round has no badge: it is as it should be if it failed.
+fn folded(lead: Markup, round: &RoundReport, raced: u64, groups: &[GroupReport], open: bool) -> Markup {
     let last = raced.saturating_sub(1);
     html! {
         details.round open[open] {
             summary {
-                (badge(round.verdict)) " round " (round.round) @if last > 0 { span.faint { " of 0 to " (last) } } " "
+                (lead) " round " (round.round) @if last > 0 { span.faint { " of 0 to " (last) } } " "
                 (marks::bar(&round.counts)) " " span.faint { (marks::counts_text(&round.counts)) ", " (ns(round.makespan_ns)) }
             }
             @for failure in &round.failures {

@@ -160,9 +160,9 @@ fn line(index: usize, case: &CaseReport, scenario: &ScenarioReport) -> Markup {
             td { (badge(case.verdict)) }
             th scope="row" {
                 a href={ "#case-" (index) } {
-                    // Below the scenario's name the axes are enough; lines break between them.
-                    @if scenario.cases.len() == 1 || case.axes.is_empty() { (case.id) }
-                    @else { @for (name, value) in &case.axes { span.axis { (name) "=" (plain(value)) } } }
+                    // Below the scenario's name the axes are enough.
+                    @if scenario.cases.len() == 1 || case.axes.is_empty() { (breakable(&case.id)) }
+                    @else { (axes(case)) }
                 }
             }
             td.bars { (marks::bar(&race.counts)) span.said aria-hidden="true" { (marks::counts_text(&race.counts)) } }
@@ -172,6 +172,17 @@ fn line(index: usize, case: &CaseReport, scenario: &ScenarioReport) -> Markup {
             td.number.wide { @if judged > 0 { (caught) " of " (judged) " caught" } @else { "-" } }
         }
     }
+}
+
+/// `backend=sqlite, instances=2`.
+fn axes(case: &CaseReport) -> String {
+    let axes: Vec<String> = case.axes.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    axes.join(", ")
+}
+
+/// A case id that lines may break within, after `[` and after commas.
+fn breakable(id: &str) -> Markup {
+    html! { @for part in id.split_inclusive(['[', ',']) { (part) wbr; } }
 }
 
 /// The outcomes that occurred anywhere.

@@ -174,7 +174,7 @@ fn draw(svg: &mut String, size: (u32, u32), x: &Axis, y: &Axis, shapes: &[Shape]
     )?;
     let mut chart = ChartBuilder::on(&area)
         .margin_top(20)
-        .margin_right(14)
+        .margin_right(22)
         .margin_bottom(14)
         .x_label_area_size(22)
         .y_label_area_size(60)
