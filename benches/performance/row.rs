@@ -32,8 +32,8 @@ impl Row {
             number(self.pairs.ours()),
             number(self.pairs.peer()),
             self.pairs.len().to_string(),
-            format!("{median:.2}"),
-            format!("{lower:.2} – {upper:.2}"),
+            ratio(median),
+            format!("{} – {}", ratio(lower), ratio(upper)),
             self.floor.to_string(),
             match self.floor.is_kept_by(median) {
                 Some(true) => "ok".to_owned(),
@@ -59,11 +59,16 @@ impl fmt::Display for Row {
 impl fmt::Display for Floor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Floor::AtLeast(floor) => write!(f, "≥ {floor}"),
-            Floor::AtMost(floor) => write!(f, "≤ {floor}"),
+            Floor::AtLeast(floor) => write!(f, "≥ {}", ratio(*floor)),
+            Floor::AtMost(floor) => write!(f, "≤ {}", ratio(*floor)),
             Floor::None => f.write_str("–"),
         }
     }
+}
+
+/// Two decimals, or four where two would show nothing.
+fn ratio(value: f64) -> String {
+    if value < 0.095 { format!("{value:.4}") } else { format!("{value:.2}") }
 }
 
 /// Three digits that count, thousands apart.
