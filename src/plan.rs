@@ -315,7 +315,7 @@ pub enum Action {
     /// Goes on only if the expression is true.
     Assert(Expression),
     /// Binds names, in file order.
-    Let(Vec<(Arc<str>, Expression)>),
+    Let(Vec<(String, Expression)>),
     /// Asks a target.
     Call {
         /// Index into [`Case::targets`].
@@ -331,9 +331,9 @@ pub enum Save {
     /// Nothing.
     Nothing,
     /// `save = "name"`: the single value. For SQL: exactly one row and column; else the result.
-    Value(Arc<str>),
+    Value(String),
     /// `save = { name = "expression" }` over `rows`, `affected` and `result`, in file order.
-    Expressions(Vec<(Arc<str>, Expression)>),
+    Expressions(Vec<(String, Expression)>),
 }
 
 /// A rule of `[[classify]]`: an outcome for refusals that the built-in table does not know well enough.

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Judge(JudgeArgs),
     /// Compare two runs, or with --live two variants raced in turns: counts, verdicts, latency
     Compare(CompareArgs),
+    /// Show each case over many runs
+    Trend(TrendArgs),
     /// Stop and remove what killed runs left behind: servers and temporary directories
     Clean,
     /// Print the JSON Schema of scenario files, for editors, or of report.json
@@ -257,6 +259,25 @@ pub(crate) struct CompareArgs {
     /// Allow targets on other machines
     #[arg(long, requires = "live")]
     pub(crate) allow_remote: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrendArgs {
+    /// The folder that holds the runs' folders
+    #[arg(default_value = "reports", value_name = "DIR")]
+    pub(crate) reports: PathBuf,
+    /// Only runs of this branch
+    #[arg(long, value_name = "NAME")]
+    pub(crate) branch: Option<String>,
+    /// Only cases whose id contains this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Vec<String>,
+    /// Only so many of the newest runs
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) last: usize,
+    /// Write a page with a chart for each case
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 const COMPARE_HELP: &str = "\

@@ -16,6 +16,7 @@ mod select;
 mod show;
 mod signals;
 mod stored;
+mod trend;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -82,6 +83,7 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
         Command::List(args) => list::exec(&args, output),
         Command::Show(args) => show::exec(&args, output),
         Command::Judge(args) => judge::exec(&args, output),
+        Command::Trend(args) => trend::exec(&args, output),
         Command::Clean => clean::exec(output),
         Command::Schema(args) => schema(args.of, output),
         Command::Completions(args) => {

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Failure;
 use crate::check::RunVerdict;
-use crate::report::load::REPORT_FILE;
-use crate::report::{self, schema::Report};
+use crate::report::schema::Report;
+use crate::report::{self, lookup};
 
 /// Where runs leave their folders if not told otherwise.
 const REPORTS: &str = "reports";
@@ -20,10 +20,11 @@ pub(crate) fn load(path: Option<&Path>) -> Result<(PathBuf, Report), Failure> {
     Ok((path, report))
 }
 
-/// The folder of the newest run: their names begin with the time.
+/// The folder of the newest run, however it ended.
 fn newest(reports: &Path) -> Result<PathBuf, Failure> {
-    let entries = std::fs::read_dir(reports).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.join(REPORT_FILE).is_file()).max().ok_or_else(|| {
+    // A folder that cannot be read holds no runs.
+    let newest = lookup::runs(reports).unwrap_or_default().pop();
+    newest.map(|run| run.folder).ok_or_else(|| {
         let message = format!("no run is stored below `{}`; name a report.json, or a run's folder", reports.display());
         Failure::new(RunVerdict::Usage, message)
     })

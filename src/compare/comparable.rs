@@ -119,12 +119,10 @@ fn group(changes: &mut Differences<'_>, before: &GroupReport, after: &GroupRepor
     }
 }
 
-/// That a scenario's text changed although nothing that the report tells of this case did.
-pub(super) fn text(base: &ScenarioReport, head: &ScenarioReport, case: &str) -> Option<DifferenceReport> {
-    // Once per scenario, at its first case.
-    let first = head.cases.first().is_some_and(|first| first.id == case);
+/// That a scenario's text changed: in what, the differences of its cases may tell.
+pub(super) fn text(base: &ScenarioReport, head: &ScenarioReport) -> Option<DifferenceReport> {
     let short = |hash: &str| hash.chars().take(12).collect::<String>();
-    (first && base.hash != head.hash).then(|| DifferenceReport {
+    (base.hash != head.hash).then(|| DifferenceReport {
         case: None,
         what: format!("text of scenario `{}` (hash)", head.name),
         base: short(&base.hash),

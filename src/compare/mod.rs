@@ -8,9 +8,10 @@ pub mod html;
 mod latency;
 pub mod markdown;
 mod outcomes;
-pub mod plot;
+mod plot;
 pub mod statistics;
 pub mod terminal;
+pub mod trend;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +110,9 @@ pub fn compare(base: Side<'_>, head: Side<'_>, options: &Options) -> Comparison 
             let Some((before, base_case)) = of_base.get(case.id.as_str()) else { continue };
             comparison.differences.extend(comparable::cases(base_case, case));
             comparison.changes.extend(comparable::changes(base_case, case));
-            comparison.changes.extend(comparable::text(before, scenario, &case.id));
+            if pairs.iter().all(|pair: &Pair<'_>| pair.scenario != scenario.name) {
+                comparison.changes.extend(comparable::text(before, scenario));
+            }
             pairs.push(Pair {
                 scenario: &scenario.name,
                 rule: scenario.compare.as_ref(),

@@ -251,7 +251,7 @@ impl WorkerTask {
             Action::Let(bindings) => {
                 for (name, expression) in bindings {
                     let value = expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?;
-                    self.scope.bind(name.clone(), value);
+                    self.scope.bind(name.as_str(), value);
                 }
                 Ok(())
             }
@@ -306,7 +306,7 @@ impl WorkerTask {
         match &step.save {
             Save::Nothing => {}
             Save::Value(name) if is_sql => match done.rows.as_slice() {
-                [row] if row.len() == 1 => self.scope.bind(name.clone(), row[0].clone()),
+                [row] if row.len() == 1 => self.scope.bind(name.as_str(), row[0].clone()),
                 rows => {
                     let message = format!(
                         "`save = \"{name}\"` wants exactly one row and one column, but `{}` returned {} rows of {} columns; add `rows = 1`, or save an expression over `rows`",
@@ -317,7 +317,7 @@ impl WorkerTask {
                     return Err(EngineError::Fault { place: Some(step.place.clone()), message }.into());
                 }
             },
-            Save::Value(name) => self.scope.bind(name.clone(), done.result.clone()),
+            Save::Value(name) => self.scope.bind(name.as_str(), done.result.clone()),
             Save::Expressions(expressions) => {
                 // The result's names are visible to the expressions of this step only.
                 let mut scope = Scope::inside(Arc::new(self.scope.clone()));
@@ -326,8 +326,8 @@ impl WorkerTask {
                 scope.bind("result", done.result.clone());
                 for (name, expression) in expressions {
                     let value = expression.evaluate(&scope).map_err(|error| fault(step, &error))?;
-                    scope.bind(name.clone(), value.clone());
-                    self.scope.bind(name.clone(), value);
+                    scope.bind(name.as_str(), value.clone());
+                    self.scope.bind(name.as_str(), value);
                 }
             }
         }
@@ -438,11 +438,11 @@ fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
 fn bound_names(step: &Step) -> Vec<String> {
     let saved = match &step.save {
         Save::Nothing => Vec::new(),
-        Save::Value(name) => vec![name.to_string()],
-        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.to_string()).collect(),
+        Save::Value(name) => vec![name.clone()],
+        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.clone()).collect(),
     };
     let bound = match &step.action {
-        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.to_string()).collect(),
+        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.clone()).collect(),
         Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Call { .. } => Vec::new(),
     };
     saved.into_iter().chain(bound).collect()

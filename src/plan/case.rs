@@ -263,7 +263,7 @@ impl Builder<'_> {
         };
         let save = match &step.save {
             model::Save::Nothing => Save::Nothing,
-            model::Save::Value(name) => Save::Value(name.value.as_str().into()),
+            model::Save::Value(name) => Save::Value(name.value.clone()),
             model::Save::Expressions(entries) => Save::Expressions(named(entries)),
         };
         let place = self.place(&step.span);
@@ -410,8 +410,8 @@ fn pause_word(point: PausePoint) -> &'static str {
     PAUSES.iter().find(|(_, known)| *known == point).map_or("checked", |(word, _)| *word)
 }
 
-fn named(entries: &[(model::At<String>, ExpressionAt)]) -> Vec<(Arc<str>, Expression)> {
-    entries.iter().map(|(name, value)| (name.value.as_str().into(), value.expression.clone())).collect()
+fn named(entries: &[(model::At<String>, ExpressionAt)]) -> Vec<(String, Expression)> {
+    entries.iter().map(|(name, value)| (name.value.clone(), value.expression.clone())).collect()
 }
 
 fn classify_rule(rule: &model::ClassifyRule) -> ClassifyRule {

@@ -11,7 +11,7 @@ use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
-use crate::target::Description;
+use crate::target::{Description, redacted};
 use crate::value::Value;
 
 use super::load::check_case;
@@ -415,9 +415,13 @@ fn invariant_round(name: &str, result: &InvariantResult) -> InvariantRoundReport
     InvariantRoundReport { name: name.to_owned(), result, detail }
 }
 
-/// Values by name, as JSON.
+/// Values by name, as JSON. URLs lose their credentials.
 pub fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
-    values.iter().map(|(name, value)| (name.clone(), value.to_json())).collect()
+    let shown = |value: &Value| match value {
+        Value::Text(text) if text.contains("://") => redacted(text).into(),
+        value => value.to_json(),
+    };
+    values.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
 /// A duration in nanoseconds; 585 years and more are cut off.

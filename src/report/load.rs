@@ -230,6 +230,9 @@ mod tests {
         let report = load(&folder.join("v1.0.json")).unwrap();
         assert_eq!(report.schema, SchemaVersion { major: 1, minor: 0 });
         assert_eq!(report.scenarios[0].cases[0].race.counts[&OutcomeWord::Conflict], 6);
+        let report = load(&folder.join("v1.1.json")).unwrap();
+        assert_eq!(report.schema, SCHEMA);
+        assert_eq!(report.scenarios[0].cases[0].race.expectations[0].place.as_deref(), Some("race.toml:9:1"));
     }
 
     #[test]

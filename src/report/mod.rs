@@ -3,6 +3,7 @@
 pub mod annotations;
 pub mod build;
 mod checks;
+pub mod data_file;
 #[cfg(test)]
 pub(crate) mod example;
 pub mod forms;

@@ -1,17 +1,14 @@
 //! Reads `rounds.csv` back: what each round ended like, for judging it anew.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest as _, Sha256};
 
 use crate::outcome::{OutcomeKind, Tally};
 
+use super::data_file::{DataFileError, open};
 use super::rows::ROUND_COLUMNS;
 use super::schema::{Counts, Report};
-use super::sinks::{ROUNDS_FILE, hex};
+use super::sinks::ROUNDS_FILE;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,30 +44,13 @@ pub struct RoundsError {
 /// Why `rounds.csv` cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub enum RoundsErrorKind {
-    /// It is not there.
-    #[error("there is no such file; judging needs the whole folder of the run, not report.json alone")]
-    Missing,
-    /// The report does not name it.
-    #[error("the report does not name it, so it cannot be told whether they belong together; use a run's own folder")]
-    NotNamed,
-    /// It cannot be read.
-    #[error("{0}")]
-    Io(io::Error),
-    /// It is shorter than the report says.
-    #[error("it has {found} bytes, and the report was written with {wanted}; it is incomplete, so fetch it again")]
-    Truncated {
-        /// Its bytes.
-        found: u64,
-        /// The bytes that the report names.
-        wanted: u64,
-    },
     /// It is not what the run wrote.
-    #[error("its SHA-256 is not the one in the report; it was changed after the run, so use an unchanged copy")]
-    Changed,
+    #[error(transparent)]
+    File(#[from] DataFileError),
     /// A row is not as it should be.
     #[error("row {row}: {what}; it was not written by deadheat, so use another run")]
     Row {
-        /// The row, from 1, without the header.
+        /// The row, from 1; 0 is the header.
         row: u64,
         /// What is wrong.
         what: String,
@@ -84,25 +64,10 @@ pub fn rounds(
 ) -> Result<impl Iterator<Item = Result<StoredRound, RoundsError>> + use<>, RoundsError> {
     let path = folder.join(ROUNDS_FILE);
     let fail = |kind| RoundsError { path: path.clone(), kind };
-    let named = report.files.iter().find(|file| file.name == ROUNDS_FILE);
-    let named = named.ok_or_else(|| fail(RoundsErrorKind::NotNamed))?;
-    let open = || {
-        File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => fail(RoundsErrorKind::Missing),
-            _ => fail(RoundsErrorKind::Io(error)),
-        })
-    };
-    let mut digest = Sha256::new();
-    let found = io::copy(&mut open()?.take(named.bytes), &mut digest);
-    let found = found.map_err(|error| fail(RoundsErrorKind::Io(error)))?;
-    if found < named.bytes {
-        return Err(fail(RoundsErrorKind::Truncated { found, wanted: named.bytes }));
-    }
-    if hex(&digest.finalize()) != named.sha256 {
-        return Err(fail(RoundsErrorKind::Changed));
-    }
-    let mut reader = csv::Reader::from_reader(open()?.take(named.bytes));
-    let columns = reader.headers().map_err(|error| fail(RoundsErrorKind::Io(io::Error::other(error))))?.clone();
+    let file = open(&path, report).map_err(|error| fail(error.into()))?;
+    let mut reader = csv::Reader::from_reader(file);
+    let columns = reader.headers().cloned();
+    let columns = columns.map_err(|error| fail(RoundsErrorKind::Row { row: 0, what: error.to_string() }))?;
     let rows = reader.into_records().zip(1u64..);
     Ok(rows.map(move |(record, row)| {
         let parsed = record.map_err(|error| error.to_string()).and_then(|record| parse(&columns, &record));

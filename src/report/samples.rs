@@ -1,14 +1,14 @@
 //! Reads `rounds.csv` and `steps.csv` back: one value per round for each metric, checked against the report they lie beside.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-
-use sha2::{Digest as _, Sha256};
 
 use crate::outcome::OutcomeKind;
 
+use super::data_file::{DataFileError, open};
 use super::load::REPORT_FILE;
-use super::schema::{Counts, DataFile, Report};
+use super::schema::{Counts, Report};
 
 /// A metric's value in nanoseconds by round.
 pub type RoundValues = BTreeMap<u64, f64>;
@@ -33,30 +33,9 @@ pub struct SamplesError {
 /// Why the rounds of a report could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SamplesErrorKind {
-    /// It is not there.
-    #[error("it is not beside the report, and latency is compared round by round; copy the run's whole folder")]
-    Missing,
-    /// It is there and cannot be read.
-    #[error("{0}")]
-    Io(std::io::Error),
-    /// It is shorter than when the report was written.
-    #[error(
-        "it has {found} bytes, but had {wanted} when the report was written; the copy is incomplete, so fetch it again or use another run"
-    )]
-    Truncated {
-        /// Its size.
-        found: u64,
-        /// Its size in the report.
-        wanted: u64,
-    },
-    /// It is not what it was when the report was written.
-    #[error(
-        "its SHA-256 is not the one in the report; it was changed or damaged, so fetch it again or use another run"
-    )]
-    Changed,
-    /// The report does not name it.
-    #[error("the report does not name it; use a report that `deadheat run` wrote")]
-    Unlisted,
+    /// It is not what the run wrote.
+    #[error(transparent)]
+    File(#[from] DataFileError),
     /// It is not a table as it should be.
     #[error("{0}; it was changed or damaged, so use another run")]
     Malformed(String),
@@ -82,22 +61,10 @@ pub fn load_samples(path: &Path, report: &Report) -> Result<Samples, SamplesErro
     Ok(samples)
 }
 
-/// The part of a data file that was there when the report was written: an interrupted run may have written more since.
 fn read(path: &Path, report: &Report) -> Result<Vec<u8>, SamplesErrorKind> {
-    let mut bytes = std::fs::read(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => SamplesErrorKind::Missing,
-        _ => SamplesErrorKind::Io(error),
-    })?;
-    let name = path.file_name().unwrap_or_default();
-    let listed: Option<&DataFile> = report.files.iter().find(|file| name == file.name.as_str());
-    let listed = listed.ok_or(SamplesErrorKind::Unlisted)?;
-    let wanted = usize::try_from(listed.bytes).unwrap_or(usize::MAX);
-    if bytes.len() < wanted {
-        return Err(SamplesErrorKind::Truncated { found: bytes.len() as u64, wanted: listed.bytes });
-    }
-    bytes.truncate(wanted);
-    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    if digest == listed.sha256 { Ok(bytes) } else { Err(SamplesErrorKind::Changed) }
+    let mut bytes = Vec::new();
+    open(path, report)?.read_to_end(&mut bytes).map_err(DataFileError::Io)?;
+    Ok(bytes)
 }
 
 /// A table with the places of the columns that are wanted.

@@ -328,8 +328,13 @@ impl Ended {
 
     /// Everything that was printed or written down.
     pub(crate) fn everything(&self) -> String {
-        let files = fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap().path());
-        let files: String = files.map(|path| fs::read_to_string(path).unwrap()).collect();
-        format!("{}{}{files}", self.stdout, self.stderr)
+        format!("{}{}{}", self.stdout, self.stderr, written(&self.folder()))
     }
+}
+
+/// The names and the text of all files in a folder and in those below it.
+fn written(folder: &Path) -> String {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: &Path| if path.is_dir() { written(path) } else { fs::read_to_string(path).unwrap() };
+    paths.map(|path| format!("{}\n{}", path.display(), text(&path))).collect()
 }

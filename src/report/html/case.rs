@@ -1,21 +1,31 @@
 //! One case: a section that unfolds.
 
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use maud::{Markup, html};
 
 use super::super::checks::plain;
 use super::super::schema::{
     CaseReport, ControlReport, ControlVerdictWord, GroupReport, RoundReport, TargetReport, VerdictWord,
 };
-use super::super::terminal::{ns, number};
+use super::super::terminal::{ns, number, shortened};
 use super::{badge, barriers, counts, latency, marks, timeline};
 
-/// A case under the anchor `case-<index>`, unfolded when there is something to see to.
-pub(super) fn case(case: &CaseReport, index: usize) -> Markup {
+/// Characters shown of what a check observed; report.json has them all.
+const LONGEST: usize = 300;
+
+/// A case under the anchor `case-<index>`. What is folded is packed, and unpacked by `view.js` when it is unfolded: a run of eighty cases
+/// is then a tenth of the size.
+pub(super) fn case(case: &CaseReport, index: usize, open: bool) -> Markup {
     let race = &case.race;
     let targets: Vec<String> =
         case.targets.iter().map(|target| format!("{} {}", target.driver, target.version)).collect();
     html! {
-        details.case id={ "case-" (index) } open[case.verdict != VerdictWord::Pass] {
+        details.case id={ "case-" (index) } open[open] {
             summary {
                 (badge(case.verdict))
                 h3 { (case.id) }
@@ -24,17 +34,31 @@ pub(super) fn case(case: &CaseReport, index: usize) -> Markup {
                     " · " (targets.join(", ")) " · " (ns(case.elapsed_ns))
                 }
             }
-            @for reason in &case.reasons { p class={ "reason " (super::verdict_word(case.verdict)) } { (reason) } }
-            @for warning in &case.warnings { p.reason { "warning: " (warning) } }
-            (counts::counts(race))
-            (controls(&case.controls))
-            (rounds(&race.kept, race.rounds, &race.groups))
-            (latency::latency(race))
-            (barriers::barriers(race))
-            (counts::refusals(race))
-            (as_raced(case))
+            @if open { (body(case)) } @else { div data-packed=(packed(&body(case).into_string())) {} }
         }
     }
+}
+
+fn body(case: &CaseReport) -> Markup {
+    let race = &case.race;
+    html! {
+        @for reason in &case.reasons { p class={ "reason " (super::verdict_word(case.verdict)) } { (reason) } }
+        @for warning in &case.warnings { p.reason { "warning: " (warning) } }
+        (counts::counts(race))
+        (controls(&case.controls))
+        (rounds(&race.kept, race.rounds, &race.groups))
+        (latency::latency(race))
+        (barriers::barriers(race))
+        (counts::refusals(race))
+        (as_raced(case))
+    }
+}
+
+/// `text` as zlib in base64, which browsers can undo.
+fn packed(text: &str) -> String {
+    let mut packer = ZlibEncoder::new(Vec::new(), Compression::default());
+    packer.write_all(text.as_bytes()).expect("writing to memory does not fail");
+    STANDARD.encode(packer.finish().expect("writing to memory does not fail"))
 }
 
 fn controls(controls: &[ControlReport]) -> Markup {
@@ -65,7 +89,7 @@ fn control_lines(control: &ControlReport) -> Markup {
                 @if good {
                     @if let Some(round) = control.round { " in round " (round) }
                     @if let (Some(check), Some(expected), Some(observed)) = (&control.check, &control.expected, &control.observed) {
-                        " by " b { (check) } ": expected " code { (expected) } ", observed " code { (observed) }
+                        " by " b { (check) } ": expected " code { (expected) } ", observed " code { (shortened(observed, LONGEST)) }
                     }
                 } @else if control.verdict == ControlVerdictWord::Survived {
                     " in " (number(control.race.rounds, "round")) ", though one of " (control.breaks.join(", ")) " should have broken"
@@ -73,7 +97,7 @@ fn control_lines(control: &ControlReport) -> Markup {
                 @if let Some(reason) = &control.reason { ": " (reason) }
             }
             p.why { (control.why) }
-            @if let Some(round) = telling { (folded(round, control.race.rounds, &control.race.groups, false)) }
+            @if let Some(round) = telling { (folded(html! { "In full:" }, round, control.race.rounds, &control.race.groups, false)) }
             @else if control.verdict == ControlVerdictWord::Survived { (counts::mixes(&control.race)) }
         }
     }
@@ -92,25 +116,25 @@ fn rounds(kept: &[RoundReport], raced: u64, groups: &[GroupReport]) -> Markup {
             section {
                 h4 { "Race, round by round" }
                 p.note { (kept.len()) " of " (number(raced, "round")) " kept in full." }
-                @for (index, round) in ordered.iter().enumerate() { (folded(round, raced, groups, index == 0)) }
+                @for (index, round) in ordered.iter().enumerate() { (folded(badge(round.verdict), round, raced, groups, index == 0)) }
             }
         }
     }
 }
 
-/// One round with its timeline.
-fn folded(round: &RoundReport, raced: u64, groups: &[GroupReport], open: bool) -> Markup {
+/// One round with its timeline. A control's round has no badge: it is as it should be if it failed.
+fn folded(lead: Markup, round: &RoundReport, raced: u64, groups: &[GroupReport], open: bool) -> Markup {
     let last = raced.saturating_sub(1);
     html! {
         details.round open[open] {
             summary {
-                (badge(round.verdict)) " round " (round.round) @if last > 0 { span.faint { " of 0 to " (last) } } " "
+                (lead) " round " (round.round) @if last > 0 { span.faint { " of 0 to " (last) } } " "
                 (marks::bar(&round.counts)) " " span.faint { (marks::counts_text(&round.counts)) ", " (ns(round.makespan_ns)) }
             }
             @for failure in &round.failures {
                 p.failure {
                     @if let Some(group) = &failure.group { (group) ": " }
-                    b { (failure.check) } ": expected " code { (failure.expected) } ", observed " code { (failure.observed) }
+                    b { (failure.check) } ": expected " code { (failure.expected) } ", observed " code { (shortened(&failure.observed, LONGEST)) }
                     @if let Some(place) = &failure.place { " " span.faint { (place) } }
                 }
             }

@@ -22,7 +22,7 @@ pub(super) fn counts(race: &Race) -> Markup {
                     @for sometimes in &race.sometimes { (sometimes_line(sometimes)) }
                 }
             }
-            p { (evidence(race)) }
+            @if let Some(evidence) = evidence(race) { p { (evidence) } }
         }
     }
 }
@@ -107,25 +107,13 @@ fn sign(good: bool) -> Markup {
     html! { @if good { span.sign.good role="img" aria-label="held" { "✓" } } @else { span.sign.bad role="img" aria-label="not held" { "✗" } } }
 }
 
-/// What the number of rounds is worth.
-fn evidence(race: &Race) -> String {
+/// What clean rounds are worth. How many failed stands among the case's reasons.
+fn evidence(race: &Race) -> Option<String> {
+    let bound = percent(race.failure_bound?);
     let rounds = number(race.rounds, "round");
     let planned =
         if race.rounds < race.rounds_planned { format!(" of {} planned", race.rounds_planned) } else { String::new() };
-    if let Some(bound) = race.failure_bound {
-        return format!(
-            "No failure in {rounds}{planned}: with 95 % confidence at most {} of rounds fail.",
-            percent(bound)
-        );
-    }
-    let first = race.first_failed.map(|first| format!(", round {first} first")).unwrap_or_default();
-    let doubtful = match race.rounds_inconclusive {
-        0 => String::new(),
-        doubtful => {
-            format!(" {} inconclusive.", if doubtful == 1 { "1 is".to_owned() } else { format!("{doubtful} are") })
-        }
-    };
-    format!("{} of {rounds}{planned} failed{first}.{doubtful}", race.rounds_failed)
+    Some(format!("No failure in {rounds}{planned}: with 95 % confidence at most {bound} of rounds fail."))
 }
 
 /// Why attempts did not succeed.

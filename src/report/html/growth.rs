@@ -67,7 +67,12 @@ fn drawing(growth: &GrowthReport) -> Option<String> {
         shapes.push(Shape::Line { ink: Ink::Plain, width: 2, points: line(exponent) });
     }
     shapes.push(Shape::Marks { ink: Ink::Plain, points: points.clone() });
-    let ends = points.iter().copied().chain(line(growth.at_most)).map(|(_, y)| y);
+    let ends = points
+        .iter()
+        .copied()
+        .chain(line(growth.at_most))
+        .chain(growth.exponent.map(line).into_iter().flatten())
+        .map(|(_, y)| y);
     let least = ends.clone().min_by(f64::total_cmp)?;
     let most = ends.max_by(f64::total_cmp)?;
     // A cost that does not grow must look flat: the axis spans at least a decade.

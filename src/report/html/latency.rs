@@ -25,8 +25,11 @@ pub(super) fn latency(race: &Race) -> Markup {
     html! {
         section {
             h4 { "Latency" }
-            (table(race))
-            div.plots { @if let Some(whole) = &whole { (whole) } }
+            div.beside { div.scroll { (table(race)) } @if let Some(whole) = &whole { (whole) } }
+            p.note {
+                "Upper number: since the release of the last barrier that the worker had passed. Lower number: by the step's or attempt's own clock. "
+                "A percentile that the sample does not support is left out, with the number of operations that it needs."
+            }
             @if !steps.is_empty() {
                 details.more {
                     summary { "Percentile curves of " (number(steps.len() as u64, "step")) }
@@ -46,7 +49,6 @@ fn table(race: &Race) -> Markup {
     let columns: Vec<(&str, f64)> =
         COLUMNS.into_iter().filter(|(_, quantile)| most >= operations_needed(*quantile)).collect();
     html! {
-        div.scroll {
             table.numbers {
                 thead {
                     tr {
@@ -67,11 +69,6 @@ fn table(race: &Race) -> Markup {
                     }
                 }
             }
-        }
-        p.note {
-            "Upper number: since the release of the last barrier that the worker had passed. Lower number: by the step's or attempt's own clock. "
-            "A percentile that the sample does not support is left out, with the number of operations that it needs."
-        }
     }
 }
 

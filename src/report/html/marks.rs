@@ -56,6 +56,10 @@ pub(super) fn definitions() -> Markup {
             pattern id="waiting" width="5" height="5" patternUnits="userSpaceOnUse" {
                 circle.dot cx="2.5" cy="2.5" r="1" {}
             }
+            pattern id="parked" width="5" height="5" patternUnits="userSpaceOnUse" {
+                rect.ground width="5" height="5" {}
+                circle.dot cx="2.5" cy="2.5" r="1" {}
+            }
             pattern id="blocked" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)" {
                 rect.stripe width="2" height="5" {}
             }

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 
-use super::super::schema::{CaseReport, ControlVerdictWord, Counts, Report, RunVerdictWord, VerdictWord};
-use super::super::terminal::{ns, number};
+use super::super::checks::plain;
+use super::super::schema::{
+    CaseReport, ControlVerdictWord, Counts, FailureReport, Report, RunVerdictWord, ScenarioReport, VerdictWord,
+};
+use super::super::terminal::{ns, number, shortened};
 use super::{badge, marks};
 use crate::check::RunVerdict;
 
@@ -34,6 +37,11 @@ pub(super) fn verdict(report: &Report) -> Markup {
                     li {
                         (badge(case.verdict)) " " a href={ "#case-" (index) } { (case.id) }
                         @for reason in &case.reasons { br; span.because { (reason) } }
+                        @if let Some(failures) = first_failures(case) {
+                            @for FailureReport { check, expected, observed, .. } in failures {
+                                br; span.because { (check) ": expected " (expected) ", observed " (shortened(observed, 80)) }
+                            }
+                        }
                     }
                 }
                 @for growth in growth.filter(|growth| growth.verdict != VerdictWord::Pass) {
@@ -46,6 +54,12 @@ pub(super) fn verdict(report: &Report) -> Markup {
             }
         }
     }
+}
+
+/// What did not hold in the first failing round that was kept.
+fn first_failures(case: &CaseReport) -> Option<&[FailureReport]> {
+    let failed = case.race.kept.iter().find(|round| round.verdict == VerdictWord::Fail)?;
+    Some(&failed.failures)
 }
 
 /// `18 cases in 14.2 s: 16 passed, 2 failed`.
@@ -124,7 +138,8 @@ pub(super) fn cases(report: &Report) -> Markup {
                     }
                     @for scenario in &report.scenarios {
                         tbody {
-                            @for (index, case) in cases.by_ref().take(scenario.cases.len()) { (line(index, case)) }
+                            @if scenario.cases.len() > 1 { tr.of { td colspan="7" { (scenario.name) } } }
+                            @for (index, case) in cases.by_ref().take(scenario.cases.len()) { (line(index, case, scenario)) }
                         }
                     }
                 }
@@ -134,16 +149,22 @@ pub(super) fn cases(report: &Report) -> Markup {
     }
 }
 
-fn line(index: usize, case: &CaseReport) -> Markup {
+fn line(index: usize, case: &CaseReport, scenario: &ScenarioReport) -> Markup {
     let race = &case.race;
     let time = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), ns);
-    let skew = race.barriers.first().and_then(|barrier| barrier.skew.p50);
+    let skew = race.barriers.first().filter(|barrier| barrier.parties > 1).and_then(|barrier| barrier.skew.p50);
     let caught = case.controls.iter().filter(|control| control.verdict == ControlVerdictWord::Caught).count();
     let judged = case.controls.iter().filter(|control| control.verdict != ControlVerdictWord::AwaitsGrowth).count();
     html! {
         tr {
             td { (badge(case.verdict)) }
-            th scope="row" { a href={ "#case-" (index) } { (case.id) } }
+            th scope="row" {
+                a href={ "#case-" (index) } {
+                    // Below the scenario's name the axes are enough.
+                    @if scenario.cases.len() == 1 || case.axes.is_empty() { (breakable(&case.id)) }
+                    @else { (axes(case)) }
+                }
+            }
             td.bars { (marks::bar(&race.counts)) span.said aria-hidden="true" { (marks::counts_text(&race.counts)) } }
             td.number { (race.rounds) }
             td.number.wide { (time(race.attempts.all.since_release.p50)) }
@@ -151,6 +172,17 @@ fn line(index: usize, case: &CaseReport) -> Markup {
             td.number.wide { @if judged > 0 { (caught) " of " (judged) " caught" } @else { "-" } }
         }
     }
+}
+
+/// `backend=sqlite, instances=2`.
+fn axes(case: &CaseReport) -> String {
+    let axes: Vec<String> = case.axes.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    axes.join(", ")
+}
+
+/// A case id that lines may break within, after `[` and after commas.
+fn breakable(id: &str) -> Markup {
+    html! { @for part in id.split_inclusive(['[', ',']) { (part) wbr; } }
 }
 
 /// The outcomes that occurred anywhere.

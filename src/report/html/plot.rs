@@ -174,10 +174,10 @@ fn draw(svg: &mut String, size: (u32, u32), x: &Axis, y: &Axis, shapes: &[Shape]
     )?;
     let mut chart = ChartBuilder::on(&area)
         .margin_top(20)
-        .margin_right(14)
+        .margin_right(22)
         .margin_bottom(14)
-        .x_label_area_size(18)
-        .y_label_area_size(56)
+        .x_label_area_size(22)
+        .y_label_area_size(60)
         .build_cartesian_2d(x.clone(), y.clone())?;
     chart
         .configure_mesh()
@@ -185,7 +185,7 @@ fn draw(svg: &mut String, size: (u32, u32), x: &Axis, y: &Axis, shapes: &[Shape]
         .light_line_style(TRANSPARENT)
         .axis_style(Ink::Grid.rgb().stroke_width(1))
         .label_style(text)
-        .set_all_tick_mark_size(0)
+        .set_all_tick_mark_size(4)
         .x_label_formatter(&|at| x.label(*at))
         .y_label_formatter(&|at| y.label(*at))
         .draw()?;

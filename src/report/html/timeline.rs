@@ -36,7 +36,7 @@ pub(super) fn timeline(round: &RoundReport, groups: &[GroupReport]) -> Markup {
                 svg width="100%" height=(height) role="group" aria-label=(view.description(groups)) {
                     (view.axis(head, height))
                     @for flag in &flags { (view.barrier(flag, head, height)) }
-                    svg y=(head) width="100%" overflow="visible" { @for lane in &lanes { (lane) } (view.blockings()) }
+                    svg y=(head) width="100%" overflow="visible" { @for lane in &lanes { (lane) } @if !view.is_dense() { (view.blockings()) } }
                 }
             }
             @if !view.is_dense() {
@@ -135,7 +135,7 @@ impl<'a> View<'a> {
             @for tick in ticks {
                 @let x = percent(tick / whole * 100.0);
                 line.tick x1=(x) x2=(x) y1=(head) y2=(height) {}
-                text.tick x=(x) y=(head - 4) dx="2" { (ns(tick as u64)) }
+                text.tick x=(x) y=(head - 4) dx="2" { @if tick == 0.0 { "0" } @else { (ns(tick as u64)) } }
             }
         }
     }
@@ -251,6 +251,7 @@ impl<'a> View<'a> {
         height: usize,
     ) -> Markup {
         let class = match arrival.how {
+            ArrivalWord::Arrived if attempt.steps.iter().any(|step| step.step == barrier.name) => "waiting parked",
             ArrivalWord::Arrived => "waiting",
             ArrivalWord::Blocked => "blocked",
             ArrivalWord::Failed | ArrivalWord::Late => return html! {},
@@ -308,7 +309,7 @@ impl<'a> View<'a> {
             p.legend {
                 span.key.step {} "step "
                 @if has(ArrivalWord::Arrived) { span.key.waiting {} "waiting at a barrier " }
-                @if has(ArrivalWord::Blocked) { span.key.blocked {} "waiting for a lock, with a line to its holder " }
+                @if has(ArrivalWord::Blocked) { span.key.blocked {} "waiting for a lock" @if !self.is_dense() { ", with a line to its holder" } " " }
                 span.key.release {} "release of a barrier "
                 @for outcome in self.round.counts.keys() { (marks::outcome(*outcome)) " " }
             }

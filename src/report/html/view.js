@@ -27,7 +27,7 @@
     tip.style.top = `${Math.max(8, below ? at.bottom + 8 : at.top - tip.offsetHeight - 8)}px`;
   };
 
-  for (const timeline of document.querySelectorAll(".timeline")) {
+  const enliven = (timeline) => {
     const lanes = timeline.querySelector(".lanes");
     const svg = lanes.querySelector("svg");
     for (const title of svg.querySelectorAll("title")) {
@@ -78,7 +78,22 @@
     stretch.title = "stretch the time axis";
     stretch.addEventListener("input", () => svg.style.setProperty("width", `${100 * 2 ** stretch.value}%`));
     timeline.after(stretch);
-  }
+  };
+  for (const timeline of document.querySelectorAll(".timeline")) enliven(timeline);
+
+  // Folded cases are packed as zlib in base64.
+  const unpack = async (details) => {
+    const packed = details.querySelector("[data-packed]");
+    if (!packed) return;
+    const bytes = Uint8Array.from(atob(packed.dataset.packed), (letter) => letter.charCodeAt(0));
+    packed.removeAttribute("data-packed");
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+    packed.innerHTML = await new Response(stream).text();
+    for (const timeline of packed.querySelectorAll(".timeline")) enliven(timeline);
+  };
+  const cases = [...document.querySelectorAll("details.case")];
+  for (const one of cases) one.addEventListener("toggle", () => { if (one.open) unpack(one); });
+
   addEventListener("scroll", hide, { passive: true });
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
@@ -91,7 +106,6 @@
   addEventListener("hashchange", unfold);
   unfold();
 
-  const cases = [...document.querySelectorAll("details.case")];
   const button = document.createElement("button");
   const label = () => (button.textContent = cases.every((one) => one.open) ? "fold all cases" : "unfold all cases");
   button.addEventListener("click", () => {
