@@ -35,7 +35,7 @@ impl fmt::Display for Verdict {
 pub enum RunVerdict {
     /// Every case passed.
     Pass,
-    /// A case failed, or a case was skipped under `--no-skip`.
+    /// A case failed.
     Fail,
     /// A comparison found a regression.
     Regression,
@@ -43,7 +43,7 @@ pub enum RunVerdict {
     Inconclusive,
     /// Two reports cannot be compared.
     NotComparable,
-    /// A server was not reachable, or the machine refused something the run needs.
+    /// A server was not reachable, a case was skipped under `--no-skip`, or the machine refused something the run needs.
     Environment,
     /// The command line or a scenario is wrong.
     Usage,
