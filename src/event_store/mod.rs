@@ -51,9 +51,7 @@ mod store;
 mod subject;
 
 #[cfg(test)]
-mod conformance;
-#[cfg(test)]
-mod testing;
+mod tests;
 
 pub use connection::{Connection, Head, Written};
 pub use error::{Refusal, Silence, StoreError};

@@ -292,6 +292,10 @@ async fn pass(
             context.folder.write_report(report)?;
             raced?;
         }
+        // Of a scenario that the run did not come to, there is no growth to tell.
+        if report.scenarios[index].cases.is_empty() {
+            continue;
+        }
         report.scenarios[index].growth = growth(planned, &states[index]);
         if !context.options.repeats() {
             report.scenarios[index].growth.iter().for_each(|growth| context.tell(Event::Growth(growth)));

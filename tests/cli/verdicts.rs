@@ -91,6 +91,42 @@ fn a_run_can_stop_at_the_first_failure() {
 }
 
 #[test]
+fn of_scenarios_that_a_run_did_not_come_to_nothing_is_told() {
+    let growing = r#"
+schema = 1
+name   = "growing"
+rounds = 2
+
+[matrix]
+events = [1, 10, 100]
+
+[targets.store]
+driver  = "event-store"
+backend = "memory"
+
+[fixture]
+setup = [{ fill = { actor = "a", events = "${events}" } }]
+
+[[workers]]
+name  = "reader"
+steps = [{ latest_version = { actor = "a" } }]
+
+[expect]
+success = 1
+
+[[growth]]
+name    = "the lookup is flat"
+metric  = "latest-version.p50"
+over    = "events"
+at_most = 0.9
+"#;
+    let cli = || Cli::new().scenario(CLAIM).scenario(growing).args(["run", "--param", "guard=none"]);
+    cli().run().exits(1).stdout_has("the lookup is flat");
+    let ended = cli().args(["--fail-fast"]).run().exits(1).stdout_lacks("the lookup is flat");
+    assert_eq!(ended.report().scenarios.len(), 1);
+}
+
+#[test]
 fn a_run_can_last_for_a_time() {
     let start = Instant::now();
     let ended = Cli::new().scenario(CLAIM).args(["run", "--for", "2s", "--rounds", "5"]).run().exits(0);
