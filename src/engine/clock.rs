@@ -17,6 +17,7 @@ impl Clock {
     }
 
     /// Nanoseconds since the origin.
+    #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
         duration_ns(self.origin.elapsed())
     }
@@ -28,6 +29,7 @@ impl Clock {
 }
 
 /// A duration in nanoseconds; 584 years are enough.
+#[inline]
 pub(crate) fn duration_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

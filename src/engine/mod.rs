@@ -7,6 +7,7 @@ mod barrier;
 mod clock;
 mod observe;
 mod race;
+mod ready;
 pub mod record;
 mod round;
 #[cfg(test)]

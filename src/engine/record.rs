@@ -45,6 +45,13 @@ pub struct Attempt {
     pub steps: Vec<StepRecord>,
 }
 
+impl Attempt {
+    /// An attempt of `worker` that nothing stopped yet.
+    pub(crate) const fn new(worker: usize) -> Self {
+        Attempt { worker, started_ns: 0, ended_ns: 0, released_ns: 0, outcome: Outcome::success(), steps: Vec::new() }
+    }
+}
+
 /// How an attempt ended, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {

@@ -12,7 +12,7 @@ use super::barrier::Barrier;
 use super::clock::Clock;
 use super::record::{Attempt, Missing, Outcome};
 use super::waits::WaitGraph;
-use crate::plan::Case;
+use crate::plan::{Case, START};
 use crate::target::Target;
 
 /// How often blocked parties and deadlines are looked at. Nobody wakes the watch when a barrier is first come to: that
@@ -28,23 +28,31 @@ pub(crate) struct Round {
     pub(crate) deadline: Instant,
     /// By [`Case::barriers`].
     pub(crate) barriers: Vec<Barrier>,
-    doing: Vec<Doing>,
-    /// By worker. A place each, and one that counts: workers that end together must not queue up to say so.
-    results: Vec<Mutex<Option<Result<Attempt, EngineError>>>>,
+    /// By worker.
+    seats: Vec<Seat>,
+    /// A number that counts, beside a seat each: workers that end together must not queue up to say so.
     under_way: AtomicUsize,
     over: Notify,
 }
 
-/// What a worker is doing, for the message when a barrier waits for it in vain.
+/// What one worker tells of itself. On cache lines of its own, since it is written in the middle of the race.
 #[derive(Debug)]
-struct Doing {
-    /// Index of the step, or [`NOTHING`].
+#[repr(align(64))]
+struct Seat {
+    /// What it is doing, for the message when a barrier waits for it in vain: the index of a step, or [`NOTHING`].
     step: AtomicUsize,
     since_ns: AtomicU64,
+    result: Mutex<Option<Result<Attempt, EngineError>>>,
 }
 
 /// No step: the worker has not begun.
 const NOTHING: usize = Outcome::BEGIN - 1;
+
+impl Default for Seat {
+    fn default() -> Self {
+        Seat { step: AtomicUsize::new(NOTHING), since_ns: AtomicU64::new(0), result: Mutex::default() }
+    }
+}
 
 impl Round {
     pub(crate) fn new(case: &Case, number: u64) -> Self {
@@ -53,30 +61,38 @@ impl Round {
             number,
             clock,
             deadline: clock.after(case.round_timeout),
-            barriers: case.barriers.iter().map(Barrier::new).collect(),
-            doing: case
-                .workers
+            barriers: case
+                .barriers
                 .iter()
-                .map(|_| Doing { step: AtomicUsize::new(NOTHING), since_ns: AtomicU64::new(0) })
+                .enumerate()
+                .map(|(index, spec)| Barrier::new(spec, index == START))
                 .collect(),
-            results: case.workers.iter().map(|_| Mutex::default()).collect(),
+            seats: case.workers.iter().map(|_| Seat::default()).collect(),
             under_way: AtomicUsize::new(case.workers.len()),
             over: Notify::new(),
         }
     }
 
+    /// Notes that `worker` was told of the round. (And brings its seat to its core, before time counts.)
+    pub(crate) fn told(&self, worker: usize) {
+        self.begins(worker, NOTHING, self.clock.now_ns());
+    }
+
     /// Notes that `worker` begins its step `step` at `now_ns`.
+    #[inline]
     pub(crate) fn begins(&self, worker: usize, step: usize, now_ns: u64) {
-        self.doing[worker].since_ns.store(now_ns, Ordering::Relaxed);
-        self.doing[worker].step.store(step, Ordering::Relaxed);
+        let seat = &self.seats[worker];
+        seat.since_ns.store(now_ns, Ordering::Relaxed);
+        seat.step.store(step, Ordering::Relaxed);
     }
 
     /// Takes `worker`'s result after its rollback, and notes at every barrier that its attempt has ended.
+    #[inline]
     pub(crate) fn ended(&self, worker: usize, result: Result<Attempt, EngineError>) {
         for barrier in &self.barriers {
             barrier.fail(worker, &self.clock);
         }
-        *self.results[worker].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        *self.seats[worker].result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.over.notify_one();
         }
@@ -91,7 +107,7 @@ impl Round {
 
     /// The workers' results, by worker; `None` for one that is still under way.
     pub(crate) fn take_results(&self) -> Vec<Option<Result<Attempt, EngineError>>> {
-        self.results.iter().map(|result| result.lock().unwrap_or_else(PoisonError::into_inner).take()).collect()
+        self.seats.iter().map(|seat| seat.result.lock().unwrap_or_else(PoisonError::into_inner).take()).collect()
     }
 
     /// Breaks every barrier that somebody is parked at: the race cannot go on.
@@ -119,12 +135,12 @@ impl Round {
     }
 
     fn missing(&self, worker: usize, waits: &WaitGraph) -> Missing {
-        let doing = &self.doing[worker];
-        let step = doing.step.load(Ordering::Relaxed);
+        let seat = &self.seats[worker];
+        let step = seat.step.load(Ordering::Relaxed);
         Missing {
             worker,
             step: (step != NOTHING).then_some(step),
-            for_ns: self.clock.now_ns().saturating_sub(doing.since_ns.load(Ordering::Relaxed)),
+            for_ns: self.clock.now_ns().saturating_sub(seat.since_ns.load(Ordering::Relaxed)),
             waits_for: waits.named_holders(worker, |holder| format!("worker {holder}")),
         }
     }

@@ -1,6 +1,5 @@
 //! One worker: holds its sessions through all rounds and makes one attempt at its steps in each.
 
-use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +10,7 @@ use futures::{FutureExt, TryFutureExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::record::{Attempt, Outcome, StepRecord};
 use super::round::Round;
 use super::{EngineError, panic_message};
@@ -32,13 +32,14 @@ pub(crate) struct WorkerTask {
     sessions: Vec<Option<Box<dyn Session>>>,
     /// Its names in this round.
     scope: Scope,
-    /// By step: whether its operation needs nothing that is saved during the race.
-    needs_nothing_saved: Vec<bool>,
-    /// Those operations, resolved before the race.
-    ready: Vec<Option<Operation<Value>>>,
+    /// By step: whether it needs nothing that is bound during the race.
+    needs_nothing_bound: Vec<bool>,
+    /// By step: what could be resolved before the race.
+    ready: Vec<Ready>,
     /// Whether steps of its group bind names during the race.
     binds_in_race: bool,
-    steps: Vec<StepRecord>,
+    /// What it did so far in this round.
+    attempt: Attempt,
     /// When it last looked at the clock: a step begins when the one before it has ended, and one look serves both.
     now_ns: u64,
     /// When the last barrier that it passed was released.
@@ -47,8 +48,8 @@ pub(crate) struct WorkerTask {
 
 /// Why an attempt goes no further.
 enum Stop {
-    /// It ended with this outcome.
-    Ended(Outcome),
+    /// It ended, with the outcome that is noted in the attempt.
+    Ended,
     /// The harness cannot go on.
     Failed(EngineError),
 }
@@ -76,12 +77,12 @@ impl From<TargetError> for StepEnd {
 impl WorkerTask {
     pub(crate) fn new(case: Arc<Case>, worker: usize, sessions: Vec<Option<Box<dyn Session>>>) -> Self {
         let group = &case.groups[case.workers[worker].group];
-        let bound_in_race: BTreeSet<String> = group.steps.iter().flat_map(bound_names).collect();
+        let bound_in_race = bound_in_race(group);
         WorkerTask {
             scope: Scope::inside(case.workers[worker].scope.clone()),
-            needs_nothing_saved: group.steps.iter().map(|step| needs_none_of(step, &bound_in_race)).collect(),
+            needs_nothing_bound: group.steps.iter().map(|step| needs_none_of(step, &bound_in_race)).collect(),
             ready: Vec::with_capacity(group.steps.len()),
-            steps: Vec::new(),
+            attempt: Attempt::new(worker),
             now_ns: 0,
             released_ns: AtomicU64::new(0),
             binds_in_race: !bound_in_race.is_empty(),
@@ -102,13 +103,15 @@ impl WorkerTask {
             if result.is_err() {
                 round.abandon();
             }
-            round.ended(self.worker, result);
+            let attempt = std::mem::replace(&mut self.attempt, Attempt::new(self.worker));
+            round.ended(self.worker, result.map(|()| attempt));
         }
     }
 
-    async fn attempt(&mut self, case: &Case, round: &Round) -> Result<Attempt, EngineError> {
+    async fn attempt(&mut self, case: &Case, round: &Round) -> Result<(), EngineError> {
         let group = &case.groups[case.workers[self.worker].group];
-        self.make_ready(group, round)?;
+        round.told(self.worker);
+        self.make_ready(group, round);
         for (target, session) in self.sessions.iter_mut().enumerate() {
             // Costs nothing unless a fixture changed what the statements are about.
             if let Some(session) = session {
@@ -121,7 +124,14 @@ impl WorkerTask {
                     let now_ns = round.clock.now_ns();
                     let Refusal { kind, code, message } = broken(case, START);
                     let outcome = Outcome { kind, step: None, code, message };
-                    return Ok(self.attempted(now_ns, now_ns, now_ns, outcome));
+                    self.attempt = Attempt {
+                        started_ns: now_ns,
+                        ended_ns: now_ns,
+                        released_ns: now_ns,
+                        outcome,
+                        ..Attempt::new(self.worker)
+                    };
+                    return Ok(());
                 }
             }
             Start::Free => {
@@ -129,8 +139,8 @@ impl WorkerTask {
                 self.released_ns.store(self.now_ns, Ordering::Relaxed);
             }
         }
-        let started_ns = self.now_ns;
-        let released_ns = self.released_ns.load(Ordering::Relaxed);
+        self.attempt.started_ns = self.now_ns;
+        self.attempt.released_ns = self.released_ns.load(Ordering::Relaxed);
         for repetition in 0..group.repeat {
             if repetition > 0 && self.binds_in_race {
                 self.name_round(round);
@@ -138,31 +148,26 @@ impl WorkerTask {
             match self.run_steps(group, round).await {
                 Ok(()) => {}
                 Err(Stop::Failed(error)) => return Err(error),
-                Err(Stop::Ended(outcome)) => {
+                Err(Stop::Ended) => {
                     self.reset().await?;
-                    return Ok(self.attempted(released_ns, started_ns, round.clock.now_ns(), outcome));
+                    self.now_ns = round.clock.now_ns();
+                    break;
                 }
             }
         }
-        Ok(self.attempted(released_ns, started_ns, self.now_ns, Outcome::success()))
+        self.attempt.ended_ns = self.now_ns;
+        Ok(())
     }
 
-    /// Before the start barrier: names bound, memory reserved, and every operation resolved that can be.
-    fn make_ready(&mut self, group: &Group, round: &Round) -> Result<(), EngineError> {
+    /// Before the start barrier: names bound, memory reserved, and everything resolved that can be.
+    fn make_ready(&mut self, group: &Group, round: &Round) {
         let repeat = usize::try_from(group.repeat).unwrap_or(usize::MAX);
-        self.steps = Vec::with_capacity((group.steps.len() + 2).saturating_mul(repeat).min(RESERVED_STEPS_MAX));
+        self.attempt.steps.reserve((group.steps.len() + 2).saturating_mul(repeat).min(RESERVED_STEPS_MAX));
         self.name_round(round);
         self.ready.clear();
-        for (step, needs_nothing_saved) in group.steps.iter().zip(&self.needs_nothing_saved) {
-            let ready = match &step.action {
-                Action::Call { operation, .. } if *needs_nothing_saved => {
-                    Some(operation.resolve(&self.scope).map_err(|error| fault(step, &error))?)
-                }
-                _ => None,
-            };
-            self.ready.push(ready);
+        for (step, needs_nothing_bound) in group.steps.iter().zip(&self.needs_nothing_bound) {
+            self.ready.push(if *needs_nothing_bound { Ready::of(step, &self.scope) } else { Ready::Nothing });
         }
-        Ok(())
     }
 
     /// Forgets what was saved, and binds `round`.
@@ -211,19 +216,22 @@ impl WorkerTask {
     /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
     fn ends(&mut self, round: &Round, index: usize, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
         self.now_ns = round.clock.now_ns();
-        let result = match end {
+        let end = match end {
             Ok(()) => Ok(()),
-            Err(StepEnd::Refused(refusal)) => Err(self.classified(index, refusal)),
+            Err(StepEnd::Refused(refusal)) => {
+                self.attempt.outcome = self.classified(index, refusal);
+                Err(Stop::Ended)
+            }
             Err(StepEnd::Failed(error)) => return Err(Stop::Failed(error)),
         };
-        self.steps.push(StepRecord {
+        self.attempt.steps.push(StepRecord {
             step: index,
             started_ns,
             ended_ns: self.now_ns,
             released_ns: self.released_ns.load(Ordering::Relaxed),
-            outcome: result.as_ref().map_or_else(|outcome| outcome.kind, |()| OutcomeKind::Success),
+            outcome: self.attempt.outcome.kind,
         });
-        result.map_err(Stop::Ended)
+        end
     }
 
     async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
@@ -249,8 +257,11 @@ impl WorkerTask {
                 }))
             }
             Action::Let(bindings) => {
-                for (name, expression) in bindings {
-                    let value = expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?;
+                for (position, (name, expression)) in bindings.iter().enumerate() {
+                    let value = match &self.ready[index] {
+                        Ready::Values(values) => values[position].clone(),
+                        _ => expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?,
+                    };
                     self.scope.bind(name.as_str(), value);
                 }
                 Ok(())
@@ -280,8 +291,8 @@ impl WorkerTask {
     ) -> Result<Done, StepEnd> {
         let resolved;
         let operation = match &self.ready[index] {
-            Some(ready) => ready,
-            None => {
+            Ready::Operation(ready) => ready,
+            Ready::Nothing | Ready::Values(_) => {
                 resolved = operation.resolve(&self.scope).map_err(|error| fault(step, &error))?;
                 &resolved
             }
@@ -351,24 +362,15 @@ impl WorkerTask {
         }
     }
 
-    fn attempted(&mut self, released_ns: u64, started_ns: u64, ended_ns: u64, outcome: Outcome) -> Attempt {
-        Attempt {
-            worker: self.worker,
-            started_ns,
-            ended_ns,
-            released_ns,
-            outcome,
-            steps: std::mem::take(&mut self.steps),
-        }
-    }
-
-    /// The attempt of a worker that panicked: a crash, after which its sessions begin anew.
-    async fn crashed(&mut self, round: &Round, message: String) -> Result<Attempt, EngineError> {
+    /// Ends the attempt of a worker that panicked: a crash, after which its sessions begin anew.
+    async fn crashed(&mut self, round: &Round, message: String) -> Result<(), EngineError> {
         self.reset().await?;
         let ended_ns = round.clock.now_ns();
-        let started_ns = self.steps.first().map_or(ended_ns, |step| step.started_ns);
-        let outcome = Outcome { kind: OutcomeKind::Crash, step: None, code: "panic".to_owned(), message };
-        Ok(self.attempted(self.released_ns.load(Ordering::Relaxed), started_ns, ended_ns, outcome))
+        self.attempt.started_ns = self.attempt.steps.first().map_or(ended_ns, |step| step.started_ns);
+        self.attempt.ended_ns = ended_ns;
+        self.attempt.released_ns = self.released_ns.load(Ordering::Relaxed);
+        self.attempt.outcome = Outcome { kind: OutcomeKind::Crash, step: None, code: "panic".to_owned(), message };
+        Ok(())
     }
 
     async fn reset(&mut self) -> Result<(), EngineError> {
@@ -421,31 +423,6 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
         Reply::Done(_) => Ok(()),
         Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
     }
-}
-
-/// Whether a step's operation takes none of `names`.
-fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
-    let Action::Call { operation, .. } = &step.action else { return true };
-    let mut needs_none = true;
-    let Ok(_) = operation.try_map(|template| {
-        template.visit_expressions(&mut |expression| needs_none &= expression.variables().is_disjoint(names));
-        Ok::<_, std::convert::Infallible>(())
-    });
-    needs_none
-}
-
-/// The names that a step binds during the race.
-fn bound_names(step: &Step) -> Vec<String> {
-    let saved = match &step.save {
-        Save::Nothing => Vec::new(),
-        Save::Value(name) => vec![name.clone()],
-        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.clone()).collect(),
-    };
-    let bound = match &step.action {
-        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.clone()).collect(),
-        Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Call { .. } => Vec::new(),
-    };
-    saved.into_iter().chain(bound).collect()
 }
 
 /// The rows as the value that expressions see: a list of lists.

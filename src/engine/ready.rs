@@ -1,0 +1,67 @@
+//! What of a worker's steps can be resolved before the race: everything that needs no name bound during it.
+
+use std::collections::BTreeSet;
+
+use crate::expression::{Expression, Scope};
+use crate::plan::{Action, Group, Operation, Save, Step};
+use crate::value::Value;
+
+/// What of a step is resolved before the race, so that it costs nothing in it.
+pub(crate) enum Ready {
+    /// Its operation.
+    Operation(Operation<Value>),
+    /// The values of its `let`, by binding.
+    Values(Vec<Value>),
+    /// Nothing.
+    Nothing,
+}
+
+impl Ready {
+    /// What of `step` can be resolved in `scope`. What fails here fails again when the step is reached, if it ever is.
+    pub(crate) fn of(step: &Step, scope: &Scope) -> Self {
+        let resolved = match &step.action {
+            Action::Call { operation, .. } => operation.resolve(scope).map(Ready::Operation),
+            Action::Let(bindings) => {
+                let values: Result<_, _> = bindings.iter().map(|(_, expression)| expression.evaluate(scope)).collect();
+                values.map(Ready::Values)
+            }
+            Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) => return Ready::Nothing,
+        };
+        resolved.unwrap_or(Ready::Nothing)
+    }
+}
+
+/// The names that steps of `group` bind during the race.
+pub(crate) fn bound_in_race(group: &Group) -> BTreeSet<String> {
+    group.steps.iter().flat_map(bound_names).collect()
+}
+
+/// Whether a step's operation, or its `let`, takes none of `names`.
+pub(crate) fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
+    let takes_none = |expression: &Expression| expression.variables().is_disjoint(names);
+    match &step.action {
+        Action::Call { operation, .. } => {
+            let mut needs_none = true;
+            let Ok(_) = operation.try_map(|template| {
+                template.visit_expressions(&mut |expression| needs_none &= takes_none(expression));
+                Ok::<_, std::convert::Infallible>(())
+            });
+            needs_none
+        }
+        Action::Let(bindings) => bindings.iter().all(|(_, expression)| takes_none(expression)),
+        Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) => true,
+    }
+}
+
+fn bound_names(step: &Step) -> Vec<String> {
+    let saved = match &step.save {
+        Save::Nothing => Vec::new(),
+        Save::Value(name) => vec![name.clone()],
+        Save::Expressions(expressions) => expressions.iter().map(|(name, _)| name.clone()).collect(),
+    };
+    let bound = match &step.action {
+        Action::Let(bindings) => bindings.iter().map(|(name, _)| name.clone()).collect(),
+        Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Call { .. } => Vec::new(),
+    };
+    saved.into_iter().chain(bound).collect()
+}

@@ -1,0 +1,200 @@
+//! How an attempt goes through its steps, and ends.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{arrivals, kinds, millis, steps};
+use crate::engine::EngineError;
+use crate::engine::record::{ArrivalKind, Outcome};
+use crate::engine::testing::Stage;
+use crate::outcome::OutcomeKind;
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_ends_with_its_first_refusal() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "winner"
+        steps = [{ sql = "done" }, { sql = "row" }]
+
+        [[workers]]
+        name  = "loser"
+        count = 2
+        steps = [{ sql = "done" }, { sql = "refuse conflict" }, { sql = "refuse crash" }]
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::Success, OutcomeKind::Conflict, OutcomeKind::Conflict]);
+    assert_eq!(round.attempts.iter().map(|attempt| attempt.worker).collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(steps(&round.attempts[0]), [(0, OutcomeKind::Success), (1, OutcomeKind::Success)]);
+    assert_eq!(steps(&round.attempts[1]), [(0, OutcomeKind::Success), (1, OutcomeKind::Conflict)]);
+    let Outcome { step, code, message, .. } = &round.attempts[1].outcome;
+    assert_eq!((*step, code.as_str(), message.as_str()), (Some(1), "fake", "told to be conflict"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_surrounds_the_steps_and_a_refused_one_is_not_committed() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "winner"
+        transaction = "read committed"
+        steps = [{ sql = "done" }]
+
+        [[workers]]
+        name  = "loser"
+        transaction = "read committed"
+        steps = [{ sql = "refuse deadlock" }]
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::Success, OutcomeKind::Deadlock]);
+    let step_indexes: Vec<usize> = round.attempts[0].steps.iter().map(|step| step.step).collect();
+    assert_eq!(step_indexes, [Outcome::BEGIN, 0, Outcome::COMMIT]);
+    let log = stage.log();
+    let of = |worker: &str| -> Vec<String> { log.iter().filter(|line| line.starts_with(worker)).cloned().collect() };
+    assert_eq!(of("0"), ["0: begin", "0: done", "0: commit"]);
+    assert_eq!(of("1"), ["1: begin", "1: refuse deadlock", "1: rolled back"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_panics_has_crashed_and_races_again() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "unlucky"
+        steps = [{ sql = "done" }, { sql = "panic" }, { barrier = "inside" }]
+
+        [[workers]]
+        name  = "other"
+        steps = [{ barrier = "inside" }, { sql = "done" }]
+        "#,
+    )
+    .await;
+    for number in 0..3 {
+        let round = stage.round(number).await;
+        assert_eq!(kinds(&round), [OutcomeKind::Crash, OutcomeKind::Success]);
+        let outcome = &round.attempts[0].outcome;
+        assert_eq!((outcome.code.as_str(), outcome.message.as_str()), ("panic", "as the script says"));
+        assert_eq!(arrivals(&round, 1), [(1, ArrivalKind::Arrived), (0, ArrivalKind::Failed)]);
+        assert_eq!(stage.log(), ["0: done", "0: rolled back", "1: done"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_ends_at_its_deadline_or_at_the_rounds() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "short"
+        steps = [{ sql = "hang", timeout = "700ms" }]
+
+        [[workers]]
+        name  = "long"
+        steps = [{ sql = "hang", timeout = "50s" }]
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::Timeout, OutcomeKind::Timeout]);
+    let took = |worker: usize| {
+        let step = round.attempts[worker].steps[0];
+        millis(step.ended_ns - step.started_ns)
+    };
+    assert!((700..710).contains(&took(0)), "{} ms", took(0));
+    assert!((19_900..20_010).contains(&took(1)), "the round may take 20 s: {} ms", took(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_ends_the_race_at_its_step_and_nobody_waits_for_the_barrier() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "wrong"
+        steps = [
+          { sql = "fault" },
+          { barrier = "inside" },
+        ]
+
+        [[workers]]
+        name  = "waiter"
+        steps = [{ barrier = "inside" }]
+        "#,
+    )
+    .await;
+    let began = Instant::now();
+    let Err(EngineError::Fault { place: Some(place), message }) = stage.try_round(0).await else {
+        panic!("a fault has a place")
+    };
+    assert_eq!((place.to_string().as_str(), message.as_str()), ("stage.toml:16:13", "no such table"));
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_steps_are_one_attempt() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name   = "thrice"
+        repeat = 3
+        transaction = "read committed"
+        steps  = [{ sql = "done" }]
+
+        [[workers]]
+        name   = "once"
+        repeat = 3
+        steps  = [{ sql = "row" }, { sql = "refuse busy" }]
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::Success, OutcomeKind::Busy]);
+    assert_eq!((round.attempts[0].steps.len(), round.attempts[1].steps.len()), (9, 2));
+    let log = stage.log();
+    assert_eq!(log.iter().filter(|line| *line == "0: commit").count(), 3);
+    assert_eq!(log.iter().filter(|line| *line == "1: row").count(), 1, "a refusal ends the attempt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_saved_computed_with_and_asserted() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "reader"
+        each  = [{ wanted = 41 }, { wanted = 40 }]
+        steps = [
+          { sql = "row", args = ["${40 + round}"], save = "read" },
+          { let = { next = "read + 1" } },
+          { assert = "next == wanted" },
+          { sql = "row", args = ["${next}", "${worker}"], save = { sum = "rows[0][0] + rows[0][1]" } },
+          { assert = "sum == 41", otherwise = "conflict" },
+          { sql = "row", rows = 2 },
+        ]
+        "#,
+    )
+    .await;
+    // The sides: what is asserted of round 0 is not true of round 1.
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::Conflict, OutcomeKind::Rejected]);
+    let ends: Vec<_> = round.attempts.iter().map(|it| (it.outcome.step, it.outcome.code.as_str())).collect();
+    assert_eq!(ends, [(Some(5), "rows"), (Some(2), "assert")]);
+    assert_eq!(round.attempts[0].outcome.message, "1 rows, wanted 2");
+    assert_eq!(kinds(&stage.round(1).await), [OutcomeKind::Rejected, OutcomeKind::Rejected]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_evaluated_is_a_fault_only_if_its_step_is_reached() {
+    let divided_after = async |asserted: &str| {
+        let steps = format!(r#"[{{ assert = "{asserted}" }}, {{ let = {{ ratio = "1 / 0" }} }}]"#);
+        let mut stage = Stage::open(&format!("[[workers]]\nname = \"divider\"\nsteps = {steps}")).await;
+        stage.try_round(0).await.map(|round| kinds(&round))
+    };
+    assert_eq!(divided_after("false").await, Ok(vec![OutcomeKind::Rejected]));
+    let Err(EngineError::Fault { place: Some(_), message }) = divided_after("true").await else {
+        panic!("a fault has a place")
+    };
+    assert!(message.contains("1 / 0"), "{message}");
+}
