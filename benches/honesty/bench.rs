@@ -1,0 +1,129 @@
+//! Races a subject against itself and compares the two, in either form.
+
+use std::collections::BTreeMap;
+
+use deadheat::compare::{self, Options, Side};
+use deadheat::endpoints::{Endpoints, Sources};
+use deadheat::plan::PlannedScenario;
+use deadheat::report::schema::{Comparison, KIND, MetricComparison, Report, Run, RunVerdictWord, SCHEMA, Tool};
+use deadheat::report::{RunFolder, load_samples};
+use deadheat::run::{self, Inputs, LiveSide, OpenTargets, PlannedPair, Stop, Turns};
+use deadheat::server::find::SearchPath;
+
+use crate::Result;
+use crate::subject::Subject;
+
+/// The servers of some subjects, and a folder for the reports.
+pub(crate) struct Bench {
+    endpoints: Endpoints,
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) async fn open(subjects: &[Subject]) -> Result<Self> {
+        let sources = Sources {
+            given: BTreeMap::new(),
+            postgres_url: None,
+            nats_url: None,
+            compose: false,
+            search: SearchPath::system(std::env::var_os("PATH").as_deref()),
+            allow_remote: false,
+        };
+        let plans: Vec<_> = subjects.iter().map(|subject| subject.plan(None, 1, "unused")).collect::<Result<_>>()?;
+        let cases = plans.iter().flat_map(PlannedScenario::all_cases);
+        Ok(Bench { endpoints: Endpoints::provide(sources, 2, cases).await?, folder: tempfile::tempdir()? })
+    }
+
+    pub(crate) async fn close(self) -> Result<()> {
+        Ok(self.endpoints.close().await?)
+    }
+
+    /// Races both variants in turns, and compares them in pairs.
+    pub(crate) async fn live(
+        &self,
+        subject: &Subject,
+        delays_ms: [Option<u64>; 2],
+        rounds: u64,
+        seed: u64,
+    ) -> Result<MetricComparison> {
+        let run = run::space_prefix();
+        let case = |delay_ms, side: &str| -> Result<_> {
+            let case = subject.plan(delay_ms, rounds, &format!("{run}{side}"))?.cases.swap_remove(0).case;
+            let sources = case.targets.iter().map(|target| self.endpoints.source(target));
+            let sources = sources.collect::<std::result::Result<_, _>>()?;
+            Ok((case, sources))
+        };
+        let pair = PlannedPair { base: case(delays_ms[0], "b")?, head: case(delays_ms[1], "h")? };
+        let side = |side: &str| -> Result<LiveSide> {
+            let folder = RunFolder::create(self.folder.path(), &format!("{run}{side}"))?;
+            Ok(LiveSide { report: new_report(seed), folder, run: format!("{run}{side}") })
+        };
+        let mut sides = [side("b")?, side("h")?];
+        let turns = Turns { rounds, warm_up: 3, seed };
+        let (stop, open) = (Stop::default(), OpenTargets::default());
+        let pairs = run::live(&[pair], turns, &mut sides, &stop, &open, &mut |_| {}).await?;
+        let options = Options { seed, ..Options::default() };
+        gate(compare::compare_live(&sides[1].report.run, ["base", "head"], &pairs, &options))
+    }
+
+    /// Races one variant after the other, each as a run of its own, and compares their reports.
+    pub(crate) async fn stored(
+        &self,
+        subject: &Subject,
+        delays_ms: [Option<u64>; 2],
+        rounds: u64,
+        seed: u64,
+    ) -> Result<MetricComparison> {
+        let mut runs = Vec::new();
+        for delay_ms in delays_ms {
+            let name = run::space_prefix();
+            let planned = [subject.plan(delay_ms, rounds, &name)?];
+            let mut folder = RunFolder::create(self.folder.path(), &name)?;
+            let mut report = new_report(seed);
+            let inputs = Inputs {
+                run: &name,
+                scenarios: &planned,
+                endpoints: &self.endpoints,
+                options: run::Options::default(),
+                stop: &Stop::default(),
+                open: &OpenTargets::default(),
+            };
+            run::run(inputs, &mut report, &mut folder, &mut |_| {}).await?;
+            let samples = load_samples(folder.path(), &report)?;
+            runs.push((report, samples));
+        }
+        let [(base, of_base), (head, of_head)] = runs.as_slice() else { return Err("there are two runs".into()) };
+        let base = Side { name: "base", report: base, samples: of_base };
+        let head = Side { name: "head", report: head, samples: of_head };
+        gate(compare::compare(base, head, &Options { seed, ..Options::default() }))
+    }
+}
+
+/// What the only case's gate says.
+fn gate(mut comparison: Comparison) -> Result<MetricComparison> {
+    let mut case = comparison.cases.pop().ok_or("the comparison has no case")?;
+    let position = case.latency.iter().position(|metric| metric.gate).ok_or("the case has no gate")?;
+    Ok(case.latency.swap_remove(position))
+}
+
+fn new_report(seed: u64) -> Report {
+    Report {
+        kind: KIND.to_owned(),
+        schema: SCHEMA,
+        tool: Tool { name: "deadheat".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        verdict: RunVerdictWord::Interrupted,
+        run: Run {
+            id: "honesty".to_owned(),
+            started: "1970-01-01T00:00:00Z".to_owned(),
+            elapsed_ns: 0,
+            seed,
+            command: Vec::new(),
+            git: None,
+            machine: run::machine(),
+        },
+        scenarios: Vec::new(),
+        skipped: Vec::new(),
+        warnings: Vec::new(),
+        files: Vec::new(),
+    }
+}
