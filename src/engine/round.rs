@@ -30,7 +30,14 @@ pub(crate) struct Round {
     pub(crate) barriers: Vec<Barrier>,
     /// By worker.
     seats: Vec<Seat>,
-    /// A number that counts, beside a seat each: workers that end together must not queue up to say so.
+    end: End,
+}
+
+/// Counts the workers down. Beside a seat each, so that workers that end together need not queue up to say so; and on
+/// cache lines of its own, for every end changes it, while others still read what stands around it.
+#[derive(Debug)]
+#[repr(align(128))]
+struct End {
     under_way: AtomicUsize,
     over: Notify,
 }
@@ -68,8 +75,7 @@ impl Round {
                 .map(|(index, spec)| Barrier::new(spec, index == START))
                 .collect(),
             seats: case.workers.iter().map(|_| Seat::default()).collect(),
-            under_way: AtomicUsize::new(case.workers.len()),
-            over: Notify::new(),
+            end: End { under_way: AtomicUsize::new(case.workers.len()), over: Notify::new() },
         }
     }
 
@@ -93,15 +99,15 @@ impl Round {
             barrier.fail(worker, &self.clock);
         }
         *self.seats[worker].result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-        if self.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.over.notify_one();
+        if self.end.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.end.over.notify_one();
         }
     }
 
     /// Waits until every worker has ended.
     pub(crate) async fn over(&self) {
-        if self.under_way.load(Ordering::Acquire) > 0 {
-            self.over.notified().await;
+        if self.end.under_way.load(Ordering::Acquire) > 0 {
+            self.end.over.notified().await;
         }
     }
 

@@ -235,7 +235,7 @@ impl WorkerTask {
     }
 
     async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
-        let deadline = round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));
+        let deadline = || round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));
         match &step.action {
             Action::Barrier(barrier) => {
                 let passed = self.pass(round, *barrier).await;
@@ -243,7 +243,7 @@ impl WorkerTask {
             }
             Action::Sleep(template) => {
                 let value = template.resolve(&self.scope).map_err(|error| fault(step, &error))?;
-                tokio::time::sleep_until(deadline.min(Instant::now() + duration_of(step, &value)?)).await;
+                tokio::time::sleep_until(deadline().min(Instant::now() + duration_of(step, &value)?)).await;
                 Ok(())
             }
             Action::Assert(expression) => {
@@ -267,7 +267,7 @@ impl WorkerTask {
                 Ok(())
             }
             Action::Call { target, operation } => {
-                let done = self.call(index, step, *target, operation, deadline, round).await?;
+                let done = self.call(index, step, *target, operation, deadline(), round).await?;
                 if let Some(rows) = step.rows.as_ref().filter(|rows| !rows.contains(done.affected)) {
                     return Err(StepEnd::Refused(Refusal {
                         kind: step.otherwise,

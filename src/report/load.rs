@@ -65,9 +65,9 @@ pub enum LoadErrorKind {
     },
 }
 
-/// Reads a report: `path` is the file, or the run's folder. Counts are checked again. A newer minor version is read: it only adds.
+/// Reads a report: `path` is the file, the page beside it, or the run's folder. Counts are checked again. A newer minor version is read: it only adds.
 pub fn load(path: &Path) -> Result<Report, LoadError> {
-    let path = if path.is_dir() { path.join(REPORT_FILE) } else { path.to_owned() };
+    let path = report_file(path);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -80,6 +80,18 @@ pub fn load(path: &Path) -> Result<Report, LoadError> {
         Err(error) => return Err(LoadError { path, kind: LoadErrorKind::Io(error) }),
     };
     parse(&text).map_err(|kind| LoadError { path, kind })
+}
+
+fn report_file(path: &Path) -> PathBuf {
+    // A run prints the name of its page, and people paste that.
+    let is_page = path.extension().is_some_and(|extension| extension == "html") && path.is_file();
+    if path.is_dir() {
+        path.join(REPORT_FILE)
+    } else if is_page {
+        path.with_file_name(REPORT_FILE)
+    } else {
+        path.to_owned()
+    }
 }
 
 /// Reads the text of a report. What it is and which version is asked first, so that the message is about that.
@@ -233,6 +245,17 @@ mod tests {
         let report = load(&folder.join("v1.1.json")).unwrap();
         assert_eq!(report.schema, SCHEMA);
         assert_eq!(report.scenarios[0].cases[0].race.expectations[0].place.as_deref(), Some("race.toml:9:1"));
+    }
+
+    #[test]
+    fn the_folder_the_file_and_the_page_name_the_same_report() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = example::report();
+        std::fs::write(folder.path().join(REPORT_FILE), to_json(&report)).unwrap();
+        std::fs::write(folder.path().join("report.html"), "<!doctype html>").unwrap();
+        for named in ["", REPORT_FILE, "report.html"] {
+            assert_eq!(load(&folder.path().join(named)).unwrap(), report);
+        }
     }
 
     #[test]
