@@ -13,6 +13,16 @@ use deadheat::server::find::SearchPath;
 use crate::Result;
 use crate::subject::Subject;
 
+/// How a subject is compared with itself, once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Trial {
+    /// How long the attempts of BASE and HEAD sleep first, in milliseconds.
+    pub(crate) delays_ms: [Option<u64>; 2],
+    /// Rounds on each side.
+    pub(crate) rounds: u64,
+    pub(crate) seed: u64,
+}
+
 /// The servers of some subjects, and a folder for the reports.
 pub(crate) struct Bench {
     endpoints: Endpoints,
@@ -39,13 +49,8 @@ impl Bench {
     }
 
     /// Races both variants in turns, and compares them in pairs.
-    pub(crate) async fn live(
-        &self,
-        subject: &Subject,
-        delays_ms: [Option<u64>; 2],
-        rounds: u64,
-        seed: u64,
-    ) -> Result<MetricComparison> {
+    pub(crate) async fn live(&self, subject: &Subject, trial: Trial) -> Result<MetricComparison> {
+        let Trial { delays_ms, rounds, seed } = trial;
         let run = run::space_prefix();
         let case = |delay_ms, side: &str| -> Result<_> {
             let case = subject.plan(delay_ms, rounds, &format!("{run}{side}"))?.cases.swap_remove(0).case;
@@ -67,13 +72,8 @@ impl Bench {
     }
 
     /// Races one variant after the other, each as a run of its own, and compares their reports.
-    pub(crate) async fn stored(
-        &self,
-        subject: &Subject,
-        delays_ms: [Option<u64>; 2],
-        rounds: u64,
-        seed: u64,
-    ) -> Result<MetricComparison> {
+    pub(crate) async fn stored(&self, subject: &Subject, trial: Trial) -> Result<MetricComparison> {
+        let Trial { delays_ms, rounds, seed } = trial;
         let mut runs = Vec::new();
         for delay_ms in delays_ms {
             let name = run::space_prefix();

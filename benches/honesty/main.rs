@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Trial};
 use crate::row::Row;
 use crate::subject::SUBJECTS;
 
@@ -71,7 +71,7 @@ async fn compared(name: &'static str, arguments: &Arguments) -> Result<Vec<Row>>
     let bench = Bench::open(&subjects).await?;
     let mut medians_ms = Vec::with_capacity(subjects.len());
     for subject in &subjects {
-        let calibrated = bench.live(subject, [Some(0); 2], CALIBRATION, 1).await?;
+        let calibrated = bench.live(subject, Trial { delays_ms: [Some(0); 2], rounds: CALIBRATION, seed: 1 }).await?;
         medians_ms.push(calibrated.base_ns.ok_or("the subject was not measured")? as f64 / 1e6);
         eprintln!("{}: median makespan {:.1} ms", subject.id(), medians_ms[medians_ms.len() - 1]);
     }
@@ -81,10 +81,11 @@ async fn compared(name: &'static str, arguments: &Arguments) -> Result<Vec<Row>>
         // Conditions take turns, so that a busy minute of the machine hits all of them.
         for (index, share) in SLOWED.into_iter().enumerate() {
             for (subject, median_ms) in subjects.iter().zip(&medians_ms) {
-                let Some((delays, slowed)) = delays(share, *median_ms) else { continue };
-                let live = bench.live(subject, delays, arguments.rounds, trial).await?;
+                let Some((delays_ms, slowed)) = delays(share, *median_ms) else { continue };
+                let trial = Trial { delays_ms, rounds: arguments.rounds, seed: trial };
+                let live = bench.live(subject, trial).await?;
                 rows.entry((index, "live")).or_insert_with(|| Row::new(name, "live")).add(slowed, live);
-                let stored = bench.stored(subject, delays, arguments.rounds, trial).await?;
+                let stored = bench.stored(subject, trial).await?;
                 rows.entry((index, "stored")).or_insert_with(|| Row::new(name, "stored")).add(slowed, stored);
             }
         }

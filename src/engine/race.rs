@@ -89,9 +89,8 @@ impl Race {
     async fn attempts(&self, round: &Arc<Round>, order: &[usize]) -> Result<Vec<Attempt>, EngineError> {
         let raced = async {
             for worker in order {
-                if self.workers[*worker].send(round.clone()).await.is_err() {
-                    return;
-                }
+                // A worker that is gone is missed at the deadline, like one that does not come back.
+                drop(self.workers[*worker].send(round.clone()).await);
             }
             round.over().await;
         };
@@ -103,8 +102,7 @@ impl Race {
                 () = raced => {}
             }
         };
-        // Late or not, it shows in the results who has not come back.
-        drop(tokio::time::timeout_at(round.deadline + ROUND_GRACE, watched).await);
+        let in_time = tokio::time::timeout_at(round.deadline + ROUND_GRACE, watched).await.is_ok();
         let mut attempts = Vec::with_capacity(self.workers.len());
         let mut missing = Vec::new();
         for (worker, result) in round.take_results().into_iter().enumerate() {
@@ -113,6 +111,7 @@ impl Race {
                 None => missing.push(worker),
             }
         }
+        assert!(!in_time || missing.is_empty(), "a round that is over has a result of every worker");
         if missing.is_empty() { Ok(attempts) } else { Err(stuck(&self.case, &missing)) }
     }
 
