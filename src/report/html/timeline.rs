@@ -409,6 +409,7 @@ mod tests {
         assert!(text.contains(r#"<line x1="40.00%" x2="40.00%" y1="36" y2="12">"#), "{text}");
         assert!(text.contains("barrier locked released at 600 µs\n1 arrived, 1 blocked"), "{text}");
         assert!(!text.contains("adder 0: locked"), "a step that only waits is drawn as waiting: {text}");
+        insta::assert_snapshot!(text.replace("><", ">\n<"));
     }
 
     #[test]
