@@ -1,4 +1,4 @@
-//! Durations as scenarios write them: `20ms`, `3s`, `1m 30s`.
+//! Durations as scenarios write them: `20ms`, `3s`, `1m 30s`; and as reports do: in nanoseconds.
 
 use std::time::Duration;
 
@@ -17,9 +17,21 @@ pub fn parse(text: &str) -> Result<Duration, BadDuration> {
         .ok_or_else(|| BadDuration(text.to_owned()))
 }
 
+/// A duration in nanoseconds. 584 years are enough: what is longer is cut off.
+#[inline]
+pub fn as_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nanoseconds_end_where_64_bits_do() {
+        assert_eq!(as_ns(Duration::from_micros(3)), 3000);
+        assert_eq!(as_ns(Duration::MAX), u64::MAX);
+    }
 
     #[test]
     fn numbers_with_units_are_durations() {

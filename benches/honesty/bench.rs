@@ -1,11 +1,12 @@
 //! Races a subject against itself and compares the two, in either form.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use deadheat::compare::{self, Options, Side};
 use deadheat::endpoints::{Endpoints, Sources};
 use deadheat::plan::PlannedScenario;
-use deadheat::report::schema::{Comparison, KIND, MetricComparison, Report, Run, RunVerdictWord, SCHEMA, Tool};
+use deadheat::report::schema::{Comparison, MetricComparison};
 use deadheat::report::{RunFolder, load_samples};
 use deadheat::run::{self, Inputs, LiveSide, OpenTargets, PlannedPair, Stop, Turns};
 use deadheat::server::find::SearchPath;
@@ -61,7 +62,7 @@ impl Bench {
         let pair = PlannedPair { base: case(delays_ms[0], "b")?, head: case(delays_ms[1], "h")? };
         let side = |side: &str| -> Result<LiveSide> {
             let folder = RunFolder::create(self.folder.path(), &format!("{run}{side}"))?;
-            Ok(LiveSide { report: new_report(seed), folder, run: format!("{run}{side}") })
+            Ok(LiveSide { report: run::new_report(seed, Vec::new()), folder, run: format!("{run}{side}") })
         };
         let mut sides = [side("b")?, side("h")?];
         let turns = Turns { rounds, warm_up: 3, seed };
@@ -79,8 +80,9 @@ impl Bench {
             let name = run::space_prefix();
             let planned = [subject.plan(delay_ms, rounds, &name)?];
             let mut folder = RunFolder::create(self.folder.path(), &name)?;
-            let mut report = new_report(seed);
+            let mut report = run::new_report(seed, Vec::new());
             let inputs = Inputs {
+                began: Instant::now(),
                 run: &name,
                 scenarios: &planned,
                 endpoints: &self.endpoints,
@@ -104,26 +106,4 @@ fn gate(mut comparison: Comparison) -> Result<MetricComparison> {
     let mut case = comparison.cases.pop().ok_or("the comparison has no case")?;
     let position = case.latency.iter().position(|metric| metric.gate).ok_or("the case has no gate")?;
     Ok(case.latency.swap_remove(position))
-}
-
-fn new_report(seed: u64) -> Report {
-    Report {
-        kind: KIND.to_owned(),
-        schema: SCHEMA,
-        tool: Tool { name: "deadheat".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        verdict: RunVerdictWord::Interrupted,
-        run: Run {
-            id: "honesty".to_owned(),
-            started: "1970-01-01T00:00:00Z".to_owned(),
-            elapsed_ns: 0,
-            seed,
-            command: Vec::new(),
-            git: None,
-            machine: run::machine(),
-        },
-        scenarios: Vec::new(),
-        skipped: Vec::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-    }
 }

@@ -1,7 +1,7 @@
 //! What is compared with itself: three workloads that last long enough to be slowed by a few percent, and every case of
 //! the shipped scenarios that runs without a server.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use deadheat::expression::Template;
@@ -31,7 +31,7 @@ pub(crate) fn named(name: &str) -> Result<Vec<Subject>> {
         return subjects(&root.join("benches/honesty").join(name).with_extension("toml"));
     }
     let mut shipped = Vec::new();
-    for file in scenario_files(&root.join("scenarios"))? {
+    for file in scenario::files_below(&root.join("scenarios"))? {
         shipped.extend(subjects(&file)?);
     }
     let is_embedded = |case: &Case| case.targets.iter().all(|target| target.driver.server().is_none());
@@ -81,19 +81,4 @@ impl Subject {
 
 fn planned(scenario: &Scenario, overrides: &Overrides) -> Result<plan::Plan> {
     plan::cases(scenario, overrides).map_err(|faults| format!("{faults:?}").into())
-}
-
-/// Every scenario file below `folder`, sorted.
-fn scenario_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            files.extend(scenario_files(&path)?);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use deadheat::duration::as_ns;
 use deadheat::endpoints::Source;
 use deadheat::plan::START;
 use rand::SeedableRng;
@@ -131,7 +132,7 @@ impl Bare {
 
 async fn work(worker: usize, mut rounds: mpsc::Receiver<Arc<Round>>) {
     while let Some(round) = rounds.recv().await {
-        let now = || u64::try_from(round.origin.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let now = || as_ns(round.origin.elapsed());
         let mut steps = Vec::with_capacity(1);
         round.barrier.wait().await;
         round.passed_ns[worker].store(now(), Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use deadheat::duration::as_ns;
 use deadheat::endpoints::Source;
 use deadheat::measure::Histogram;
 
@@ -31,7 +32,7 @@ async fn row(step: &str) -> Result<Row> {
             let began = Instant::now();
             for _ in 0..STEPS {
                 let step_began = black_box(Instant::now());
-                histogram.record(u64::try_from(step_began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+                histogram.record(as_ns(step_began.elapsed()));
             }
             Ok(began.elapsed().as_nanos() as f64 / STEPS as f64)
         },

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::duration::as_ns;
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult, Outcome, RoundRecord};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
@@ -213,7 +214,7 @@ impl CaseTally {
             tally.add(barrier);
         }
         self.overlap.record(record.overlap);
-        self.makespan.record(u64::try_from(record.makespan.as_nanos()).unwrap_or(u64::MAX));
+        self.makespan.record(as_ns(record.makespan));
         for (tally, (_, result)) in self.invariants.iter_mut().zip(invariant_results(case, record)) {
             match result {
                 Some(InvariantResult::Held) => tally.held += 1,

@@ -1,7 +1,7 @@
 //! `deadheat run`: the main job.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Zoned;
 
@@ -11,10 +11,11 @@ use super::output::Output;
 use super::progress::Progress;
 use super::{ci, select, signals};
 use crate::check::RunVerdict;
+use crate::duration::as_ns;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::html::HTML_FILE;
-use crate::report::schema::{Git, KIND, Report, Run, RunVerdictWord, SCHEMA, Tool};
+use crate::report::schema::{Git, Report};
 use crate::report::{RunFolder, forms, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
@@ -26,6 +27,7 @@ pub(super) const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
 
 /// What is to be done.
 struct Job<'a> {
+    began: Instant,
     args: &'a RunArgs,
     /// Names the run in schemas and streams.
     run: &'a str,
@@ -34,6 +36,7 @@ struct Job<'a> {
 }
 
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
+    let began = Instant::now();
     let run = run::space_prefix();
     let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
     let sources = sources(&args.target, args.allow_remote);
@@ -47,7 +50,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
         .enable_all()
         .build()
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
-    let job = Job { args, run: &run, planned: &planned, output };
+    let job = Job { began, args, run: &run, planned: &planned, output };
     let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     // Whatever still blocks a thread has been given up on.
     runtime.shutdown_timeout(TEARDOWN_LIMIT);
@@ -60,7 +63,7 @@ async fn race(
     report: &mut Report,
     folder: &mut RunFolder,
 ) -> Result<RunVerdict, Failure> {
-    let Job { args, output, .. } = job;
+    let Job { began, args, output, .. } = job;
     let stop = Stop::default();
     signals::listen(stop.clone(), *output)
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot listen for Ctrl-C: {error}")))?;
@@ -79,6 +82,7 @@ async fn race(
     open.close(TEARDOWN_LIMIT).await;
     if let Err(failure) = &ended {
         report.verdict = failure.verdict.into();
+        report.run.elapsed_ns = as_ns(began.elapsed());
     }
     output.data(&terminal::run_footer(report, output.style));
     if let Err(failure) = &ended {
@@ -105,7 +109,7 @@ async fn provide_and_run(
     folder: &mut RunFolder,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<RunVerdict, Failure> {
-    let Job { args, run, planned, .. } = *job;
+    let Job { began, args, run, planned, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
     let endpoints = Endpoints::provide(sources, 1, cases).await.map_err(not_provided)?;
     let options = Options {
@@ -114,7 +118,7 @@ async fn provide_and_run(
         fail_fast: args.fail_fast,
         no_skip: args.no_skip,
     };
-    let inputs = Inputs { run, scenarios: planned, endpoints: &endpoints, options, stop, open };
+    let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, stop, open };
     let raced = run::run(inputs, report, folder, tell).await;
     let raced = raced.map_err(|error| failure(&error, &endpoints, report));
     let closed = endpoints.close().await;
@@ -175,27 +179,10 @@ pub(super) fn sources(targets: &[(String, String)], allow_remote: bool) -> Sourc
     }
 }
 
+/// The report of a run that begins now.
 pub(super) fn new_report(seed: Option<u64>) -> Report {
-    Report {
-        kind: KIND.to_owned(),
-        schema: SCHEMA,
-        tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        verdict: RunVerdictWord::Interrupted,
-        run: Run {
-            id: String::new(),
-            started: Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-            elapsed_ns: 0,
-            // 32 bits are enough to tell runs apart, and are read back exactly by every JSON reader.
-            seed: seed.unwrap_or_else(|| u64::from(rand::random::<u32>())),
-            command: command_line(),
-            git: run::git(Path::new(".")),
-            machine: run::machine(),
-        },
-        scenarios: Vec::new(),
-        skipped: Vec::new(),
-        warnings: Vec::new(),
-        files: Vec::new(),
-    }
+    // 32 bits are enough to tell runs apart, and are read back exactly by every JSON reader.
+    run::new_report(seed.unwrap_or_else(|| u64::from(rand::random::<u32>())), command_line())
 }
 
 /// The command line as it may be shown: URLs lose their credentials.

@@ -113,17 +113,17 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let before = files.len();
-            collect(path, &mut files).map_err(|error| {
+            let below = scenario::files_below(path).map_err(|error| {
                 Failure::new(RunVerdict::Usage, format!("cannot read `{}`: {error}", path.display()))
             })?;
-            if files.len() == before {
+            if below.is_empty() {
                 let message = format!(
                     "`{}` holds no scenario files (`*.toml`); name a file, or another directory",
                     path.display()
                 );
                 return Err(Failure::new(RunVerdict::Usage, message));
             }
+            files.extend(below);
         } else if path.exists() {
             files.push(path.clone());
         } else {
@@ -133,20 +133,6 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         }
     }
     Ok(files)
-}
-
-fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let mut entries = std::fs::read_dir(directory)?.collect::<Result<Vec<_>, _>>()?;
-    entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        if path.is_dir() {
-            collect(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    Ok(())
 }
 
 /// Names must be unique in a run: reports are read by them.

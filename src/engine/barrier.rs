@@ -17,9 +17,10 @@ use std::time::Duration;
 use futures::task::AtomicWaker;
 use tokio::runtime::Handle;
 
-use super::clock::{Clock, duration_ns};
+use super::clock::Clock;
 use super::record::{Arrival, ArrivalKind, BarrierRecord, Missing};
 use super::waits::WaitGraph;
+use crate::duration::as_ns;
 use crate::plan::BarrierSpec;
 use crate::target::BarrierBroken;
 
@@ -218,7 +219,7 @@ impl Barrier {
     pub(crate) fn break_if_due(&self, clock: &Clock, now: bool, missing: impl Fn(usize) -> Missing) {
         let mut state = self.lock();
         let Some(first_ns) = state.first_arrival_ns else { return };
-        let due = now || clock.now_ns().saturating_sub(first_ns) >= duration_ns(self.timeout);
+        let due = now || clock.now_ns().saturating_sub(first_ns) >= as_ns(self.timeout);
         if due && self.phase() == Phase::Waiting {
             state.broken_by = self.with(&state, None).map(missing).collect();
             self.end(Phase::Broken);

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::duration::as_ns;
+
 /// Nanoseconds since a round's origin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
@@ -19,17 +21,11 @@ impl Clock {
     /// Nanoseconds since the origin.
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
-        duration_ns(self.origin.elapsed())
+        as_ns(self.origin.elapsed())
     }
 
     /// The instant so long after the origin.
     pub(crate) fn after(&self, duration: Duration) -> Instant {
         self.origin + duration
     }
-}
-
-/// A duration in nanoseconds; 584 years are enough.
-#[inline]
-pub(crate) fn duration_ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

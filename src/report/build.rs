@@ -7,6 +7,7 @@ use crate::check::{
     self, BarrierTally, CaseTally, CaseVerdict, Clocks, ControlVerdict, Failure, FailureKind, GrowthVerdict, KeptRound,
     step_name,
 };
+use crate::duration::as_ns;
 use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
@@ -46,7 +47,7 @@ pub fn case_report(
         targets: described.map(target).collect(),
         verdict: verdict.verdict.into(),
         reasons: verdict.reasons.clone(),
-        elapsed_ns: nanos(elapsed),
+        elapsed_ns: as_ns(elapsed),
         race,
         controls,
         warnings: targets.iter().flat_map(|description| description.warnings.clone()).collect(),
@@ -299,8 +300,8 @@ fn barrier(name: &str, parties: usize, tally: &BarrierTally) -> BarrierReport {
 fn latency_bound(bound: &LatencyBound, check: &check::LatencyCheck) -> LatencyBoundReport {
     LatencyBoundReport {
         key: check.key.clone(),
-        at_most_ns: nanos(check.at_most),
-        observed_ns: check.observed.map(nanos),
+        at_most_ns: as_ns(check.at_most),
+        observed_ns: check.observed.map(as_ns),
         operations: check.operations,
         needed: check.needed,
         verdict: check.verdict.into(),
@@ -322,7 +323,7 @@ pub(super) fn round_report(case: &Case, kept: &KeptRound) -> RoundReport {
         inconclusive: judgement.open.clone(),
         counts: counts(&judgement.tally),
         overlap: record.overlap,
-        makespan_ns: nanos(record.makespan),
+        makespan_ns: as_ns(record.makespan),
         attempts: record.attempts.iter().map(|it| attempt(case, it)).collect(),
         barriers: case
             .barriers
@@ -422,9 +423,4 @@ pub fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::
         value => value.to_json(),
     };
     values.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
-}
-
-/// A duration in nanoseconds; 585 years and more are cut off.
-pub(super) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

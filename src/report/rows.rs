@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::check::{FailureKind, RoundJudgement, step_name};
+use crate::duration::as_ns;
 use crate::engine::record::RoundRecord;
 use crate::measure::operations_needed;
 use crate::outcome::OutcomeKind;
 use crate::plan::{Action, Case, START};
 
-use super::build::{counts, nanos};
+use super::build::counts;
 use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
@@ -79,7 +80,7 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
     row.extend([
         micros(start.map(|barrier| barrier.skew_ns)),
         record.overlap.to_string(),
-        micros(Some(nanos(record.makespan))),
+        micros(Some(as_ns(record.makespan))),
         micros(quantile(&mut attempts, 0.5)),
         micros(quantile(&mut attempts, 1.0)),
         group_counts(case, judgement),

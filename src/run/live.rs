@@ -10,6 +10,7 @@ use super::case::{Opened, guarded, race_round};
 use super::{Context, Event, OpenTargets, Options, RunError, Stop};
 use crate::check::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::compare::{LiveCase, LivePair};
+use crate::duration::as_ns;
 use crate::endpoints::Source;
 use crate::engine::Race;
 use crate::plan::Case;
@@ -88,6 +89,7 @@ pub async fn live(
             [(&mut base, (&pair.base.0, &base_report)), (&mut head, (&pair.head.0, &head_report))]
         {
             put(report, case, case_report.clone());
+            report.run.elapsed_ns = as_ns(context.began.elapsed());
             context.folder.write_report(report)?;
         }
         raced.push((pair, base_report, head_report, WarmUp { base_ns: of_base.1, head_ns: of_head.1 }));
@@ -161,7 +163,7 @@ impl<'a, 'b> Variant<'a, 'b> {
         }
         // Numbered from the far end, so that no state is met that a round which counts would use.
         let record = race.round(WARM_UP_FROM + turn).await?;
-        self.warm_up_ns.push(u64::try_from(record.makespan.as_nanos()).unwrap_or(u64::MAX));
+        self.warm_up_ns.push(as_ns(record.makespan));
         Ok(())
     }
 

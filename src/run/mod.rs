@@ -15,11 +15,12 @@ use sha2::{Digest, Sha256};
 
 pub use live::{LiveSide, PlannedPair, Turns, live};
 pub use stop::Stop;
-pub use surroundings::{git, machine};
+pub use surroundings::{machine, new_report};
 
 use crate::check::{
     CaseTally, CaseVerdict, ControlVerdict, GrowthPoint, GrowthVerdict, RunVerdict, Verdict, judge_case, judge_growth,
 };
+use crate::duration::as_ns;
 use crate::endpoints::{Endpoints, Source, Unavailable};
 use crate::engine::EngineError;
 use crate::plan::{Case, PlannedCase, PlannedScenario, ScenarioHead};
@@ -205,6 +206,8 @@ struct ControlState {
 
 /// Everything a run needs.
 pub struct Inputs<'a> {
+    /// When the run began; before its servers were started, say.
+    pub began: Instant,
     /// Names the run in schemas, streams and scenarios; see [`space_prefix`].
     pub run: &'a str,
     /// What to race.
@@ -227,8 +230,8 @@ pub async fn run(
     folder: &mut RunFolder,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
-    let Inputs { run, scenarios, endpoints, options, stop, open } = inputs;
-    let began = Instant::now();
+    let Inputs { began, run, scenarios, endpoints, options, stop, open } = inputs;
+    let races_begin = Instant::now();
     let mut context = Context {
         folder,
         stop,
@@ -249,7 +252,7 @@ pub async fn run(
     let mut failed = pass(&mut context, scenarios, &mut states, report).await?;
     if options.repeats() {
         // The first pass is raced to its end, so that every case has had its rounds.
-        context.ends = options.lasting.map(|lasting| began + lasting);
+        context.ends = options.lasting.map(|lasting| races_begin + lasting);
         while !(context.is_over() || failed && options.stops_at_failure()) {
             failed = pass(&mut context, scenarios, &mut states, report).await?;
         }
@@ -259,6 +262,7 @@ pub async fn run(
     }
     report.scenarios.retain(|scenario| !scenario.cases.is_empty());
     report.verdict = verdict(report, options, stop).into();
+    report.run.elapsed_ns = as_ns(began.elapsed());
     context.folder.write_report(report)?;
     Ok(())
 }
@@ -288,7 +292,7 @@ async fn pass(
                 }
                 put(&mut report.scenarios[index].cases, case);
             }
-            report.run.elapsed_ns = u64::try_from(context.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            report.run.elapsed_ns = as_ns(context.began.elapsed());
             context.folder.write_report(report)?;
             raced?;
         }

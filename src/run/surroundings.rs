@@ -1,10 +1,36 @@
-//! What a report says of the place a run ran in: the machine and the working copy.
+//! What a report says of the place a run ran in, and when: the machine, the working copy, the time.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::report::schema::{Git, Machine};
+use jiff::Zoned;
+
+use crate::report::schema::{Git, KIND, Machine, Report, Run, RunVerdictWord, SCHEMA, Tool};
+
+/// The report of a run that begins here and now, in which nothing has happened yet. `command` is the command line,
+/// without secrets; the run's id, the name of its folder, is the caller's to fill in.
+pub fn new_report(seed: u64, command: Vec<String>) -> Report {
+    Report {
+        kind: KIND.to_owned(),
+        schema: SCHEMA,
+        tool: Tool { name: env!("CARGO_PKG_NAME").to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        verdict: RunVerdictWord::Interrupted,
+        run: Run {
+            id: String::new(),
+            started: Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            elapsed_ns: 0,
+            seed,
+            command,
+            git: git(Path::new(".")),
+            machine: machine(),
+        },
+        scenarios: Vec::new(),
+        skipped: Vec::new(),
+        warnings: Vec::new(),
+        files: Vec::new(),
+    }
+}
 
 /// This machine. What cannot be found out is `unknown`, or 0.
 pub fn machine() -> Machine {
@@ -19,7 +45,7 @@ pub fn machine() -> Machine {
 }
 
 /// The git working copy at `directory`, if it is one and git is there.
-pub fn git(directory: &Path) -> Option<Git> {
+fn git(directory: &Path) -> Option<Git> {
     let git = |arguments: &[&str]| -> Option<String> {
         let output = Command::new("git").arg("-C").arg(directory).args(arguments).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -2,6 +2,7 @@
 //! `read*` and `steps` read each table into the `model`, `names` and `rules` check what tables say of each other.
 
 mod count;
+mod files;
 pub mod model;
 mod names;
 mod read;
@@ -17,6 +18,7 @@ pub(crate) mod variant;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use files::files_below;
 pub use model::Scenario;
 pub use read::{DEFAULT_ROUNDS, SCHEMA};
 

@@ -9,6 +9,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -118,8 +119,8 @@ impl Cli {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.current_dir(self.work()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let stdout = reader(child.stdout.take().unwrap());
-        let stderr = reader(child.stderr.take().unwrap());
+        let stdout = Printed::by(child.stdout.take().unwrap());
+        let stderr = Printed::by(child.stderr.take().unwrap());
         Running { cli: self.clone(), child, output: Some((stdout, stderr)) }
     }
 
@@ -172,12 +173,37 @@ fn processes_in(directory: &Path) -> Vec<String> {
         .collect()
 }
 
-fn reader(mut from: impl Read + Send + 'static) -> JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        from.read_to_end(&mut bytes).unwrap();
-        String::from_utf8(bytes).unwrap()
-    })
+/// What a command has printed so far, read by a thread of its own for as long as there is more.
+struct Printed {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Printed {
+    fn by(mut from: impl Read + Send + 'static) -> Self {
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
+        let read = Arc::clone(&bytes);
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                let count = from.read(&mut buffer).unwrap();
+                if count == 0 {
+                    return;
+                }
+                read.lock().unwrap().extend_from_slice(&buffer[..count]);
+            }
+        });
+        Printed { bytes, reader }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().unwrap()).into_owned()
+    }
+
+    fn whole(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8(self.bytes.lock().unwrap().clone()).unwrap()
+    }
 }
 
 /// Calls `look` until it finds something; panics after the deadline.
@@ -196,7 +222,8 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 pub(crate) struct Running {
     cli: Cli,
     child: Child,
-    output: Option<(JoinHandle<String>, JoinHandle<String>)>,
+    /// Standard output and standard error; none once they are taken at the end.
+    output: Option<(Printed, Printed)>,
 }
 
 impl Running {
@@ -206,6 +233,14 @@ impl Running {
             assert!(self.child.try_wait().unwrap().is_none(), "the run ended too early");
             let folder = self.cli.folders().pop()?;
             (fs::metadata(folder.join("rounds.csv")).ok()?.len() > 1000).then_some(())
+        });
+        self
+    }
+
+    /// Waits until this is on standard error.
+    pub(crate) fn until_stderr_has(&mut self, text: &str) -> &mut Self {
+        eventually(&format!("`{text}` on stderr"), || {
+            self.output.as_ref().is_some_and(|(_, stderr)| stderr.so_far().contains(text)).then_some(())
         });
         self
     }
@@ -227,7 +262,7 @@ impl Running {
     pub(crate) fn wait_killed(mut self) -> Ended {
         let status = eventually("the end", || self.child.try_wait().unwrap());
         let (stdout, stderr) = self.output.take().unwrap();
-        let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+        let (stdout, stderr) = (stdout.whole(), stderr.whole());
         let ended = Ended { cli: self.cli.clone(), code: status.code(), signal: status.signal(), stdout, stderr };
         assert!(!matches!(ended.code, Some(2 | 101)), "{ended:?}");
         assert!(!ended.stderr.contains("panic"), "{ended:?}");

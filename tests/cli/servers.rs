@@ -137,11 +137,10 @@ fn a_users_server_is_left_as_it_was_however_the_run_ends() {
 
     let server = Given::nats("t0ken");
     let url = format!("stream={}", server.url);
-    let cli = Cli::new().scenario(PUBLISH).args(["run", "--target", &url]);
-    cli.run().exits(0);
-    let mut running = cli.args(["--rounds", "100000", "--out", "other"]).start();
-    std::thread::sleep(std::time::Duration::from_millis(500));
-    running.signal(Signal::INT);
+    let cli = || Cli::new().scenario(PUBLISH).args(["run", "--target", &url]);
+    cli().run().exits(0);
+    let mut running = cli().args(["--rounds", "100000"]).start();
+    running.until_racing().signal(Signal::INT);
     running.wait().exits(130);
     assert_eq!(server.streams(), [""; 0]);
 }

@@ -202,8 +202,8 @@ async fn malformed_events_are_reported(server: &Server) {
         }
         Server::JetStream(server) => {
             let client = server.connect().await;
-            client.publish(format!("{}.events.a", place.name), "{oops".into()).await.unwrap();
-            client.flush().await.unwrap();
+            // The stream answers once the message is stored.
+            client.request(format!("{}.events.a", place.name), "{oops".into()).await.unwrap();
             let error = store.latest_version("a").await.unwrap_err();
             assert!(matches!(error, StoreError::Malformed { .. }), "{error}");
             let scanning = place.instance(InstanceOptions { lookup: Lookup::Scan, ..place.options() });

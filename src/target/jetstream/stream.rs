@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::connection::Address;
 use super::request::{ApiError, Failure, api};
+use crate::duration::as_ns;
 use crate::target::{TargetError, api_code};
 use crate::value::Value;
 
@@ -40,7 +41,7 @@ impl Stream {
             "discard": "old",
             "storage": "file",
             "num_replicas": 1,
-            "duplicate_window": u64::try_from(duplicate_window.as_nanos()).unwrap_or(u64::MAX),
+            "duplicate_window": as_ns(duplicate_window),
             "allow_direct": true,
         });
         match api(client, &format!("STREAM.CREATE.{}", self.name), &config, deadline).await {
