@@ -18,5 +18,6 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod server;
+pub mod statistics;
 pub mod target;
 pub mod value;

@@ -196,10 +196,13 @@ fn github_is_told_where_its_environment_asks_for_it() {
     let run = "run claims.toml --quiet --seed 7 --param guard=none";
     let asked = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", summary.as_str())];
     let ended = place.deadheat_with(run, &asked).exits(1);
-    let line = CLAIMS.lines().position(|line| line == "[expect]").unwrap() + 1;
+    let line_of = |text: &str| CLAIMS.lines().position(|line| line == text).unwrap() + 1;
+    let (line, conflict) = (line_of("success  = 2"), line_of("conflict = \"rivals - 1\""));
     let ended = ended.says(&format!(
         "\n::error file=claims.toml,line={line},col=1,title=claims::expect success: expected 2, observed 3 in round 0;"
     ));
+    let ended =
+        ended.says(&format!("\n::error file=claims.toml,line={conflict},col=1,title=claims::expect conflict: "));
     let ended = ended.says("(seed 7)%0Adeadheat run claims.toml --param guard=none --filter claims --seed 7\n");
     assert!(
         ended.stdout.contains("::error file=claims.toml") && !ended.stdout.contains("::warning"),
@@ -247,7 +250,7 @@ fn rounds_are_judged_by_expectations_as_they_are_now() {
     let judged = judge("success  = 2\nconflict = \"rivals - 1\"", "success  = 3").exits(1);
     let judged = judged.says("claims: pass -> fail\n").says("  + 30 of 30 rounds failed, first: round 0\n");
     judged
-        .says("    round 0: success: expected 3, observed 2  changed.toml:23:1\n")
+        .says("    round 0: success: expected 3, observed 2  changed.toml:24:1\n")
         .says("1 of 1 verdicts changed (exit code 1)");
     let judged = judge("[expect.by_group.loner]\nsuccess = 1", "[expect.by_group.loner]\nconflict = 1").exits(1);
     judged.says("round 0: loner: success: expected 0, observed 1");

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use deadheat::compare::statistics::ALPHA;
 use deadheat::report::schema::{ChangeWord, MetricComparison};
+use deadheat::statistics::ALPHA;
 
 pub(crate) struct Row {
     subject: &'static str,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Case, Growth};
+use crate::statistics::PowerLaw;
 use crate::value::Value;
 
 use super::tally::CaseTally;
@@ -21,17 +22,6 @@ pub struct GrowthPoint {
     pub y_ns: Option<u64>,
 }
 
-/// `y = coefficient * x^exponent`, fitted by least squares over the logarithms.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct GrowthFit {
-    /// 0 is O(1), 1 is O(n).
-    pub exponent: f64,
-    /// The value at x = 1, in the unit of y.
-    pub coefficient: f64,
-    /// By which factor points typically lie off the law: 1 is a perfect fit.
-    pub spread: f64,
-}
-
 /// One growth check judged, for one combination of the other axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GrowthVerdict {
@@ -44,7 +34,7 @@ pub struct GrowthVerdict {
     /// The points, by rising x.
     pub points: Vec<GrowthPoint>,
     /// The fitted law; `None` when it cannot be fitted.
-    pub fit: Option<GrowthFit>,
+    pub fit: Option<PowerLaw>,
     /// For the scenario's own: pass when the exponent is at most the bound. For a control: pass when it was caught, that is, when it is more.
     pub verdict: Verdict,
     /// Why it is not a pass.
@@ -69,25 +59,6 @@ impl GrowthPoint {
     }
 }
 
-/// Fits a power law through points with positive coordinates; `None` with fewer than three, or all at one x.
-pub fn fit_power_law(points: &[(f64, f64)]) -> Option<GrowthFit> {
-    if points.len() < 3 {
-        return None;
-    }
-    let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
-    let n = logs.len() as f64;
-    let mean_x = logs.iter().map(|(x, _)| x).sum::<f64>() / n;
-    let mean_y = logs.iter().map(|(_, y)| y).sum::<f64>() / n;
-    let variance: f64 = logs.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-    if variance == 0.0 {
-        return None;
-    }
-    let exponent = logs.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum::<f64>() / variance;
-    let offset = mean_y - exponent * mean_x;
-    let residuals: f64 = logs.iter().map(|(x, y)| (y - offset - exponent * x).powi(2)).sum();
-    Some(GrowthFit { exponent, coefficient: offset.exp(), spread: (residuals / (n - 2.0)).sqrt().exp() })
-}
-
 /// Judges `growth` over a scenario's points: those of its own cases (`control` is `None`), or those of one control, which is caught when
 /// its cost grows too fast. One verdict per combination of the other axes.
 pub fn judge_growth(growth: &Growth, control: Option<&str>, points: &[GrowthPoint]) -> Vec<GrowthVerdict> {
@@ -110,7 +81,7 @@ fn judge_family(growth: &Growth, control: Option<&str>, mut points: Vec<GrowthPo
         points.iter().filter_map(|point| Some((point.x, point.y_ns?.max(1) as f64))).collect();
     let unsupported = points.iter().find(|point| point.y_ns.is_none());
     // A point left out could be the very one that shows the growth, so all of them are needed.
-    let fit = if unsupported.is_none() { fit_power_law(&measured) } else { None };
+    let fit = if unsupported.is_none() { PowerLaw::fit(&measured) } else { None };
     let Growth { name, metric, over, at_most, .. } = growth;
     let (verdict, reason) = match (fit, control) {
         (Some(fit), None) if fit.exponent <= *at_most => (Verdict::Pass, None),
@@ -146,8 +117,6 @@ fn judge_family(growth: &Growth, control: Option<&str>, mut points: Vec<GrowthPo
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::check::fixture::place;
 
@@ -203,36 +172,5 @@ mod tests {
         let verdict = &judge_growth(&growth(), None, &unsupported)[0];
         assert_eq!((verdict.verdict, verdict.fit), (Verdict::Inconclusive, None));
         assert_eq!(judge_growth(&growth(), None, &[])[0].verdict, Verdict::Inconclusive);
-    }
-
-    proptest! {
-        #[test]
-        fn the_fit_finds_the_power_law_it_was_made_from(
-            exponent in -1.0f64..3.0,
-            coefficient in 1.0f64..1e6,
-            xs in prop::collection::btree_set(1u32..100_000, 3..12),
-        ) {
-            let points: Vec<(f64, f64)> =
-                xs.iter().map(|x| (f64::from(*x), coefficient * f64::from(*x).powf(exponent))).collect();
-            let fit = fit_power_law(&points).unwrap();
-            prop_assert!((fit.exponent - exponent).abs() < 1e-6, "{fit:?}");
-            prop_assert!((fit.coefficient / coefficient - 1.0).abs() < 1e-4, "{fit:?}");
-            prop_assert!((fit.spread - 1.0).abs() < 1e-4, "{fit:?}");
-        }
-
-        #[test]
-        fn noise_of_a_tenth_moves_the_exponent_little_over_four_decades(
-            exponent in 0.0f64..2.0,
-            noise in prop::collection::vec(0.9f64..1.1, 5),
-        ) {
-            let points: Vec<(f64, f64)> = (0..5)
-                .map(|decade| 10f64.powi(decade))
-                .zip(&noise)
-                .map(|(x, noise)| (x, 1_000.0 * x.powf(exponent) * noise))
-                .collect();
-            let fit = fit_power_law(&points).unwrap();
-            prop_assert!((fit.exponent - exponent).abs() < 0.03, "{fit:?}");
-            prop_assert!(fit.spread < 1.2, "{fit:?}");
-        }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) use case::duration;
 pub use case::{CaseVerdict, LatencyCheck, SometimesCheck, failure_bound, judge_case, judge_latency};
 pub use control::{ControlVerdict, judge_control, judge_control_round};
 pub use count::{Assignment, assign_unknowns};
-pub use growth::{GrowthFit, GrowthPoint, GrowthVerdict, fit_power_law, judge_growth};
+pub use growth::{GrowthPoint, GrowthVerdict, judge_growth};
 pub(crate) use round::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
 pub use tally::{

@@ -234,7 +234,7 @@ fn count_failures(case: &Case, groups: &[Tally], tally: &Tally) -> Vec<Failure> 
                 group: mismatch.group.map(|group| case.groups[group].name.clone()),
                 expected: expected_text(case, mismatch.group, mismatch.kind),
                 observed: observed_text(observed, mismatch.kind),
-                place: Some(expectation.place.clone()),
+                place: Some(expectation.place_of(mismatch.kind).clone()),
             })
         })
         .collect()

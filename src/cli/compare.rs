@@ -6,10 +6,11 @@ use super::Failure;
 use super::args::{CompareArgs, CompareFormat, FailOnWord};
 use super::output::Output;
 use crate::check::RunVerdict;
-use crate::compare::{self, FailOn, Options, Side, statistics};
+use crate::compare::{self, FailOn, Options, Side};
 use crate::report::lookup;
 use crate::report::schema::{Comparison, Report};
 use crate::report::{Samples, load, load_samples};
+use crate::statistics;
 
 pub(crate) fn exec(args: &CompareArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let comparison = match (&args.base, &args.head) {

@@ -153,9 +153,16 @@ fn failure(error: &RunError, endpoints: &Endpoints, report: &Report) -> Failure 
     Failure::new(RunVerdict::decide(failed.chain([error.verdict()])), with_obituaries(error, endpoints))
 }
 
-/// An error, with what there is to say of servers that died.
+/// An error. If private servers died, that comes first: it is the cause, and the error only how the run noticed.
 pub(super) fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> String {
-    [vec![error.to_string()], endpoints.obituaries()].concat().join("\n")
+    let obituaries = endpoints.obituaries();
+    if obituaries.is_empty() {
+        return error.to_string();
+    }
+    format!(
+        "{}\nrun again; a server that ends again says why in its log\nthe run noticed by: {error}",
+        obituaries.join("\n")
+    )
 }
 
 /// Removes what runs that were killed left behind. A fresh start does not depend on it.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Options;
-use super::statistics::{self, Change, Effect, LEAST_SAMPLES, median, rank_correlation};
 use crate::measure::Histogram;
 use crate::report::samples::RoundValues;
 use crate::report::schema::*;
+use crate::statistics::{self, Change, Effect, LEAST_SAMPLES, median, rank_correlation};
 
 /// The gate of a scenario that names none.
 const DEFAULT_GATE: &str = "makespan";

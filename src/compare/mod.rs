@@ -9,7 +9,6 @@ mod latency;
 pub mod markdown;
 mod outcomes;
 mod plot;
-pub mod statistics;
 pub mod terminal;
 pub mod trend;
 mod words;
@@ -20,6 +19,7 @@ use crate::check::RunVerdict;
 use crate::report::Samples;
 use crate::report::samples::RoundValues;
 use crate::report::schema::*;
+use crate::statistics;
 
 pub use latency::is_metric;
 
@@ -292,9 +292,9 @@ fn empty(form: FormWord, base: SideReport, head: SideReport) -> Comparison {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::statistics::tests::latencies;
     use super::*;
     use crate::report::example;
+    use crate::statistics::tests::latencies;
     use rand::SeedableRng;
     use rand::rngs::Xoshiro256PlusPlus;
 

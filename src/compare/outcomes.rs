@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::statistics::{ALPHA, mixes_differ};
 use crate::check::Verdict;
 use crate::outcome::OutcomeKind;
 use crate::report::schema::*;
+use crate::statistics::{ALPHA, mixes_differ};
 
 /// The p of the rounds ending in the same mixes as often on both sides. `None` where both sides expect exact counts only: then there is nothing to test.
 pub(super) fn mixes_p(base: &CaseReport, head: &CaseReport, seed: u64) -> Option<f64> {

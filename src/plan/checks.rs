@@ -109,6 +109,7 @@ impl Builder<'_> {
                     .help("every worker ends in one outcome, so the counts must be able to add up to all workers"),
             );
         }
-        Some(Expectation { counts, place: self.place(&expectation.span) })
+        let places = expectation.counts.iter().map(|(outcome, _)| (outcome.value, self.place(&outcome.span)));
+        Some(Expectation { counts, places: places.collect(), place: self.place(&expectation.span) })
     }
 }

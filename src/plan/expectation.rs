@@ -31,8 +31,17 @@ pub struct Checks {
 pub struct Expectation {
     /// Allowed counts by outcome.
     pub counts: BTreeMap<OutcomeKind, CountRange>,
-    /// Where it stands.
+    /// Where each of them stands.
+    pub places: BTreeMap<OutcomeKind, Place>,
+    /// Where the expectation stands.
     pub place: Place,
+}
+
+impl Expectation {
+    /// Where the count of `kind` stands; for an outcome that is not named, where the expectation does.
+    pub fn place_of(&self, kind: OutcomeKind) -> &Place {
+        self.places.get(&kind).unwrap_or(&self.place)
+    }
 }
 
 /// An inclusive range of counts.

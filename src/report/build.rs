@@ -245,17 +245,14 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
     for group in scopes {
         let (total, scope) = group.map_or((&tally.tally, 0), |group| (&tally.groups[group], group + 1));
         let name = group.map(|group| case.groups[group].name.clone());
-        let named = |kind: OutcomeKind| match group {
-            Some(group) => case.checks.by_group[&group].counts.contains_key(&kind),
-            None => case.checks.expect.iter().any(|expectation| expectation.counts.contains_key(&kind)),
-        };
-        let place = match group {
-            Some(group) => Some(&case.checks.by_group[&group].place),
-            None => case.checks.expect.first().map(|expectation| &expectation.place),
+        let alternatives = match group {
+            Some(group) => std::slice::from_ref(&case.checks.by_group[&group]),
+            None => &case.checks.expect,
         };
         for kind in OutcomeKind::ALL {
             let broken = tally.broken.get(&(name.clone(), kind.as_str().to_owned())).copied().unwrap_or(0);
-            if named(kind) || total.of(kind) > 0 || broken > 0 {
+            let naming = alternatives.iter().find(|expectation| expectation.counts.contains_key(&kind));
+            if naming.is_some() || total.of(kind) > 0 || broken > 0 {
                 rows.push(ExpectationRow {
                     group: name.clone(),
                     outcome: kind.into(),
@@ -264,7 +261,7 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
                     most: tally.most[scope].of(kind),
                     total: total.of(kind),
                     rounds_broken: broken,
-                    place: place.map(ToString::to_string),
+                    place: naming.or(alternatives.first()).map(|expectation| expectation.place_of(kind).to_string()),
                 });
             }
         }

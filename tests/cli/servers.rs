@@ -67,8 +67,7 @@ fn a_postgresql_server_that_dies_in_a_race_is_reported_with_its_last_words() {
     let cli = Cli::new().scenario(INSERT).args(["run", "--rounds", "100000"]);
     let mut running = cli.start();
     kill(&mut running, &cli, "postgres");
-    let ended =
-        running.wait().exits(10).stderr_has("error: ").stderr_has("the private PostgreSQL server ended with signal: 9");
+    let ended = running.wait().exits(10).stderr_has("error: the private PostgreSQL server ended with signal: 9");
     let ended = ended.stderr_has("its log ends:").stderr_has("database system is ready to accept connections");
     assert_eq!(deadheat::check::RunVerdict::from(ended.report().verdict).exit_code(), 10);
 }
@@ -78,8 +77,7 @@ fn a_nats_server_that_dies_in_a_race_is_reported_with_its_last_words() {
     let cli = Cli::new().scenario(PUBLISH).args(["run", "--rounds", "100000"]);
     let mut running = cli.start();
     kill(&mut running, &cli, "nats");
-    let ended =
-        running.wait().exits(10).stderr_has("error: ").stderr_has("the private NATS server ended with signal: 9");
+    let ended = running.wait().exits(10).stderr_has("error: the private NATS server ended with signal: 9");
     ended.stderr_has("its log ends:").stderr_has("Server is ready").report();
 }
 

@@ -7,6 +7,7 @@ use super::super::schema::{GrowthReport, VerdictWord};
 use super::super::terminal::ns;
 use super::badge;
 use super::plot::{Axis, Ink, SIZE, Shape, plot};
+use crate::statistics::median;
 
 /// A growth check with its plot.
 pub(super) fn growth(growth: &GrowthReport) -> Markup {
@@ -51,7 +52,7 @@ pub(super) fn growth(growth: &GrowthReport) -> Markup {
     }
 }
 
-/// The lines go through the points' centre, where least squares puts them.
+/// The line of the steepest slope allowed crosses the fitted one in the middle.
 fn drawing(growth: &GrowthReport) -> Option<String> {
     let measured = growth.points.iter().filter_map(|point| Some((point.x, point.y_ns?.max(1) as f64)));
     let points: Vec<(f64, f64)> = measured.filter(|(x, _)| *x > 0.0).map(|(x, y)| (x.log10(), y.log10())).collect();
@@ -59,9 +60,10 @@ fn drawing(growth: &GrowthReport) -> Option<String> {
     if first == last {
         return None;
     }
-    let mean = |value: fn(&(f64, f64)) -> f64| points.iter().map(value).sum::<f64>() / points.len() as f64;
-    let centre = (mean(|point| point.0), mean(|point| point.1));
-    let line = |exponent: f64| [first, last].map(|x| (x, centre.1 + exponent * (x - centre.0))).to_vec();
+    let middle_x = f64::midpoint(first, last);
+    let slope = growth.exponent.unwrap_or(0.0);
+    let middle_y = median(&points.iter().map(|(x, y)| y - slope * (x - middle_x)).collect::<Vec<_>>());
+    let line = |exponent: f64| [first, last].map(|x| (x, middle_y + exponent * (x - middle_x))).to_vec();
     let mut shapes = vec![Shape::Line { ink: Ink::Bound, width: 1, points: line(growth.at_most) }];
     if let Some(exponent) = growth.exponent {
         shapes.push(Shape::Line { ink: Ink::Plain, width: 2, points: line(exponent) });

@@ -1,11 +1,12 @@
-//! The statistics of a comparison: effects with intervals, tests that assume no distribution, and what to make of them. Pure.
+//! Statistics. Pure: of a comparison, effects with intervals, tests that assume no distribution, and what to make of them; of a growth, its power law.
 //!
-//! A sample is one number per round, such as its makespan. Rounds, not operations, are the samples: operations of one round share a lock queue, and
+//! A sample of a comparison is one number per round, such as its makespan. Rounds, not operations, are the samples: operations of one round share a lock queue, and
 //! tests that take them for independent cry wolf. Ratios are HEAD over BASE: above 1 is slower. Nothing is left out as an outlier.
 
 mod bootstrap;
 mod mixes;
 mod permutation;
+mod power_law;
 mod ranks;
 
 use rand::SeedableRng;
@@ -13,6 +14,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 pub use mixes::mixes_differ;
 pub use permutation::{EXACT_PAIRS, sign_flip};
+pub use power_law::PowerLaw;
 pub use ranks::{mann_whitney, rank_correlation};
 
 /// How often the data are resampled.
