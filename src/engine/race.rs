@@ -26,7 +26,7 @@ const SESSIONS_OPENED_AT_ONCE: usize = 16;
 
 /// How much longer than the round's deadline the engine waits for workers, whose steps all end by that deadline and
 /// whose sessions then have to cancel what is in flight and connect anew.
-const ROUND_GRACE: Duration = Duration::from_secs(15);
+const ROUND_GRACE: Duration = Duration::from_secs(35);
 
 /// One case under way.
 pub struct Race {

@@ -121,7 +121,7 @@ impl PrivateServer {
         self.process.exit_status()
     }
 
-    /// Ends the server and removes its directory. Takes at most about 15 seconds, usually
+    /// Ends the server and removes its directory. Takes at most about 20 seconds, usually
     /// milliseconds. Fails only when the directory could not be removed.
     pub async fn stop(self) -> Result<(), ServerError> {
         let PrivateServer { process, directory, .. } = self;

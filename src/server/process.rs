@@ -18,7 +18,7 @@ use super::{ServerError, ServerKind};
 /// How long a server may take to end after its own stop signal, before it is killed.
 const STOP_DEADLINE: Duration = Duration::from_secs(5);
 /// How long a killed process may take to be gone.
-const KILL_DEADLINE: Duration = Duration::from_secs(2);
+const KILL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long one look at a starting server may take.
 const PROBE_DEADLINE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(5);

@@ -14,7 +14,7 @@ use url::Url;
 use crate::target::{Endpoint, TargetError};
 
 /// How long connecting may take, from the name's lookup to the server's answer to the login.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
 /// An address at which nobody ever listens.
 const NOWHERE: &str = "nats://127.0.0.1:0";

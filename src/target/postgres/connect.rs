@@ -16,7 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::tls::TlsOptions;
 use crate::target::{Endpoint, TargetError};
 
-const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A server, and the schema that a case has there.
 pub(super) struct Server {
