@@ -6,14 +6,18 @@ use jiff::SignedDuration;
 
 /// The text is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a duration such as `20ms`, `1.5s` or `2m`")]
+#[error("`{0}` is not a duration of at most a year, such as `20ms`, `1.5s` or `2m`")]
 pub struct BadDuration(pub String);
 
-/// Reads a duration of numbers with units: `ns`, `us`, `ms`, `s`, `m`, `h`. Negative durations are refused.
+/// A year: what is longer is a mistake, and clocks end somewhere.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
+/// Reads a duration of numbers with units: `ns`, `us`, `ms`, `s`, `m`, `h`. Negative durations are refused, and endless ones.
 pub fn parse(text: &str) -> Result<Duration, BadDuration> {
     text.parse::<SignedDuration>()
         .ok()
         .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| *duration <= LONGEST)
         .ok_or_else(|| BadDuration(text.to_owned()))
 }
 
@@ -39,7 +43,7 @@ mod tests {
         assert_eq!(parse("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(parse("1m 30s"), Ok(Duration::from_secs(90)));
         assert_eq!(parse("500us"), Ok(Duration::from_micros(500)));
-        for wrong in ["", "20", "-1s", "ms", "1 fortnight"] {
+        for wrong in ["", "20", "-1s", "ms", "1 fortnight", "8761h", "9223372036854775807s"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use crate::plan::{Case, TargetSpec};
 use crate::server::find::{self, SearchPath};
 use crate::server::{self, NotFound, PrivateServer, ServerError, ServerKind};
-use crate::target::{Endpoint, redacted};
+use crate::target::{Endpoint, postgres, redacted};
 
 /// The URL of the PostgreSQL in this project's docker-compose.yml.
 pub const COMPOSE_POSTGRES: &str = "postgres://deadheat:deadheat@127.0.0.1:25432/deadheat";
@@ -237,17 +237,24 @@ impl Sources {
         if !schemes.contains(&url.scheme()) {
             return Err(not_a_url(format!("its scheme is `{}`", url.scheme())));
         }
-        let host = url.host_str().unwrap_or_default();
-        if host.is_empty() {
-            return Err(not_a_url(format!("`{}` names no host", redacted(&endpoint.url))));
+        let hosts = match kind {
+            ServerKind::Postgres => postgres::hosts(&endpoint.url).map_err(not_a_url)?,
+            ServerKind::Nats => match url.host_str() {
+                None | Some("") => return Err(not_a_url(format!("`{}` names no host", redacted(&endpoint.url)))),
+                Some(host) => vec![host.to_owned()],
+            },
+        };
+        match hosts.into_iter().find(|host| !is_here(host)) {
+            Some(host) if !self.allow_remote => Err(EndpointError::Remote { target: target.name.clone(), host }),
+            _ => Ok(()),
         }
-        let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-        let here = host == "localhost" || address.is_some_and(|address| address.is_loopback());
-        if here || self.allow_remote {
-            return Ok(());
-        }
-        Err(EndpointError::Remote { target: target.name.clone(), host: host.to_owned() })
     }
+}
+
+/// Whether a host is this machine, as far as its name tells.
+fn is_here(host: &str) -> bool {
+    let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 async fn find(kind: ServerKind, sources: &Sources, most_connections: u32) -> Result<Found, ServerError> {

@@ -14,7 +14,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 
 pub use mixes::mixes_differ;
 pub use permutation::{EXACT_PAIRS, sign_flip};
-pub use power_law::PowerLaw;
+pub use power_law::{LEAST_POINTS, PowerLaw};
 pub use ranks::{mann_whitney, rank_correlation};
 
 /// How often the data are resampled.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::{Case, Growth};
-use crate::statistics::PowerLaw;
+use crate::statistics::{LEAST_POINTS, PowerLaw};
 use crate::value::Value;
 
 use super::tally::CaseTally;
@@ -104,7 +104,7 @@ fn judge_family(growth: &Growth, control: Option<&str>, mut points: Vec<GrowthPo
             let reason = match unsupported {
                 Some(point) => format!("`{metric}` had too few operations in `{}`; raise `rounds`", point.case),
                 None => format!(
-                    "a growth needs at least three cases with different `{over}` above zero, and {} were raced",
+                    "a growth needs at least {LEAST_POINTS} cases with different `{over}` above zero, and {} were raced",
                     points.len()
                 ),
             };

@@ -8,7 +8,7 @@ use super::Failure;
 use super::args::{CompareArgs, Format, Selection};
 use super::output::Output;
 use super::progress::Progress;
-use super::run::{TEARDOWN_LIMIT, folder_name, new_report, not_provided, sources, sweep, with_obituaries};
+use super::run::{TEARDOWN_LIMIT, folder_name, new_report, not_provided, sources, sweep, tear_down, with_obituaries};
 use super::{compare, select, signals};
 use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
@@ -52,7 +52,7 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
     let runtime =
         runtime.map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
     let names = variants.each_ref().map(|variant| variant.name.as_str());
-    let ended = runtime.block_on(race(args, &cases, names, &mut sides, output));
+    let ended = runtime.block_on(race(args, &cases, names, &mut sides, &run, output));
     runtime.shutdown_timeout(TEARDOWN_LIMIT);
     let comparison = ended?;
     let json = serde_json::to_string_pretty(&comparison).expect("comparisons have text keys only");
@@ -157,6 +157,7 @@ async fn race(
     cases: &[[Arc<Case>; 2]],
     names: [&str; 2],
     sides: &mut [LiveSide; 2],
+    run: &str,
     output: &Output,
 ) -> Result<Comparison, Failure> {
     let stop = Stop::default();
@@ -174,7 +175,7 @@ async fn race(
         }
     };
     progress.end();
-    open.close(TEARDOWN_LIMIT).await;
+    tear_down(&open, run, output).await;
     let pairs = ended?;
     if pairs.is_empty() && !stop.is_asked() {
         return Err(Failure::new(RunVerdict::Inconclusive, "every case was skipped; nothing was compared"));

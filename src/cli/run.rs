@@ -79,7 +79,7 @@ async fn race(
         }
     };
     progress.end();
-    open.close(TEARDOWN_LIMIT).await;
+    tear_down(&open, job.run, output).await;
     if let Err(failure) = &ended {
         report.verdict = failure.verdict.into();
         report.run.elapsed_ns = as_ns(began.elapsed());
@@ -160,9 +160,17 @@ pub(super) fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> String
         return error.to_string();
     }
     format!(
-        "{}\nrun again; a server that ends again says why in its log\nthe run noticed by: {error}",
-        obituaries.join("\n")
+        "{}\nrun again; a server that ends again says why in its log\nthe run noticed by: {}",
+        obituaries.join("\n"),
+        error.cause()
     )
+}
+
+/// Closes what is still set up, and says what stays behind.
+pub(super) async fn tear_down(open: &OpenTargets, run: &str, output: &Output) {
+    for left in open.close(TEARDOWN_LIMIT).await {
+        output.warning(&format!("{left}; its name begins with `{run}`"));
+    }
 }
 
 /// Removes what runs that were killed left behind. A fresh start does not depend on it.

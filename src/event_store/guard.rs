@@ -55,6 +55,11 @@ impl Backend {
         }
     }
 
+    /// Refuses a lookup that the backend does not have.
+    pub fn supports(self, lookup: Lookup) -> Result<(), UnsupportedLookup> {
+        if self.lookups().contains(&lookup) { Ok(()) } else { Err(UnsupportedLookup { backend: self, lookup }) }
+    }
+
     /// The lookups that the backend has.
     pub fn lookups(self) -> &'static [Lookup] {
         match self {

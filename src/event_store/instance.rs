@@ -35,9 +35,7 @@ impl Instance {
     /// An instance for connections to the given backend.
     pub fn new(backend: Backend, options: InstanceOptions) -> Result<Self, UnsupportedLookup> {
         let InstanceOptions { guard, lookup, cache, mutex_deadline } = options;
-        if !backend.lookups().contains(&lookup) {
-            return Err(UnsupportedLookup { backend, lookup });
-        }
+        backend.supports(lookup)?;
         let cache = cache.then(VersionCache::default);
         Ok(Self { backend, guard, lookup, mutex: ObservableMutex::default(), mutex_deadline, cache })
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::BoxFuture;
 
@@ -15,6 +16,8 @@ use super::{EventsRead, Guard, Lookup, NewEvent, Snapshot, SnapshotSaved};
 pub struct EventStore {
     instance: Arc<Instance>,
     connection: Box<dyn Connection>,
+    /// Whether a write was handed to the connection and its end not seen yet.
+    is_writing: AtomicBool,
 }
 
 /// How an append ended, when it is known how.
@@ -77,12 +80,18 @@ impl EventStore {
     /// When the connection is to another backend.
     pub fn new(instance: Arc<Instance>, connection: Box<dyn Connection>) -> Self {
         assert_eq!(instance.backend, connection.backend(), "an instance works with one backend");
-        Self { instance, connection }
+        Self { instance, connection, is_writing: AtomicBool::new(false) }
     }
 
     /// The instance, for asking who waits for its mutex.
     pub fn instance(&self) -> &Arc<Instance> {
         &self.instance
+    }
+
+    /// Whether a write may have taken effect of which nobody has seen the end: one that is under way, or whose
+    /// future was dropped. Of an append whose future was dropped before, nothing was written, or what became of it is known.
+    pub fn is_writing(&self) -> bool {
+        self.is_writing.load(Ordering::Acquire)
     }
 
     /// Appends an event whose version must be greater than the actor's latest.
@@ -91,8 +100,8 @@ impl EventStore {
     /// tells whether the event may be stored nevertheless, [`StoreError::Malformed`] or
     /// [`StoreError::Environment`].
     ///
-    /// The future may be dropped: the mutex is then released, and a write that had been sent may or
-    /// may not have taken effect.
+    /// The future may be dropped: the mutex is then released, and [`EventStore::is_writing`] tells
+    /// whether a write had been sent, which may or may not have taken effect.
     pub async fn append(
         &self,
         caller: Caller,
@@ -169,7 +178,7 @@ impl EventStore {
 
     /// Saves a snapshot, unless one of a higher version is stored.
     pub async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<SnapshotSaved, StoreError> {
-        self.connection.save_snapshot(snapshot).await
+        self.written(self.connection.save_snapshot(snapshot)).await
     }
 
     /// The actor's snapshot of the highest version; `None` when none was ever saved.
@@ -215,7 +224,7 @@ impl EventStore {
     /// Writes, and keeps the cache in step: what is not known to be stored is forgotten.
     async fn write(&self, event: &NewEvent, read: Head) -> Result<Written, StoreError> {
         let guarded = self.instance.guard == Guard::Server;
-        let written = self.connection.write(event, read, guarded).await;
+        let written = self.written(self.connection.write(event, read, guarded)).await;
         match (&written, &self.instance.cache) {
             (Ok(Written::Stored { position }), Some(cache)) => {
                 cache.insert(&event.actor, Head { version: event.version, position: *position });
@@ -223,6 +232,14 @@ impl EventStore {
             _ => self.forget(&event.actor),
         }
         written
+    }
+
+    /// Notes that a write is under way until it has ended.
+    async fn written<T>(&self, write: impl Future<Output = T>) -> T {
+        self.is_writing.store(true, Ordering::Release);
+        let end = write.await;
+        self.is_writing.store(false, Ordering::Release);
+        end
     }
 
     fn forget(&self, actor: &str) {

@@ -157,7 +157,7 @@ impl Builder<'_> {
                 number
             }
         };
-        let size = count * u64::try_from(group.each.len().max(1)).ok()?;
+        let size = count.saturating_mul(u64::try_from(group.each.len().max(1)).ok()?);
         if size == 0 || size > WORKERS_MAX {
             let message = format!("group `{}` has {size} workers, but must have 1 to {WORKERS_MAX}", group.name.value);
             self.fault(Code::NoWorkers, message, group.count_span());

@@ -33,7 +33,12 @@ pub(super) fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: 
                 None => Some(DUPLICATE_WINDOW),
                 Some(window) => builder.resolve(window, scope).and_then(|value| {
                     let parsed = duration::parse(&value.to_string());
-                    parsed.map_err(|error| builder.fault(Code::BadDuration, error.to_string(), &window.span)).ok()
+                    let parsed = parsed.map_err(|error| error.to_string()).and_then(|window| {
+                        let zero =
+                            "`duplicate_window` must be longer than nothing: JetStream takes 0 for its own default";
+                        if window.is_zero() { Err(zero.to_owned()) } else { Ok(window) }
+                    });
+                    parsed.map_err(|message| builder.fault(Code::BadDuration, message, &window.span)).ok()
                 }),
             };
             window.map(|duplicate_window| Driver::JetStream { duplicate_window })
@@ -42,7 +47,13 @@ pub(super) fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: 
             let model::StoreOptions { backend, guard, lookup, cache, instances } = options.as_ref();
             let backend = word(builder, "backend", Some(backend), scope, &BACKENDS, Backend::Memory);
             let guard = word(builder, "guard", guard.as_ref(), scope, &GUARDS, Guard::Server);
+            let written = lookup;
             let lookup = word(builder, "lookup", lookup.as_ref(), scope, &LOOKUPS, Lookup::DirectGet);
+            if let (Some(backend), Some(lookup), Some(written)) = (backend, lookup, written)
+                && let Err(unsupported) = backend.supports(lookup)
+            {
+                builder.fault(Code::BadValue, unsupported.to_string(), &written.span);
+            }
             let cache =
                 typed(builder, cache.as_ref(), scope, false, "`cache` must be true or false", |value| match value {
                     Value::Bool(cache) => Some(*cache),

@@ -28,8 +28,8 @@ impl Opened {
                     opened.targets.push(target);
                 }
                 Err(error) => {
-                    opened.close(context).await?;
-                    return Err(RunError::Engine(EngineError::at(&spec.place, error)));
+                    let error = RunError::Engine(EngineError::at(&spec.place, error));
+                    return Err(error.besides(opened.close(context).await));
                 }
             }
         }
@@ -52,6 +52,14 @@ impl Opened {
     }
 }
 
+/// What was done, if cleaning up after it worked as well; an error of either, and both if both failed.
+pub(super) fn and_cleaned<T>(done: Result<T, RunError>, cleaned: Result<(), RunError>) -> Result<T, RunError> {
+    match done {
+        Ok(done) => cleaned.map(|()| done),
+        Err(error) => Err(error.besides(cleaned)),
+    }
+}
+
 /// Races the rounds of `case`, numbered on from those that `tally` has, and adds them to it.
 pub(super) async fn race(
     context: &mut Context<'_>,
@@ -63,7 +71,7 @@ pub(super) async fn race(
     let descriptions = opened.descriptions();
     let rounds = guarded(race_rounds(context, case, &opened, tally)).await;
     let closed = opened.close(context).await;
-    rounds.and(closed).map(|()| descriptions)
+    and_cleaned(rounds, closed).map(|()| descriptions)
 }
 
 async fn race_rounds(
@@ -109,8 +117,7 @@ pub(super) async fn race_control(
     let opened = Opened::open(context, case, sources).await?;
     let verdict = guarded(race_control_rounds(context, case, &opened, tally)).await;
     let closed = opened.close(context).await;
-    let verdict = verdict?;
-    closed.map(|()| verdict)
+    and_cleaned(verdict, closed)
 }
 
 async fn race_control_rounds(

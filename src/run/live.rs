@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::case::{Opened, guarded, race_round};
+use super::case::{Opened, and_cleaned, guarded, race_round};
 use super::{Context, Event, OpenTargets, Options, RunError, Stop};
 use crate::check::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::compare::{LiveCase, LivePair};
@@ -54,10 +54,13 @@ impl Turns {
     fn base_first(self, turn: u64) -> bool {
         (self.seed ^ turn) & 1 == 0
     }
-}
 
-/// The number of the first round that warms up.
-const WARM_UP_FROM: u64 = 1 << 40;
+    /// The number of the round that warms up in this turn: after those that count, so that it meets no state which one of
+    /// them would use. `None` when the turn's round counts.
+    fn warm_up_number(self, turn: u64) -> Option<u64> {
+        (turn < self.warm_up).then_some(self.rounds + turn)
+    }
+}
 
 /// Races all pairs in turns. Stops after a whole pair of rounds when asked to.
 pub async fn live(
@@ -155,14 +158,13 @@ impl<'a, 'b> Variant<'a, 'b> {
         Ok(())
     }
 
-    /// Races one round: one that counts, or one that warms up.
-    async fn round(&mut self, turn: u64, counts: bool) -> Result<(), RunError> {
+    /// Races one round: one that counts, or one of this number that warms up.
+    async fn round(&mut self, warm_up: Option<u64>) -> Result<(), RunError> {
         let race = self.race.as_mut().expect("rounds are raced between open and close");
-        if counts {
+        let Some(number) = warm_up else {
             return race_round(self.context, self.case, race, &mut self.tally).await.map(drop);
-        }
-        // Numbered from the far end, so that no state is met that a round which counts would use.
-        let record = race.round(WARM_UP_FROM + turn).await?;
+        };
+        let record = race.round(number).await?;
         self.warm_up_ns.push(as_ns(record.makespan));
         Ok(())
     }
@@ -176,7 +178,7 @@ impl<'a, 'b> Variant<'a, 'b> {
         let Some(opened) = self.opened.take() else { return ended.map(|()| Vec::new()) };
         let descriptions = opened.descriptions();
         let closed = opened.close(self.context).await;
-        ended.and(closed).map(|()| descriptions)
+        and_cleaned(ended, closed).map(|()| descriptions)
     }
 }
 
@@ -195,15 +197,15 @@ async fn race_pair(
             if stop.is_asked() {
                 break;
             }
-            let counts = turn >= turns.warm_up;
+            let warm_up = turns.warm_up_number(turn);
             if turns.base_first(turn) {
-                base.round(turn, counts).await?;
-                head.round(turn, counts).await?;
+                base.round(warm_up).await?;
+                head.round(warm_up).await?;
             } else {
-                head.round(turn, counts).await?;
-                base.round(turn, counts).await?;
+                head.round(warm_up).await?;
+                base.round(warm_up).await?;
             }
-            if counts {
+            if warm_up.is_none() {
                 let failed = base.tally.failed + head.tally.failed;
                 tell(Event::Round { case: head.case, raced: head.tally.rounds, failed });
             }
@@ -212,8 +214,10 @@ async fn race_pair(
     })
     .await;
     let (base, head) = (base.close().await, head.close().await);
-    raced?;
-    Ok([base?, head?])
+    match raced {
+        Ok(()) => Ok([base?, head?]),
+        Err(error) => Err(error.besides(base.map(drop)).besides(head.map(drop))),
+    }
 }
 
 fn report(case: &Case, tally: &CaseTally, targets: &[Description], began: Instant) -> CaseReport {

@@ -93,6 +93,14 @@ pub enum RunError {
     /// The rounds that were written cannot be read back.
     #[error(transparent)]
     Samples(#[from] SamplesError),
+    /// One of the others, after which cleaning up failed as well.
+    #[error("{cause}\nbesides: {cleaning}")]
+    Uncleaned {
+        /// What ended the run.
+        cause: Box<RunError>,
+        /// What came of cleaning up.
+        cleaning: Box<RunError>,
+    },
     /// Our own fault.
     #[error("deadheat itself failed: {message}; this is a bug: please report it with the scenario and the seed")]
     Harness {
@@ -110,6 +118,23 @@ impl RunError {
                 RunVerdict::Environment
             }
             RunError::Harness { .. } => RunVerdict::Fail,
+            RunError::Uncleaned { cause, .. } => cause.verdict(),
+        }
+    }
+
+    /// What ended the run, whatever came of cleaning up.
+    pub fn cause(&self) -> &RunError {
+        match self {
+            RunError::Uncleaned { cause, .. } => cause.cause(),
+            other => other,
+        }
+    }
+
+    /// This error, and what came of cleaning up after it if that failed as well.
+    fn besides(self, cleaned: Result<(), RunError>) -> Self {
+        match cleaned {
+            Ok(()) => self,
+            Err(cleaning) => RunError::Uncleaned { cause: Box::new(self), cleaning: Box::new(cleaning) },
         }
     }
 }
@@ -130,12 +155,21 @@ impl OpenTargets {
         targets.retain(|open| !Arc::ptr_eq(open, target));
     }
 
-    /// Closes whatever is still set up, as far as that works within `limit`.
-    pub async fn close(&self, limit: Duration) {
+    /// Closes whatever is still set up, as far as that works within `limit`: the run is being torn down at the user's
+    /// word. Gives what is known to be left on servers that stay.
+    pub async fn close(&self, limit: Duration) -> Vec<String> {
         let targets = std::mem::take(&mut *self.targets.lock().unwrap_or_else(PoisonError::into_inner));
-        let closing = futures::future::join_all(targets.iter().map(|target| target.close()));
-        // The run is being torn down at the user's word: what cannot be removed in time stays.
-        drop(tokio::time::timeout(limit, closing).await);
+        let closing = targets.iter().map(async |target| {
+            let closed = match tokio::time::timeout(limit, target.close()).await {
+                Ok(closed) => closed.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("it could not be removed within {limit:?}")),
+            };
+            let Description { driver, origin, .. } = target.description();
+            let goes_with_the_run = ["embedded", "private server"].contains(&origin.as_str());
+            let left = closed.err().filter(|_| !goes_with_the_run)?;
+            Some(format!("what the case created with `{driver}` on the server from {origin} was left behind: {left}"))
+        });
+        futures::future::join_all(closing).await.into_iter().flatten().collect()
     }
 }
 

@@ -72,7 +72,10 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
     let targets = table.require(reader, "targets", targets).unwrap_or_default();
     let fixture = table.get(reader, "fixture", fixture).unwrap_or_default();
     let steps = table.get(reader, "steps", named_steps).unwrap_or_default();
-    let groups = table.require(reader, "workers", |reader, node| reader.list_of(node, group)).unwrap_or_default();
+    let groups = table.require(reader, "workers", |reader, node| {
+        reader.some_list_of(node, "without workers nothing races: write `[[workers]]`", group)
+    });
+    let groups = groups.unwrap_or_default();
     let barriers = table.get(reader, "barriers", barriers).unwrap_or_default();
     let checks = read_checks::checks(reader, &mut table);
     let controls = table.get(reader, "controls", |reader, node| reader.list_of(node, read_checks::control));

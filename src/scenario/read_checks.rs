@@ -36,7 +36,9 @@ fn expect<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Checks> {
     let mut table = reader.table(node, "`expect`")?;
     let span = table.span.clone();
     let any_of_span = table.key_span("any_of");
-    let any_of = table.get(reader, "any_of", |reader, node| reader.list_of(node, expectation));
+    let any_of = table.get(reader, "any_of", |reader, node| {
+        reader.some_list_of(node, "without alternatives nothing is expected: name some, or remove it", expectation)
+    });
     let by_group = table.get(reader, "by_group", |reader, node| {
         let entries = reader.entries(node)?;
         Some(entries.into_iter().filter_map(|(name, node)| Some((name, expectation(reader, node)?))).collect())

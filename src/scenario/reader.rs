@@ -210,6 +210,22 @@ impl<'a> Reader<'a> {
         Some(self.list(node)?.into_iter().filter_map(|item| read(self, item)).collect())
     }
 
+    /// As [`Reader::list_of`], of a list that must have an item. `without` says what is missing without one.
+    pub(crate) fn some_list_of<T>(
+        &mut self,
+        node: Node<'a>,
+        without: &str,
+        read: impl FnMut(&mut Self, Node<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let (key, span) = (node.key, node.span.clone());
+        if matches!(&node.value, DeValue::Array(items) if items.is_empty()) {
+            let diagnostic = Diagnostic::error(Code::BadValue, format!("`{key}` is empty")).at(&span, "an empty list");
+            self.push(diagnostic.help(without));
+            return None;
+        }
+        self.list_of(node, read)
+    }
+
     /// The keys and values of a table, in file order. `what` names it in messages: "a step".
     pub(crate) fn table(&mut self, node: Node<'a>, what: impl Into<String>) -> Option<Table<'a>> {
         match node.value {

@@ -9,6 +9,7 @@ use super::variant::steps_of;
 use crate::diagnostic::{Code, Diagnostic, suggestion};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Operation, Start};
+use crate::statistics::LEAST_POINTS;
 use crate::value::Value;
 
 /// The step that stands for a whole attempt in metrics.
@@ -215,8 +216,9 @@ fn checks(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
             Value::Float(number) => *number > 0.0,
             _ => false,
         };
-        if axis.values.len() < 2 || !axis.values.iter().all(positive) {
-            let message = format!("growth over `{}` needs at least two values, all numbers above 0", over.value);
+        if axis.values.len() < LEAST_POINTS || !axis.values.iter().all(positive) {
+            let message =
+                format!("growth over `{}` needs at least {LEAST_POINTS} values, all numbers above 0", over.value);
             let diagnostic = Diagnostic::error(Code::BadGrowth, message).at(&over.span, "does not grow");
             diagnostics.push(diagnostic.see(&axis.name.span, "the axis"));
         }

@@ -2,6 +2,9 @@
 
 use super::median;
 
+/// Fewer points than this lie on some power law whatever they say.
+pub const LEAST_POINTS: usize = 3;
+
 /// `y = coefficient * x^exponent`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PowerLaw {
@@ -14,14 +17,14 @@ pub struct PowerLaw {
 }
 
 impl PowerLaw {
-    /// The law through points with positive coordinates; `None` with fewer than three, or all at one x.
+    /// The law through points with positive coordinates; `None` with fewer than [`LEAST_POINTS`], or all at one x.
     ///
     /// The exponent is the median of the slopes between any two points, on logarithms: of five points, one may lie
     /// anywhere and the law still goes through the others. With least squares, one point that was measured while the
     /// machine was busy would pass for growth. P. K. Sen, *Estimates of the regression coefficient based on Kendall's
     /// tau*, Journal of the American Statistical Association 63, 1968, after H. Theil, 1950.
     pub fn fit(points: &[(f64, f64)]) -> Option<Self> {
-        if points.len() < 3 {
+        if points.len() < LEAST_POINTS {
             return None;
         }
         let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();

@@ -210,6 +210,19 @@ pub fn redacted(url: &str) -> String {
     }
 }
 
+impl TargetError {
+    /// This error, and what came of cleaning up after it if that failed as well.
+    pub(crate) fn besides(mut self, cleaned: Result<(), TargetError>) -> Self {
+        if let Err(error) = cleaned {
+            let (TargetError::Fault { message }
+            | TargetError::Statement { message, .. }
+            | TargetError::Environment { message }) = &mut self;
+            message.push_str(&format!("\nbesides: {error}"));
+        }
+        self
+    }
+}
+
 /// The harness could not ask.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {

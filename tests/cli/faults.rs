@@ -105,7 +105,7 @@ fn targets_given_must_exist_and_be_urls_of_this_machine() {
         ("dv=postgres://127.0.0.1/x", "`--target dv=…` names no target of these scenarios; their targets are `db`"),
         ("db=127.0.0.1", "the URL of target `db` from --target cannot be used: relative URL without a base"),
         ("db=mysql://127.0.0.1/x", "its scheme is `mysql`; wanted `postgres://"),
-        ("db=postgres:s3cret", "names no host; wanted `postgres://"),
+        ("db=postgres:s3cret", "it cannot be parsed; wanted `postgres://"),
         ("db=postgres://db.example.com/x", "target `db` is at `db.example.com`, which is not this machine"),
     ] {
         let cli = Cli::new().scenario(INSERT).args(["run", "--target", given]);
@@ -115,6 +115,11 @@ fn targets_given_must_exist_and_be_urls_of_this_machine() {
     let remote = with(INSERT, "driver   = \"postgres\"", "driver = \"postgres\"\nurl = \"postgres://10.1.2.3/x\"");
     let ended = Cli::new().scenario(&remote).args(["run"]).run().exits(64);
     ended.stderr_has("`10.1.2.3`, which is not this machine").stderr_has("--allow-remote");
+    for hidden in ["127.0.0.1/x?hostaddr=10.1.2.3", "127.0.0.1/x?host=10.1.2.3", "127.0.0.1,10.1.2.3/x"] {
+        let given = format!("db=postgres://{hidden}");
+        let ended = Cli::new().scenario(INSERT).args(["run", "--target", &given]).run().exits(64);
+        ended.stderr_has("`10.1.2.3`, which is not this machine");
+    }
 }
 
 #[test]

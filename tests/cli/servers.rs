@@ -106,6 +106,16 @@ fn a_users_server_that_goes_away_in_a_race_ends_the_run() {
 }
 
 #[test]
+fn variants_are_raced_in_turns_on_servers_too() {
+    // The numbers of all rounds fit the table's `int`, those that warm up included.
+    let cli = Cli::new().scenario(INSERT).args(["compare", "--live", "scenarios/0.toml", "--rounds", "8"]);
+    let ended = cli.args(["--threshold", "makespan=900%", "--format", "json"]).run().exits(0);
+    let comparison: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    let case = &comparison["cases"][0];
+    assert_eq!((case["base_rounds"].as_u64(), case["head_rounds"].as_u64()), (Some(8), Some(8)), "{ended:?}");
+}
+
+#[test]
 fn two_runs_at_once_on_one_server_do_not_meet() {
     let server = Given::postgres(None);
     let cli = Cli::new().scenario(INSERT).args(["run", "--rounds", "20", "--target", &format!("db={}", server.url)]);

@@ -42,6 +42,14 @@ pub(super) async fn open(
     space: &str,
 ) -> Result<Box<dyn Target>, TargetError> {
     let home = Arc::new(Home::open(spec, options, source, space).await?);
+    match furnish(&home, options, source).await {
+        Ok(target) => Ok(Box::new(target)),
+        Err(error) => Err(error.besides(home.close().await)),
+    }
+}
+
+/// The instances and connections of a home that there is already.
+async fn furnish(home: &Arc<Home>, options: &StoreOptions, source: &Source) -> Result<StoreTarget, TargetError> {
     let fault = |error: &dyn std::fmt::Display| TargetError::Fault { message: error.to_string() };
     let instance = |options| Instance::new(home.backend(), options).map(Arc::new).map_err(|error| fault(&error));
     let racing = InstanceOptions {
@@ -53,7 +61,7 @@ pub(super) async fn open(
     let instances = (0..options.instances).map(|_| instance(racing)).collect::<Result<Vec<_>, _>>()?;
     let control = EventStore::new(instance(InstanceOptions::default())?, home.connection("control").await?);
     let description = home.description(options, source).await?;
-    Ok(Box::new(StoreTarget { description, home, instances, control }))
+    Ok(StoreTarget { description, home: home.clone(), instances, control })
 }
 
 impl Target for StoreTarget {

@@ -63,7 +63,7 @@ impl Session for StoreSession {
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         Box::pin(async move {
             if self.lost {
-                let connection = self.home.connection(&format!("worker-{}", self.worker)).await?;
+                let connection = self.home.connection_anew(&format!("worker-{}", self.worker)).await?;
                 self.store = EventStore::new(self.store.instance().clone(), connection);
                 self.lost = false;
             }
@@ -84,12 +84,15 @@ pub(super) async fn call(
     pause: Option<&dyn Pause>,
 ) -> Result<Reply, TargetError> {
     let backend = store.instance().backend();
-    let writes = matches!(operation, Operation::Append { .. } | Operation::SaveSnapshot { .. });
     let result = match timeout_at(deadline, carry_out(store, caller, operation, pause)).await {
         Ok(result) => result?,
         Err(_) => {
-            let kind = if writes { OutcomeKind::Unknown } else { OutcomeKind::Timeout };
-            let message = format!("no reply to `{}` by the step's deadline", operation.word());
+            let (kind, sent) = if store.is_writing() {
+                (OutcomeKind::Unknown, "a write had been sent, so its effect is not known")
+            } else {
+                (OutcomeKind::Timeout, "no write was under way")
+            };
+            let message = format!("no reply to `{}` by the step's deadline; {sent}", operation.word());
             return Ok(Reply::Refused(Refusal { kind, code: NO_REPLY.to_owned(), message }));
         }
     };

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use crate::endpoints::Source;
@@ -15,7 +17,7 @@ use crate::plan::{Driver, Operation, Place, StoreOptions, TargetSpec};
 use crate::server::find::{self, SearchPath};
 use crate::server::{PrivateServer, nats, postgres};
 use crate::target::proxy::{Cut, Proxy};
-use crate::target::{Endpoint, Reply, Session, Target};
+use crate::target::{BarrierBroken, Endpoint, Pause, Reply, Session, Target};
 use crate::value::Value;
 
 const SPACE: &str = "dh_test_1";
@@ -32,18 +34,8 @@ impl Cuttable {
         let mut url = url::Url::parse(&server.url).unwrap();
         let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], url.port().unwrap()))).await;
         url.set_port(Some(proxy.address.port())).unwrap();
-        let options =
-            StoreOptions { backend, guard: Guard::Server, lookup: Lookup::DirectGet, cache: false, instances: 1 };
-        let spec = TargetSpec {
-            name: "store".to_owned(),
-            driver: Driver::EventStore(options),
-            settings: BTreeMap::new(),
-            url: None,
-            statements: Vec::new(),
-            place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
-        };
         let source = Source::Server(Endpoint { url: url.into(), origin: "--target".to_owned() });
-        let target = crate::target::open(&spec, &source, SPACE).await.unwrap();
+        let target = open(backend, Guard::Server, &source).await;
         Cuttable { _server: server, proxy, target }
     }
 
@@ -63,6 +55,19 @@ impl Cuttable {
         session.reset().await.unwrap();
         self.stored().await
     }
+}
+
+async fn open(backend: Backend, guard: Guard, source: &Source) -> Arc<dyn Target> {
+    let options = StoreOptions { backend, guard, lookup: Lookup::DirectGet, cache: false, instances: 1 };
+    let spec = TargetSpec {
+        name: "store".to_owned(),
+        driver: Driver::EventStore(options),
+        settings: BTreeMap::new(),
+        url: None,
+        statements: Vec::new(),
+        place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
+    };
+    crate::target::open(&spec, source, SPACE).await.unwrap()
 }
 
 fn append(version: i64) -> Operation<Value> {
@@ -123,4 +128,54 @@ async fn an_append_to_jetstream_whose_ack_is_lost_is_unknown() {
     let store = Cuttable::open(Backend::JetStream, server).await;
     an_append_that_is_cut_off_is_unknown(&store, format!("HPUB {SPACE}.events.").as_bytes()).await;
     store.target.close().await.unwrap();
+}
+
+/// A pause that never ends.
+struct ForEver;
+
+impl Pause for ForEver {
+    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
+        std::future::pending().boxed()
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_did_not_come_to_its_write_by_the_deadline_did_not_happen() {
+    let target = open(Backend::Memory, Guard::Mutex, &Source::Embedded).await;
+    let (mut holder, mut waiter) = (target.session(0).await.unwrap(), target.session(1).await.unwrap());
+    let deadline = Instant::now() + Duration::from_millis(50);
+    let (first, second) = (append(1), append(1));
+    let ends = tokio::join!(holder.call(&first, deadline, Some(&ForEver)), waiter.call(&second, deadline, None),);
+    assert_lost(&ends.0.unwrap(), OutcomeKind::Timeout);
+    assert_lost(&ends.1.unwrap(), OutcomeKind::Timeout);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_waits_in_postgres_at_the_deadline_is_unknown_and_does_not_happen_later() {
+    let programs = find::postgres(&search()).unwrap();
+    let server = postgres::start(&programs, &postgres::PostgresOptions::default()).await.unwrap();
+    let source = Source::Server(Endpoint { url: server.url.clone(), origin: "--target".to_owned() });
+    let target = open(Backend::Postgres, Guard::Server, &source).await;
+    let mut session = target.session(0).await.unwrap();
+
+    let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    // Until this is rolled back, nobody else can know whether the version is taken.
+    let rival = format!(
+        "BEGIN; INSERT INTO {SPACE}.events (id, actor, type, version, previous, data, recorded_at) \
+         VALUES ('rival', 'order', 'OrderPlaced', 1, 0, '{{}}', '2026-01-01T00:00:00Z')"
+    );
+    client.batch_execute(&rival).await.unwrap();
+    assert_lost(&call(&mut *session, &append(1)).await, OutcomeKind::Unknown);
+    session.reset().await.unwrap();
+    client.batch_execute("ROLLBACK").await.unwrap();
+
+    assert!(matches!(call(&mut *session, &append(2)).await, Reply::Done(_)));
+    let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+    match target.observe(&events).await.unwrap().result {
+        Value::List(events) => assert_eq!(events.len(), 1, "the first one was ended with its connection"),
+        other => panic!("{other} is no list"),
+    }
+    target.close().await.unwrap();
+    server.stop().await.unwrap();
 }

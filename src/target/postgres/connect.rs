@@ -39,19 +39,7 @@ impl Server {
                 endpoint.origin
             ),
         };
-        let (url, tls) = split_tls_options(&endpoint.url).map_err(invalid)?;
-        // Only what the driver says about options is repeated: anything else might hold a piece of the password.
-        let mut config: Config = url.parse().map_err(|error: Error| {
-            let why = error.source().map(ToString::to_string).unwrap_or_default();
-            invalid(if why.starts_with("unknown option") || why.starts_with("invalid value for option") {
-                why
-            } else {
-                "it cannot be parsed".to_owned()
-            })
-        })?;
-        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(invalid("it names no host".to_owned()));
-        }
+        let (mut config, tls) = parsed(&endpoint.url).map_err(invalid)?;
         config.ssl_mode(tls.driver_mode());
         let tls = tls.connector().map_err(invalid)?;
         let user = config.get_user().unwrap_or("the operating system's user").to_owned();
@@ -223,6 +211,28 @@ fn host_name(host: &Host) -> String {
         #[cfg(unix)]
         Host::Unix(path) => path.display().to_string(),
     }
+}
+
+/// The hosts and addresses that a URL leads to, as the driver reads it: from its query as well. Paths of sockets are none.
+pub(crate) fn hosts(url: &str) -> Result<Vec<String>, String> {
+    let (config, _) = parsed(url)?;
+    let hosts = config.get_hosts().iter().filter(|host| matches!(host, Host::Tcp(_))).map(host_name);
+    Ok(hosts.chain(config.get_hostaddrs().iter().map(ToString::to_string)).collect())
+}
+
+/// Reads a URL. An error says why, without a piece of the password.
+fn parsed(url: &str) -> Result<(Config, TlsOptions), String> {
+    let (url, tls) = split_tls_options(url)?;
+    // Only what the driver says about options is repeated: anything else might hold a piece of the password.
+    let config: Config = url.parse().map_err(|error: Error| {
+        let why = error.source().map(ToString::to_string).unwrap_or_default();
+        let is_of_options = why.starts_with("unknown option") || why.starts_with("invalid value for option");
+        if is_of_options { why } else { "it cannot be parsed".to_owned() }
+    })?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err("it names no host".to_owned());
+    }
+    Ok((config, tls))
 }
 
 /// Takes `sslmode` and `sslrootcert`, which the driver knows only in part, out of a URL's query.

@@ -18,6 +18,8 @@ mod tests;
 mod tls;
 mod watch;
 
+pub(crate) use connect::hosts;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -180,7 +182,7 @@ impl Target for PostgresTarget {
         async move {
             let Shared { server, watch, application, .. } = &*self.shared;
             self.control.close().await;
-            watch.terminate(application).await?;
+            let ended = watch.terminate(application).await;
             let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {} CASCADE", server.schema());
             let dropped = self.control.batch(&drop, CLOSE_DEADLINE).await;
             self.control.close().await;
@@ -191,7 +193,8 @@ impl Target for PostgresTarget {
                     server.name(),
                     schema = server.schema(),
                 ),
-            })
+            })?;
+            ended
         }
         .boxed()
     }

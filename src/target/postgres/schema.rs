@@ -27,6 +27,12 @@ impl Schema {
         Ok(self.target.shared.connect_session(name).await?.into_client())
     }
 
+    /// Ends the server processes of the worker called `name`, and waits until they are gone with their locks.
+    pub(crate) async fn terminate(&self, name: impl std::fmt::Display) -> Result<(), TargetError> {
+        let shared = &self.target.shared;
+        shared.watch.terminate(&shared.application(name)).await
+    }
+
     /// Ends the connections and drops the schema.
     pub(crate) async fn drop(&self) -> Result<(), TargetError> {
         self.target.close().await
