@@ -21,7 +21,10 @@ pub const COMPOSE_NATS: &str = "nats://127.0.0.1:24222";
 /// How long a compose service may take to show that it is there: it is on loopback.
 const COMPOSE_ANSWERS_WITHIN: Duration = Duration::from_millis(500);
 
-/// Connections of a private server beyond those of the workers: control connections, and the superuser's reserve.
+/// Connections of a target beyond those of its workers.
+const CONTROL_CONNECTIONS: usize = 3;
+
+/// Connections of a private server beyond those that cases need: the superuser's reserve, and some that are still ending.
 const CONNECTIONS_TO_SPARE: u32 = 20;
 
 /// So many lines of a dead server's log are shown.
@@ -131,8 +134,8 @@ impl Endpoints {
             sources.named(target, kind).is_none().then_some(kind)
         });
         let wanted: BTreeSet<ServerKind> = needed.collect();
-        let workers = cases.map(|case| case.workers.len()).max().unwrap_or(0).saturating_mul(at_once);
-        let most_connections = u32::try_from(workers).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
+        let connections = cases.map(connections).max().unwrap_or(0).saturating_mul(at_once);
+        let most_connections = u32::try_from(connections).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
         let found = futures::future::try_join_all(
             wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources, most_connections).await?))),
         );
@@ -255,6 +258,13 @@ impl Sources {
 fn is_here(host: &str) -> bool {
     let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
     host == "localhost" || address.is_some_and(|address| address.is_loopback())
+}
+
+/// The connections that a case needs of a PostgreSQL server at most: of each worker to each target there, and a few to
+/// each target for fixtures, invariants and the look at who waits.
+fn connections(case: &Case) -> usize {
+    let targets = case.targets.iter().filter(|target| target.driver.server() == Some(ServerKind::Postgres)).count();
+    targets.saturating_mul(case.workers.len().saturating_add(CONTROL_CONNECTIONS))
 }
 
 async fn find(kind: ServerKind, sources: &Sources, most_connections: u32) -> Result<Found, ServerError> {

@@ -18,7 +18,7 @@ use crate::report::schema::{Comparison, Report};
 use crate::report::sinks::{create_folder, write_file};
 use crate::report::{RunFolder, SinkError};
 use crate::run::{self, Event, LiveSide, OpenTargets, PlannedPair, RunError, Stop, Turns};
-use crate::target::redacted;
+use crate::target::{redacted, shown};
 
 /// What one side sets.
 struct Variant<'a> {
@@ -76,7 +76,7 @@ fn variant(set: &[(String, String)]) -> Variant<'_> {
                 variant.urls.insert(target, value);
             }
             None => {
-                words.push(format!("{name}={value}"));
+                words.push(format!("{name}={}", shown(value)));
                 variant.settings.push((name.clone(), value.clone()));
             }
         }

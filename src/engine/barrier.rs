@@ -186,6 +186,12 @@ impl Barrier {
         self.phase() == Phase::Waiting && state.first_arrival_ns.is_some() && state.missing > 0
     }
 
+    /// When its time is over, in nanoseconds since the round's origin; `None` while nobody waits for it.
+    pub(crate) fn due_ns(&self) -> Option<u64> {
+        let first_ns = self.lock().first_arrival_ns.filter(|_| self.phase() == Phase::Waiting)?;
+        Some(first_ns.saturating_add(as_ns(self.timeout)))
+    }
+
     /// The workers parked here now.
     pub(crate) fn parked(&self) -> Vec<usize> {
         let state = self.lock();
@@ -217,10 +223,9 @@ impl Barrier {
 
     /// Breaks the barrier if its deadline has passed, or at once if `now`. `missing` tells what a worker is doing.
     pub(crate) fn break_if_due(&self, clock: &Clock, now: bool, missing: impl Fn(usize) -> Missing) {
+        let Some(due_ns) = self.due_ns() else { return };
         let mut state = self.lock();
-        let Some(first_ns) = state.first_arrival_ns else { return };
-        let due = now || clock.now_ns().saturating_sub(first_ns) >= as_ns(self.timeout);
-        if due && self.phase() == Phase::Waiting {
+        if (now || clock.now_ns() >= due_ns) && self.phase() == Phase::Waiting {
             state.broken_by = self.with(&state, None).map(missing).collect();
             self.end(Phase::Broken);
         }

@@ -124,7 +124,7 @@ impl Round {
     }
 
     /// Watches over the barriers: releases one when all that are missing are blocked by somebody parked there,
-    /// and breaks it when its deadline passes. Never returns; dropped when the round is over.
+    /// and breaks it when its deadline passes, or the round's. Never returns; dropped when the round is over.
     pub(crate) async fn watch(&self, targets: &[Arc<dyn Target>]) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
@@ -132,10 +132,15 @@ impl Round {
                 continue;
             }
             let parked: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
-            let waits = look(targets).await;
+            // A look that lasts is given up when a barrier has to break.
+            let due =
+                self.barriers.iter().filter_map(Barrier::due_ns).map(|ns| self.clock.after(Duration::from_nanos(ns)));
+            let due = due.min().map_or(self.deadline, |due| due.min(self.deadline));
+            let waits = tokio::time::timeout_at(due, look(targets)).await.unwrap_or_default();
+            let is_over = Instant::now() >= self.deadline;
             for (barrier, parked) in self.barriers.iter().zip(&parked) {
                 barrier.release_if_rest_blocked(&waits, parked, &self.clock);
-                barrier.break_if_due(&self.clock, false, |worker| self.missing(worker, &waits));
+                barrier.break_if_due(&self.clock, is_over, |worker| self.missing(worker, &waits));
             }
         }
     }

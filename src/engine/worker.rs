@@ -243,8 +243,11 @@ impl WorkerTask {
             }
             Action::Sleep(template) => {
                 let value = template.resolve(&self.scope).map_err(|error| fault(step, &error))?;
-                tokio::time::sleep_until(deadline().min(Instant::now() + duration_of(step, &value)?)).await;
-                Ok(())
+                let duration = duration_of(step, &value)?;
+                let wake = Instant::now() + duration;
+                let deadline = deadline();
+                tokio::time::sleep_until(wake.min(deadline)).await;
+                if wake <= deadline { Ok(()) } else { Err(StepEnd::Refused(overslept(duration))) }
             }
             Action::Assert(expression) => {
                 if expression.evaluate_bool(&self.scope).map_err(|error| fault(step, &error))? {
@@ -433,6 +436,15 @@ pub(super) fn rows_value(done: &Done) -> Value {
 fn duration_of(step: &Step, value: &Value) -> Result<Duration, EngineError> {
     let fault = |error| EngineError::Fault { place: Some(step.place.clone()), message: format!("`sleep`: {error}") };
     duration::parse(&value.to_string()).map_err(fault)
+}
+
+/// The time of the step, or of the round, was over before the worker woke up.
+fn overslept(duration: Duration) -> Refusal {
+    Refusal {
+        kind: OutcomeKind::Timeout,
+        code: "deadline".to_owned(),
+        message: format!("its `timeout`, or the round's, passed during a sleep of {duration:?}"),
+    }
 }
 
 fn fault(step: &Step, error: &EvaluateError) -> EngineError {

@@ -11,6 +11,7 @@ use crate::scenario::Scenario;
 use crate::scenario::model::{self, CountAt, ExpressionAt, TemplateAt};
 use crate::scenario::steps::PAUSES;
 use crate::scenario::variant::{ResolvedStep, steps_of};
+use crate::target::shown;
 
 /// How long a step that does not say may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,9 +32,10 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// `name[axis=value,…]`
+    /// `name[axis=value,…]`; of URLs without what may be secret.
     pub(super) fn id(&self, scenario: &Scenario) -> String {
-        let axes: Vec<String> = self.axes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let axes: Vec<String> =
+            self.axes.iter().map(|(name, value)| format!("{name}={}", shown(&value.to_string()))).collect();
         let name = &scenario.head.name;
         if axes.is_empty() { name.clone() } else { format!("{name}[{}]", axes.join(",")) }
     }
@@ -233,7 +235,9 @@ impl Builder<'_> {
 
     fn step(&mut self, group: &model::Group, resolved: &ResolvedStep<'_>, scope: &Scope) -> Option<Step> {
         let ResolvedStep { name, step } = resolved;
-        let mut timeout = step.timeout.as_ref().map_or(STEP_TIMEOUT, |timeout| timeout.value);
+        // What is to sleep is not waited for in vain: only the round bounds it.
+        let unsaid = if matches!(step.action, model::Action::Sleep(_)) { self.scenario.timeout } else { STEP_TIMEOUT };
+        let mut timeout = step.timeout.as_ref().map_or(unsaid, |timeout| timeout.value);
         let action = match &step.action {
             model::Action::Barrier(name) => {
                 let index = self.barrier(&name.value, None);

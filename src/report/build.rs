@@ -12,7 +12,7 @@ use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
-use crate::target::{Description, redacted};
+use crate::target::{Description, shown};
 use crate::value::Value;
 
 use super::load::check_case;
@@ -416,7 +416,7 @@ fn invariant_round(name: &str, result: &InvariantResult) -> InvariantRoundReport
 /// Values by name, as JSON. URLs lose their credentials.
 pub fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
     let shown = |value: &Value| match value {
-        Value::Text(text) if text.contains("://") => redacted(text).into(),
+        Value::Text(text) => shown(text).into(),
         value => value.to_json(),
     };
     values.iter().map(|(name, value)| (name.clone(), shown(value))).collect()

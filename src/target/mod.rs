@@ -210,6 +210,11 @@ pub fn redacted(url: &str) -> String {
     }
 }
 
+/// A text that may be a URL, as it may be shown.
+pub fn shown(text: &str) -> String {
+    if text.contains("://") { redacted(text) } else { text.to_owned() }
+}
+
 impl TargetError {
     /// This error, and what came of cleaning up after it if that failed as well.
     pub(crate) fn besides(mut self, cleaned: Result<(), TargetError>) -> Self {

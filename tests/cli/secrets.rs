@@ -18,6 +18,9 @@ fn keeps_secrets(ended: &Ended) {
 /// One command for each way in which a target learns its URL.
 fn ways(scenario: &str, driver: &str, target: &str, variable: &str, url: &str) -> Vec<Cli> {
     let own_url = with(scenario, driver, &format!("{driver}\nurl = \"{url}\""));
+    let named = with(scenario, driver, &format!("{driver}\nurl = \"${{server}}\""));
+    let (axis, param) =
+        (format!("{named}\n[matrix]\nserver = [\"{url}\"]\n"), format!("{named}\n[params]\nserver = \"\"\n"));
     let own_variable = with(scenario, driver, &format!("{driver}\nurl_env = \"MY_SERVER\""));
     vec![
         Cli::new().scenario(scenario).args(["run", "--target", &format!("{target}={url}")]),
@@ -25,6 +28,8 @@ fn ways(scenario: &str, driver: &str, target: &str, variable: &str, url: &str) -
         Cli::new().scenario(scenario).args(["run"]).env(variable, url),
         Cli::new().scenario(&own_url).args(["run"]),
         Cli::new().scenario(&own_variable).args(["run"]).env("MY_SERVER", url),
+        Cli::new().scenario(&axis).args(["run"]),
+        Cli::new().scenario(&param).args(["run", "--param", &format!("server={url}")]),
     ]
 }
 
@@ -41,6 +46,17 @@ fn a_password_lets_in_and_is_not_repeated_and_a_wrong_one_is_refused() {
         let ended = ended.stderr_has("password authentication failed for user \"postgres\"");
         keeps_secrets(&ended.stderr_has("check the user, the password"));
     }
+}
+
+#[test]
+fn variants_that_are_raced_in_turns_do_not_repeat_it() {
+    let server = Given::postgres(Some(PASSWORD));
+    let driver = "driver   = \"postgres\"";
+    let text = with(INSERT, driver, &format!("{driver}\nurl = \"${{server}}\"")) + "\n[params]\nserver = \"\"\n";
+    let set = format!("server={}", server.url);
+    let live = ["compare", "--live", "scenarios/0.toml", "--rounds", "6", "--threshold", "makespan=900%"];
+    let cli = Cli::new().scenario(&text).args(live).args(["--base", &set, "--head", &set]);
+    keeps_secrets(&cli.run().exits(0));
 }
 
 #[test]

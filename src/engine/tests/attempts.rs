@@ -198,3 +198,29 @@ async fn what_cannot_be_evaluated_is_a_fault_only_if_its_step_is_reached() {
     };
     assert!(message.contains("1 / 0"), "{message}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sleep_lasts_as_long_as_it_says_and_is_never_cut_short_in_silence() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "whole"
+        steps = [{ sleep = "15s" }]
+
+        [[workers]]
+        name  = "bounded"
+        steps = [{ sleep = "15s", timeout = "2s" }]
+
+        [[workers]]
+        name  = "overslept"
+        steps = [{ sleep = "60s" }]
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::Success, OutcomeKind::Timeout, OutcomeKind::Timeout]);
+    let ended = |worker: usize| round.attempts[worker].steps[0].ended_ns / 1_000_000_000;
+    assert_eq!([ended(0), ended(1)], [15, 2]);
+    assert!(round.attempts[2].outcome.message.contains("during a sleep of 60s"), "{:?}", round.attempts[2]);
+    stage.close().await;
+}

@@ -142,3 +142,27 @@ async fn a_worker_blocked_by_somebody_else_breaks_the_barrier_which_names_it() {
     assert!(millis(round.attempts[1].steps[0].ended_ns) >= 1_000, "not before its deadline");
     assert!(!stage.log().contains(&"1: done".to_owned()), "nobody goes on behind a broken barrier");
 }
+
+#[tokio::test(start_paused = true)]
+async fn barriers_that_wait_for_each_other_break_when_the_round_is_over() {
+    let mut stage = Stage::open(
+        r#"
+        [barriers]
+        x = { timeout = "60s" }
+        y = { timeout = "60s" }
+
+        [[workers]]
+        name  = "one"
+        steps = [{ barrier = "x" }, { barrier = "y" }]
+
+        [[workers]]
+        name  = "other"
+        steps = [{ barrier = "y" }, { barrier = "x" }]
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::BrokenBarrier; 2]);
+    assert_eq!(round.attempts[0].ended_ns / 1_000_000_000, 20, "the round's own timeout");
+    stage.close().await;
+}

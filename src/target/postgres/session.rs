@@ -250,10 +250,12 @@ impl PostgresSession {
 }
 
 impl Session for PostgresSession {
-    /// Costs nothing unless fixtures may have changed the shape of tables since the last time.
+    /// Costs nothing unless a statement takes session locks, or fixtures may have changed the shape of tables since the
+    /// last time.
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         async move {
-            if self.link.is_none() {
+            // Locks that outlive their transaction must not outlive their round: it would be decided before it began.
+            if self.link.is_none() || self.shared.locks_sessions && !self.clean_up().await {
                 self.connect_anew().await?;
             }
             self.prepare_if_stale().await

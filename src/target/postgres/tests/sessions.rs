@@ -58,6 +58,25 @@ async fn waits_name_workers_and_strangers() {
     case.target.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locks_of_a_session_do_not_outlive_their_round() {
+    let server = server().await;
+    let advisory = "SELECT pg_try_advisory_lock(1)";
+    let case = Case::open(&server.url, SETUP, &[advisory]).await;
+    let (mut one, mut two) = (case.session(1).await, case.session(2).await);
+    let locked = |reply| done(reply).rows == [[Value::Bool(true)]];
+    for _ in 0..2 {
+        // As before every round.
+        one.prepare().await.unwrap();
+        two.prepare().await.unwrap();
+        assert!(locked(case.call(&mut *one, advisory, []).await));
+        assert!(!locked(case.call(&mut *two, advisory, []).await));
+        std::mem::swap(&mut one, &mut two);
+    }
+    drop((one, two));
+    case.target.close().await.unwrap();
+}
+
 async fn seen_waits(target: &dyn Target, number: usize) -> Vec<Wait> {
     loop {
         let waits = target.waits().await.unwrap();
