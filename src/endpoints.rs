@@ -91,6 +91,16 @@ pub enum EndpointError {
         /// An example.
         wanted: &'static str,
     },
+    /// `url_env` names a variable that is not set: another server than the one that was meant would be raced. Exit code 64.
+    #[error(
+        "target `{target}` takes its URL from the variable `{variable}`, which is not set; set it, or name the server with `--target {target}=URL`"
+    )]
+    Unset {
+        /// The target's name.
+        target: String,
+        /// The variable.
+        variable: String,
+    },
     /// `--target` names a target that no scenario has. Exit code 64.
     #[error("`--target {given}=…` names no target of these scenarios; their targets are {known}")]
     NoSuchTarget {
@@ -199,10 +209,13 @@ impl Sources {
             return Err(EndpointError::NoSuchTarget { given: given.clone(), known });
         }
         for target in targets {
-            if let Some(kind) = target.driver.server()
-                && let Some(endpoint) = self.named(target, kind)
-            {
-                self.permit(target, kind, &endpoint)?;
+            let Some(kind) = target.driver.server() else { continue };
+            match (self.named(target, kind), &target.unset_variable) {
+                (Some(endpoint), _) => self.permit(target, kind, &endpoint)?,
+                (None, Some(variable)) => {
+                    return Err(EndpointError::Unset { target: target.name.clone(), variable: variable.clone() });
+                }
+                (None, None) => {}
             }
         }
         Ok(())

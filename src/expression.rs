@@ -1,12 +1,17 @@
 //! CEL expressions and `${…}` templates: compiled before the race, evaluated in a scope of names.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod convert;
+mod functions;
+mod template;
+
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr};
-use cel::extractors::Arguments;
 use cel::{Context, Env, ExecutionError, Program};
 
+use self::convert::{TooLong, from_cel, to_cel};
+pub use self::template::{Part, Template};
 use crate::value::Value;
 
 /// Names and their values, looked up from the innermost scope outwards.
@@ -94,7 +99,7 @@ pub struct Expression {
 /// What every evaluation begins with: the standard library and our functions, and nothing that could look outside.
 static LIBRARY: LazyLock<Context<'static, 'static>> = LazyLock::new(|| {
     let mut context = Context::with_env(Arc::new(Env::stdlib()));
-    add_functions(&mut context);
+    functions::add_functions(&mut context);
     context
 });
 
@@ -174,9 +179,15 @@ impl Expression {
         for name in &self.variables {
             let value =
                 scope.get(name).ok_or_else(|| self.error(format!("names `{name}`, which is not bound here")))?;
-            context.add_variable_from_value(name.as_str(), to_cel(value));
+            let value = to_cel(value).map_err(|TooLong(decimal)| {
+                self.error(format!(
+                    "uses `{name}` with the decimal {decimal}, which a double would not hold exactly; compare it in SQL, or \
+                     select it as text with `::text`"
+                ))
+            })?;
+            context.add_variable_from_value(name.as_str(), value);
         }
-        let result = self.program.execute(&context).map_err(|error| self.error(format!("failed: {error}")))?;
+        let result = self.program.execute(&context).map_err(|error| self.error(failed(&error)))?;
         from_cel(&result).map_err(|message| self.error(message))
     }
 
@@ -201,141 +212,6 @@ impl Expression {
     fn error(&self, message: String) -> EvaluateError {
         EvaluateError { expression: self.source.to_string(), message }
     }
-}
-
-/// A TOML value with `${…}` inside: evaluates to a value.
-#[derive(Debug, Clone)]
-pub enum Template {
-    /// A value without any expression.
-    Literal(Value),
-    /// `"${expression}"` alone, which keeps its type.
-    Expression(Expression),
-    /// Text with expressions inside it.
-    Text(Vec<Part>),
-    /// A list of templates.
-    List(Vec<Template>),
-    /// A table of templates.
-    Map(BTreeMap<String, Template>),
-}
-
-/// A piece of a text template.
-#[derive(Debug, Clone)]
-pub enum Part {
-    /// Text as it stands.
-    Literal(String),
-    /// `${expression}`, formatted.
-    Expression(Expression),
-}
-
-impl Template {
-    /// Parses text that may hold `${expression}`; `$${` is a literal `${`.
-    pub fn parse(text: &str) -> Result<Self, CompileError> {
-        let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find("${") {
-            let (before, after) = rest.split_at(at);
-            if let Some(before) = before.strip_suffix('$') {
-                literal.push_str(before);
-                literal.push_str("${");
-                rest = &after[2..];
-                continue;
-            }
-            literal.push_str(before);
-            let consumed = text.len() - after.len();
-            let length = expression_length(&after[2..]).ok_or_else(|| CompileError {
-                expression: text.to_owned(),
-                message: "`${` is never closed by `}`; write `$${` for a literal `${`".to_owned(),
-                offset: Some(consumed),
-            })?;
-            let expression = Expression::compile(&after[2..2 + length])
-                .map_err(|error| CompileError { offset: error.offset.map(|offset| offset + consumed + 2), ..error })?;
-            if !literal.is_empty() {
-                parts.push(Part::Literal(std::mem::take(&mut literal)));
-            }
-            parts.push(Part::Expression(expression));
-            rest = &after[2 + length + 1..];
-        }
-        literal.push_str(rest);
-        Ok(match (parts.pop(), literal.is_empty()) {
-            (None, _) => Template::Literal(Value::text(literal)),
-            (Some(Part::Expression(expression)), true) if parts.is_empty() => Template::Expression(expression),
-            (Some(last), true) => {
-                parts.push(last);
-                Template::Text(parts)
-            }
-            (Some(last), false) => {
-                parts.extend([last, Part::Literal(literal)]);
-                Template::Text(parts)
-            }
-        })
-    }
-
-    /// The value in `scope`.
-    pub fn resolve(&self, scope: &Scope) -> Result<Value, EvaluateError> {
-        Ok(match self {
-            Template::Literal(value) => value.clone(),
-            Template::Expression(expression) => expression.evaluate(scope)?,
-            Template::Text(parts) => {
-                let mut text = String::new();
-                for part in parts {
-                    match part {
-                        Part::Literal(literal) => text.push_str(literal),
-                        Part::Expression(expression) => text.push_str(&expression.evaluate(scope)?.to_string()),
-                    }
-                }
-                Value::text(text)
-            }
-            Template::List(items) => {
-                Value::List(items.iter().map(|item| item.resolve(scope)).collect::<Result<_, _>>()?)
-            }
-            Template::Map(entries) => Value::Map(Arc::new(
-                entries.iter().map(|(key, template)| Ok((key.clone(), template.resolve(scope)?))).collect::<Result<
-                    _,
-                    EvaluateError,
-                >>(
-                )?,
-            )),
-        })
-    }
-
-    /// Calls `visit` with every expression inside.
-    pub fn visit_expressions<'a>(&'a self, visit: &mut dyn FnMut(&'a Expression)) {
-        match self {
-            Template::Literal(_) => {}
-            Template::Expression(expression) => visit(expression),
-            Template::Text(parts) => {
-                for part in parts {
-                    if let Part::Expression(expression) = part {
-                        visit(expression);
-                    }
-                }
-            }
-            Template::List(items) => items.iter().for_each(|item| item.visit_expressions(visit)),
-            Template::Map(entries) => entries.values().for_each(|item| item.visit_expressions(visit)),
-        }
-    }
-}
-
-/// The length of the expression before its closing `}`: braces nest, and braces in CEL strings do not count.
-fn expression_length(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut quote = None;
-    let mut escaped = false;
-    for (index, character) in text.char_indices() {
-        match (quote, character) {
-            _ if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), _) if open == character => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(character),
-            (None, '{') => depth += 1,
-            (None, '}') if depth == 0 => return Some(index),
-            (None, '}') => depth -= 1,
-            (None, _) => {}
-        }
-    }
-    None
 }
 
 /// The parser's message without its lists of tokens: `unexpected '=='`.
@@ -397,97 +273,16 @@ fn free_in_entry<'a>(entry: &'a EntryExpr, bound: &mut Vec<&'a str>, free: &mut 
     }
 }
 
-/// The functions that scenarios have beside CEL's own (`matches` is CEL's).
-fn add_functions(context: &mut Context) {
-    let added = [
-        context.add_function("sum", |Arguments(items): Arguments| sum(&items_of(&items))),
-        context.add_function("min", cel::functions::min),
-        context.add_function("max", cel::functions::max),
-        context.add_function("distinct", |Arguments(items): Arguments| Ok(distinct(&items_of(&items)))),
-    ];
-    debug_assert!(added.iter().all(Result::is_ok), "the names are free in the standard library");
-}
-
-fn items_of(arguments: &[cel::Value]) -> Vec<cel::Value> {
-    match arguments {
-        [cel::Value::List(items)] => items.to_vec(),
-        _ => arguments.to_vec(),
+/// What the evaluator says, and what to write instead where we know.
+fn failed(error: &ExecutionError) -> String {
+    let is_number =
+        |value: &cel::Value| matches!(value, cel::Value::Int(_) | cel::Value::UInt(_) | cel::Value::Float(_));
+    match error {
+        ExecutionError::UnsupportedBinaryOperator(_, left, right) if is_number(left) && is_number(right) => {
+            format!("failed: {error}; whole numbers and floats do not mix: write `double(x)`, or `1.0` for `1`")
+        }
+        _ => format!("failed: {error}"),
     }
-}
-
-fn sum(items: &[cel::Value]) -> Result<cel::Value, ExecutionError> {
-    let mut whole = 0i64;
-    let mut fraction = None;
-    for item in items {
-        match item {
-            cel::Value::Int(number) => {
-                whole = whole
-                    .checked_add(*number)
-                    .ok_or_else(|| ExecutionError::function_error("sum", "the sum is out of range"))?;
-            }
-            cel::Value::Float(number) => *fraction.get_or_insert(0.0) += number,
-            other => {
-                let message = format!("{} cannot be added up", other.type_of());
-                return Err(ExecutionError::function_error("sum", message));
-            }
-        }
-    }
-    Ok(fraction.map_or(cel::Value::Int(whole), |fraction| cel::Value::Float(fraction + whole as f64)))
-}
-
-fn distinct(items: &[cel::Value]) -> cel::Value {
-    let mut kept: Vec<cel::Value> = Vec::new();
-    for item in items {
-        if !kept.contains(item) {
-            kept.push(item.clone());
-        }
-    }
-    cel::Value::List(Arc::new(kept))
-}
-
-fn to_cel(value: &Value) -> cel::Value {
-    match value {
-        Value::Null => cel::Value::Null,
-        Value::Bool(value) => cel::Value::Bool(*value),
-        Value::Int(value) => cel::Value::Int(*value),
-        Value::Float(value) => cel::Value::Float(*value),
-        Value::Decimal(text) => cel::Value::Float(text.parse().unwrap_or(f64::NAN)),
-        Value::Text(text) => cel::Value::String(Arc::new(text.to_string())),
-        Value::List(items) => cel::Value::List(Arc::new(items.iter().map(to_cel).collect())),
-        Value::Map(entries) => {
-            let entries: HashMap<cel::objects::Key, cel::Value> =
-                entries.iter().map(|(key, value)| (key.as_str().into(), to_cel(value))).collect();
-            cel::Value::Map(cel::objects::Map { map: Arc::new(entries) })
-        }
-    }
-}
-
-fn from_cel(value: &cel::Value) -> Result<Value, String> {
-    Ok(match value {
-        cel::Value::Null => Value::Null,
-        cel::Value::Bool(value) => Value::Bool(*value),
-        cel::Value::Int(value) => Value::Int(*value),
-        cel::Value::UInt(value) => {
-            Value::Int(i64::try_from(*value).map_err(|_| format!("is {value}, which is out of range"))?)
-        }
-        cel::Value::Float(value) => Value::Float(*value),
-        cel::Value::String(text) => Value::text(text.as_str()),
-        cel::Value::List(items) => Value::List(items.iter().map(from_cel).collect::<Result<_, _>>()?),
-        cel::Value::Map(map) => {
-            let mut entries = BTreeMap::new();
-            for (key, value) in map.map.iter() {
-                let key = match key {
-                    cel::objects::Key::String(text) => text.to_string(),
-                    cel::objects::Key::Int(number) => number.to_string(),
-                    cel::objects::Key::Uint(number) => number.to_string(),
-                    cel::objects::Key::Bool(value) => value.to_string(),
-                };
-                entries.insert(key, from_cel(value)?);
-            }
-            Value::Map(Arc::new(entries))
-        }
-        other => return Err(format!("is a {}, which is no value for a scenario", other.type_of())),
-    })
 }
 
 #[cfg(test)]
@@ -531,6 +326,24 @@ mod tests {
         assert_eq!(value("size(distinct([1, 1, 2]))"), Value::Int(2));
         assert_eq!(value("'order-7'.matches('^order-[0-9]+$')"), Value::Bool(true));
         assert_eq!(value("size(rows)"), Value::Int(2));
+    }
+
+    #[test]
+    fn decimals_are_floats_unless_a_float_would_not_tell_them_apart() {
+        let evaluate = |text: &str, price: &str| {
+            let scope: Scope = [("price", Value::Decimal(price.into()))].into_iter().collect();
+            Expression::compile(text).unwrap().evaluate(&scope).map_err(|error| error.to_string())
+        };
+        assert_eq!(evaluate("price - 0.5 == 79.5", "80.00"), Ok(Value::Bool(true)));
+        assert_eq!(evaluate("price == 80", "80.00"), Ok(Value::Bool(true)));
+        assert_eq!(evaluate("price > 79 && price < 81", "80.00"), Ok(Value::Bool(true)));
+        assert_eq!(evaluate("price == 0.00001", "0.0000100000000000000000"), Ok(Value::Bool(true)));
+        let error = evaluate("price + 1 > 0", "99.50").unwrap_err();
+        assert!(error.ends_with("do not mix: write `double(x)`, or `1.0` for `1`"), "{error}");
+        let error = evaluate("price == price", "123456789012345678.01").unwrap_err();
+        assert!(error.contains("uses `price` with the decimal 123456789012345678.01, which a double"), "{error}");
+        assert_eq!(Value::Decimal("123456789012345678.01".into()).to_json(), "123456789012345678.01");
+        assert_eq!(Value::Decimal("80.00".into()).to_json(), 80.0);
     }
 
     #[test]

@@ -130,6 +130,8 @@ pub struct TargetSpec {
     pub settings: BTreeMap<String, String>,
     /// `url`, or the value of the variable that `url_env` names.
     pub url: Option<String>,
+    /// The variable that `url_env` names, where it is not set.
+    pub unset_variable: Option<String>,
     /// Distinct SQL statements of the case's steps on this target: prepared by each session before the first round.
     pub statements: Vec<Arc<str>>,
     /// Where the target stands.

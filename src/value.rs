@@ -15,7 +15,7 @@ pub enum Value {
     Int(i64),
     /// A binary floating-point number.
     Float(f64),
-    /// A decimal that is not whole. Expressions see the nearest float; passed on as it is, it keeps its exact text.
+    /// A decimal. Passed on as it is, it keeps its exact text; to expressions it is a float, see [`decimal_as_float`].
     Decimal(Arc<str>),
     /// Text. Timestamps are RFC 3339 text, UUIDs their canonical text.
     Text(Arc<str>),
@@ -55,7 +55,7 @@ impl Value {
         }
     }
 
-    /// The JSON form: decimals become numbers by their nearest float; floats that JSON cannot hold become text.
+    /// The JSON form: decimals that floats tell apart become numbers, others text; so do floats that JSON cannot hold.
     pub fn to_json(&self) -> serde_json::Value {
         match self {
             Value::Null => serde_json::Value::Null,
@@ -64,9 +64,7 @@ impl Value {
             Value::Float(value) => {
                 serde_json::Number::from_f64(*value).map_or_else(|| value.to_string().into(), serde_json::Value::Number)
             }
-            Value::Decimal(text) => text
-                .parse()
-                .ok()
+            Value::Decimal(text) => decimal_as_float(text)
                 .and_then(serde_json::Number::from_f64)
                 .map_or_else(|| text.as_ref().into(), serde_json::Value::Number),
             Value::Text(text) => text.as_ref().into(),
@@ -90,6 +88,16 @@ impl Value {
             }
         }
     }
+}
+
+/// The float of a decimal of at most 15 significant digits: no two of those have the same one ([`f64::DIGITS`]). `None` for
+/// longer ones, which a float may not tell apart.
+pub fn decimal_as_float(text: &str) -> Option<f64> {
+    let digits = text.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit);
+    let significant = digits.collect::<Vec<u8>>();
+    let trailing = significant.iter().rev().take_while(|digit| **digit == b'0').count();
+    let is_short = significant.len() - trailing <= f64::DIGITS as usize;
+    is_short.then(|| text.parse().ok()).flatten()
 }
 
 impl fmt::Display for Value {

@@ -188,7 +188,9 @@ fn wrong_words_are_refused() {
     for wrong in [
         ["compare", "main"].as_slice(),
         &["compare", "a", "b", "--base", "guard=none"],
+        &["compare", "a", "b", "--rounds", "5"],
         &["compare", "a", "b", "--threshold", "mean=5%"],
+        &["compare", "a", "b", "--threshold", "makespan=5"],
         &["compare", "a", "b", "--fail-on", "everything"],
         &["compare", "a", "b", "--live", "guarded.toml"],
         &["compare", "--live", "guarded.toml", "--head", "gaurd=none"],

@@ -95,6 +95,7 @@ impl TestCase {
                 driver: Driver::Postgres,
                 settings: BTreeMap::new(),
                 url: None,
+                unset_variable: None,
                 statements: Vec::new(),
                 place: place(3),
             }],

@@ -83,7 +83,7 @@ pub(crate) struct RunArgs {
     /// Race so many rounds of each case, instead of what the scenario says
     #[arg(long, value_name = "N", value_parser = rounds)]
     pub(crate) rounds: Option<u64>,
-    /// Race all cases over and over for so long, such as `10m`
+    /// Race all cases over and over for so long, such as `10m`; each has at least one round
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub(crate) lasting: Option<Duration>,
     /// Race all cases over and over until a round fails
@@ -236,28 +236,28 @@ pub(crate) struct CompareArgs {
     #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["base", "head"])]
     pub(crate) live: Option<PathBuf>,
     /// What the variant BASE sets: a param, an axis, or a target's URL
-    #[arg(long = "base", value_name = "NAME=VALUE", value_parser = pair, requires = "live")]
+    #[arg(long = "base", value_name = "NAME=VALUE", value_parser = pair, requires = "live", conflicts_with = "base")]
     pub(crate) set_base: Vec<(String, String)>,
     /// What the variant HEAD sets
-    #[arg(long = "head", value_name = "NAME=VALUE", value_parser = pair, requires = "live")]
+    #[arg(long = "head", value_name = "NAME=VALUE", value_parser = pair, requires = "live", conflicts_with = "base")]
     pub(crate) set_head: Vec<(String, String)>,
     /// Rounds of each variant
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), requires = "live")]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), requires = "live", conflicts_with = "base")]
     pub(crate) rounds: u64,
     /// Rounds of each variant that are raced first and do not count
-    #[arg(long, value_name = "N", default_value_t = 3, requires = "live")]
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "live", conflicts_with = "base")]
     pub(crate) warm_up: u64,
     /// Set a param of both variants, or narrow an axis
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "live")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "live", conflicts_with = "base")]
     pub(crate) param: Vec<(String, String)>,
     /// Only cases whose id contains this text; may be given several times
-    #[arg(long, value_name = "TEXT", requires = "live")]
+    #[arg(long, value_name = "TEXT", requires = "live", conflicts_with = "base")]
     pub(crate) filter: Vec<String>,
     /// Where a target of both variants is
-    #[arg(long, value_name = "NAME=URL", value_parser = pair, requires = "live")]
+    #[arg(long, value_name = "NAME=URL", value_parser = pair, requires = "live", conflicts_with = "base")]
     pub(crate) target: Vec<(String, String)>,
     /// Allow targets on other machines
-    #[arg(long, requires = "live")]
+    #[arg(long, requires = "live", conflicts_with = "base")]
     pub(crate) allow_remote: bool,
 }
 
@@ -286,8 +286,8 @@ Runs that are not comparable end with 5, what cannot be read with 64.
 
   deadheat compare main my-branch
   deadheat compare reports/2026-01-31T12-00-00-main-1a2b3c4 reports/2026-02-01T09-30-00-fix-5d6e7f8 --format html > compare.html
-  deadheat compare --live scenarios/lock.toml --base isolation='read committed' --head isolation=serializable
-  deadheat compare --live scenarios/lock.toml --base target:db=postgres://127.0.0.1:5432/a --head target:db=postgres://127.0.0.1:5433/a";
+  deadheat compare --live scenarios/event-store/version-conflict.toml --base guard=mutex --head guard=server
+  deadheat compare --live scenarios/basics/lost-update.toml --base target:db=postgres://127.0.0.1:5432/a --head target:db=postgres://127.0.0.1:5433/a";
 
 /// How a comparison is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -324,6 +324,8 @@ fn threshold(text: &str) -> Result<(String, f64), String> {
     let (number, unit) = share.strip_suffix('%').map_or((share.as_str(), 1.0), |number| (number, 100.0));
     let parsed = number.trim().parse::<f64>().ok().map(|number| number / unit);
     let share = parsed.filter(|share| (0.0..10.0).contains(share));
+    // Of a number without a unit it is not sure whether it means percent.
+    let share = share.filter(|share| unit > 1.0 || *share < 1.0);
     share.map(|share| (metric, share)).ok_or_else(|| format!("`{number}` is not a share; write `5%` or `0.05`"))
 }
 

@@ -139,9 +139,10 @@ async fn provide_and_run(
 pub(super) fn not_provided(error: EndpointError) -> Failure {
     let verdict = match error {
         EndpointError::Private { .. } => RunVerdict::Environment,
-        EndpointError::Remote { .. } | EndpointError::NotAUrl { .. } | EndpointError::NoSuchTarget { .. } => {
-            RunVerdict::Usage
-        }
+        EndpointError::Remote { .. }
+        | EndpointError::NotAUrl { .. }
+        | EndpointError::Unset { .. }
+        | EndpointError::NoSuchTarget { .. } => RunVerdict::Usage,
     };
     Failure::new(verdict, error)
 }

@@ -45,7 +45,7 @@ pub(crate) fn plan(
             rounds,
             filters: selection.filter.clone(),
             run: run.to_owned(),
-            variable: |name| std::env::var(name).ok(),
+            variable: |name| std::env::var(name).ok().filter(|value| !value.is_empty()),
         };
         match plan::cases(scenario, &overrides) {
             Ok(plan) => {

@@ -91,6 +91,7 @@ pub(super) fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: 
         name: target.name.value.clone(),
         driver: driver?,
         settings: settings?,
+        unset_variable: target.url_env.as_ref().filter(|_| url == Some(None)).map(|variable| variable.value.clone()),
         url: url?,
         statements: Vec::new(),
         place,

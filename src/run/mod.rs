@@ -32,7 +32,7 @@ use case::{race, race_control};
 /// How a run is to go.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Race the scenarios over and over for so long.
+    /// Race the scenarios over and over for so long; every case has at least one round.
     pub lasting: Option<Duration>,
     /// Race the scenarios over and over until a round fails.
     pub until_fail: bool,
@@ -265,7 +265,7 @@ pub async fn run(
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
     let Inputs { began, run, scenarios, endpoints, options, stop, open } = inputs;
-    let races_begin = Instant::now();
+    let ends = options.lasting.map(|lasting| Instant::now() + lasting);
     let mut context = Context {
         folder,
         stop,
@@ -276,7 +276,7 @@ pub async fn run(
         spaces: 0,
         options,
         began,
-        ends: None,
+        ends,
     };
     let mut states: Vec<Vec<CaseState<'_>>> = Vec::with_capacity(scenarios.len());
     for planned in scenarios {
@@ -285,8 +285,6 @@ pub async fn run(
     }
     let mut failed = pass(&mut context, scenarios, &mut states, report).await?;
     if options.repeats() {
-        // The first pass is raced to its end, so that every case has had its rounds.
-        context.ends = options.lasting.map(|lasting| races_begin + lasting);
         while !(context.is_over() || failed && options.stops_at_failure()) {
             failed = pass(&mut context, scenarios, &mut states, report).await?;
         }
@@ -311,10 +309,12 @@ async fn pass(
     let mut failed = false;
     for (index, planned) in scenarios.iter().enumerate() {
         for position in 0..states[index].len() {
-            if context.is_over() || failed && context.options.stops_at_failure() {
+            let state = &mut states[index][position];
+            // However little time there was, every case has had a round.
+            let is_over = context.is_over() && (context.stop.is_asked() || state.tally.rounds > 0);
+            if is_over || failed && context.options.stops_at_failure() {
                 break;
             }
-            let state = &mut states[index][position];
             let began = Instant::now();
             let raced = race_case(context, state).await;
             state.elapsed += began.elapsed();

@@ -117,10 +117,24 @@ fn step_references(scenario: &Scenario, unread: &Unread, diagnostics: &mut Vec<D
     for step in scenario.classify.iter().filter_map(|rule| rule.step.as_ref()) {
         diagnostics.extend(unknown(Code::UnknownStep, "step", step, names()));
     }
+    let mut measured = BTreeSet::from([ATTEMPT.to_owned()]);
+    for group in &scenario.groups {
+        let asks = steps_of(scenario, group, None).into_iter().filter(|it| matches!(it.step.action, Action::Call(_)));
+        measured.extend(asks.map(|it| it.name));
+        if group.transaction.is_some() {
+            measured.extend(["begin", "commit"].map(str::to_owned));
+        }
+    }
     let latency = scenario.checks.latency.iter().map(|bound| &bound.metric);
     for metric in latency.chain(scenario.checks.growth.iter().map(|growth| &growth.metric)) {
         let step = At { value: metric.step.clone(), span: metric.key.span.clone() };
-        diagnostics.extend(unknown(Code::UnknownStep, "step", &step, names().chain([ATTEMPT])));
+        if names().any(|name| name == step.value) && !measured.contains(&step.value) {
+            let message = format!("`{}` asks no target, so its latency is not measured", step.value);
+            diagnostics.push(Diagnostic::error(Code::UnknownStep, message).at(&step.span, "not measured"));
+        } else {
+            let measured = measured.iter().map(String::as_str).chain(unreadable());
+            diagnostics.extend(unknown(Code::UnknownStep, "step", &step, measured));
+        }
     }
 }
 

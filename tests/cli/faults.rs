@@ -115,6 +115,12 @@ fn targets_given_must_exist_and_be_urls_of_this_machine() {
     let remote = with(INSERT, "driver   = \"postgres\"", "driver = \"postgres\"\nurl = \"postgres://10.1.2.3/x\"");
     let ended = Cli::new().scenario(&remote).args(["run"]).run().exits(64);
     ended.stderr_has("`10.1.2.3`, which is not this machine").stderr_has("--allow-remote");
+    let unset = with(INSERT, "driver   = \"postgres\"", "driver = \"postgres\"\nurl_env = \"STAGING_URL\"");
+    for value in [None, Some("")] {
+        let cli = Cli::new().scenario(&unset).args(["run"]);
+        let cli = value.into_iter().fold(cli, |cli, value| cli.env("STAGING_URL", value));
+        cli.run().exits(64).stderr_has("`STAGING_URL`, which is not set").stderr_has("`--target db=URL`");
+    }
     for hidden in ["127.0.0.1/x?hostaddr=10.1.2.3", "127.0.0.1/x?host=10.1.2.3", "127.0.0.1,10.1.2.3/x"] {
         let given = format!("db=postgres://{hidden}");
         let ended = Cli::new().scenario(INSERT).args(["run", "--target", &given]).run().exits(64);

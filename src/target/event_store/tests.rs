@@ -64,6 +64,7 @@ async fn open(backend: Backend, guard: Guard, source: &Source) -> Arc<dyn Target
         driver: Driver::EventStore(options),
         settings: BTreeMap::new(),
         url: None,
+        unset_variable: None,
         statements: Vec::new(),
         place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
     };

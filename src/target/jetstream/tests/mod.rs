@@ -24,6 +24,7 @@ fn spec() -> TargetSpec {
         driver: Driver::JetStream { duplicate_window: Duration::from_secs(60) },
         settings: BTreeMap::new(),
         url: None,
+        unset_variable: None,
         statements: Vec::new(),
         place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
     }

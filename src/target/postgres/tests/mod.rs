@@ -54,6 +54,7 @@ fn spec(statements: &[&str], settings: &[(&str, &str)]) -> TargetSpec {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect::<BTreeMap<_, _>>(),
         url: None,
+        unset_variable: None,
         statements: statements.iter().map(|text| Arc::from(*text)).collect(),
         place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
     }
