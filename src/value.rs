@@ -97,7 +97,8 @@ pub fn decimal_as_float(text: &str) -> Option<f64> {
     let significant = digits.collect::<Vec<u8>>();
     let trailing = significant.iter().rev().take_while(|digit| **digit == b'0').count();
     let is_short = significant.len() - trailing <= f64::DIGITS as usize;
-    is_short.then(|| text.parse().ok()).flatten()
+    let float: Option<f64> = if is_short { text.parse().ok() } else { None };
+    float.filter(|float| float.is_finite())
 }
 
 impl fmt::Display for Value {

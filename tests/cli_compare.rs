@@ -107,6 +107,16 @@ fn like_runs_pass_by_folder_file_or_branch() {
 }
 
 #[test]
+fn a_run_that_ended_early_is_not_compared_in_silence() {
+    let place = Place::new();
+    place.run("a", &[]);
+    let head = place.run("b", &[]);
+    place.edit(&head, |report| report["verdict"] = "environment".into());
+    let (stdout, _) = ends(&place.deadheat(&["compare", "reports/a", "reports/b"]), 5);
+    assert!(stdout.contains("ended early (environment)"), "{stdout}");
+}
+
+#[test]
 fn every_format_says_the_same() {
     let place = Place::new();
     place.run("a", &[]);

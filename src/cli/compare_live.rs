@@ -8,7 +8,7 @@ use super::Failure;
 use super::args::{CompareArgs, Format, Selection};
 use super::output::Output;
 use super::progress::Progress;
-use super::run::{TEARDOWN_LIMIT, folder_name, new_report, not_provided, sources, sweep, tear_down, with_obituaries};
+use super::run::{TEARDOWN_LIMIT, new_report, not_provided, sources, sweep, tear_down, with_obituaries};
 use super::{compare, select, signals};
 use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
@@ -16,7 +16,7 @@ use crate::endpoints::Endpoints;
 use crate::plan::{Case, PlannedScenario};
 use crate::report::schema::{Comparison, Report};
 use crate::report::sinks::{create_folder, write_file};
-use crate::report::{RunFolder, SinkError};
+use crate::report::{RunFolder, SinkError, run_name};
 use crate::run::{self, Event, LiveSide, OpenTargets, PlannedPair, RunError, Stop, Turns};
 use crate::target::{redacted, shown};
 
@@ -39,7 +39,7 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
     let [base, head] = planned;
     let cases = pair_cases(base?, head?, &variants)?;
     let report = new_report(args.seed);
-    let name = format!("{}-live", folder_name(report.run.git.as_ref()));
+    let name = format!("{}-live", run_name(&report.run.started, report.run.git.as_ref()));
     let folder = create_folder(&args.reports, &name).map_err(environment)?;
     let side = |side: &str, suffix: &str| -> Result<LiveSide, Failure> {
         let mut report: Report = report.clone();

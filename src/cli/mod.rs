@@ -72,6 +72,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         failure.verdict
     });
+    let verdict = match output.lost() {
+        None => verdict,
+        Some(why) => {
+            output.error(&format!("not all of the output could be written: {why}; make room, or send it elsewhere"));
+            RunVerdict::decide([verdict, RunVerdict::Environment])
+        }
+    };
     verdict.exit_code().into()
 }
 

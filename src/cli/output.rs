@@ -1,6 +1,7 @@
 //! Where words go: data to stdout, everything else to stderr, colour only where it is wanted.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style as Colours};
 
@@ -17,6 +18,9 @@ pub(crate) struct Output {
     pub(crate) interactive: bool,
 }
 
+/// The first error of stdout, of which the process has only one.
+static LOST: OnceLock<String> = OnceLock::new();
+
 impl Output {
     /// Looks at the terminal, `NO_COLOR` (<https://no-color.org>) and `CLICOLOR_FORCE`.
     pub(crate) fn detect() -> Self {
@@ -30,10 +34,21 @@ impl Output {
         }
     }
 
-    /// Prints data to stdout. A reader that went away, such as `head`, has had enough.
+    /// Prints data to stdout. A reader that went away, such as `head`, has had enough; what else keeps data from being
+    /// written is told by [`Output::lost`] at the end.
     pub(crate) fn data(&self, text: &str) {
         let mut stdout = io::stdout().lock();
-        drop(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()));
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            LOST.get_or_init(|| error.to_string());
+        }
+    }
+
+    /// Why some of the data could not be written, if so.
+    pub(crate) fn lost(&self) -> Option<&'static str> {
+        LOST.get().map(String::as_str)
     }
 
     /// Prints an error to stderr.

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use jiff::Zoned;
-
 use super::Failure;
 use super::args::{Format, RunArgs};
 use super::output::Output;
@@ -15,8 +13,8 @@ use crate::duration::as_ns;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::plan::PlannedScenario;
 use crate::report::html::HTML_FILE;
-use crate::report::schema::{Git, Report};
-use crate::report::{RunFolder, forms, terminal};
+use crate::report::schema::Report;
+use crate::report::{RunFolder, forms, run_name, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::server::find::SearchPath;
 use crate::server::leftover;
@@ -42,7 +40,8 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
     let sources = sources(&args.target, args.allow_remote);
     sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
     let mut report = new_report(args.seed);
-    let name = folder_name(report.run.git.as_ref());
+    report.not_raced = planned.iter().flat_map(|scenario| &scenario.cases).map(|it| it.case.id.clone()).collect();
+    let name = run_name(&report.run.started, report.run.git.as_ref());
     let mut folder =
         RunFolder::create(&args.out, &name).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     report.run.id = folder.path().file_name().map_or(name, |name| name.to_string_lossy().into_owned());
@@ -86,14 +85,14 @@ async fn race(
     }
     output.data(&terminal::run_footer(report, output.style));
     if let Err(failure) = &ended {
-        // The error that ended the run is printed as such, at the end; the report holds it among its warnings.
-        report.warnings.extend(Some(failure.message.clone()).filter(|message| !message.is_empty()));
+        // It is printed at the end of all; only the report holds it from here on.
+        report.error = Some(failure.message.clone()).filter(|message| !message.is_empty());
         if folder.write_report(report).and_then(|()| forms::write(folder, report)).is_err() {
             // It is also the one to tell if even this cannot be written.
             return ended;
         }
     } else {
-        forms::write(folder, report).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
+        forms::write(folder, report).map_err(|error| environment_besides(report, error))?;
     }
     ci::tell(report, output);
     output.data(&format!("report: {}\n", folder.path().join(HTML_FILE).display()));
@@ -120,10 +119,10 @@ async fn provide_and_run(
     };
     let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, stop, open };
     let raced = run::run(inputs, report, folder, tell).await;
-    let raced = raced.map_err(|error| failure(&error, &endpoints, report));
+    let raced = raced.map_err(|error| failure(&error, &endpoints, report, stop));
     let closed = endpoints.close().await;
     raced?;
-    closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
+    closed.map_err(|error| environment_besides(report, error))?;
     match RunVerdict::from(report.verdict) {
         // The run itself has come to its end: what is missing are the servers of skipped cases.
         RunVerdict::Environment => {
@@ -148,10 +147,17 @@ pub(super) fn not_provided(error: EndpointError) -> Failure {
 }
 
 /// What ended the run, with the last words of servers that died.
-fn failure(error: &RunError, endpoints: &Endpoints, report: &Report) -> Failure {
+fn failure(error: &RunError, endpoints: &Endpoints, report: &Report, stop: &Stop) -> Failure {
     let failed = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
     let failed = failed.map(|case| RunVerdict::from(crate::check::Verdict::from(case.verdict)));
-    Failure::new(RunVerdict::decide(failed.chain([error.verdict()])), with_obituaries(error, endpoints))
+    let interrupted = stop.is_asked().then_some(RunVerdict::Interrupted);
+    let causes = failed.chain([error.verdict()]).chain(interrupted);
+    Failure::new(RunVerdict::decide(causes), with_obituaries(error, endpoints))
+}
+
+/// Trouble with the surroundings after the races: it does not hide what they proved.
+fn environment_besides(report: &Report, error: impl std::fmt::Display) -> Failure {
+    Failure::new(RunVerdict::decide([report.verdict.into(), RunVerdict::Environment]), error)
 }
 
 /// An error. If private servers died, that comes first: it is the cause, and the error only how the run noticed.
@@ -217,16 +223,6 @@ fn shown(argument: &str) -> String {
     }
 }
 
-/// `2026-11-21T22-05-00-main-1a2b3c4`.
-pub(super) fn folder_name(git: Option<&Git>) -> String {
-    let time = Zoned::now().strftime("%Y-%m-%dT%H-%M-%S").to_string();
-    let Some(git) = git else { return time };
-    let branch: String =
-        git.branch.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).collect();
-    let sha: String = git.sha.chars().take(7).collect();
-    format!("{time}-{branch}-{sha}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,11 +233,5 @@ mod tests {
         assert_eq!(shown("db=postgres://u:s3cret@h:1/d?password=s3cret"), "db=postgres://h:1/d");
         assert_eq!(shown("--target=db=nats://token@h:1"), "--target=db=nats://h:1");
         assert_eq!(shown("writers=3"), "writers=3");
-    }
-
-    #[test]
-    fn folders_are_named_by_time_branch_and_commit() {
-        let git = Git { branch: "fix/lock order".to_owned(), sha: "0123456789".to_owned(), dirty: false };
-        assert!(folder_name(Some(&git)).ends_with("-fix-lock-order-0123456"));
     }
 }

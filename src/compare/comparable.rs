@@ -1,6 +1,9 @@
 //! Whether two runs can be compared, and what else is not the same.
 
-use crate::report::schema::{CaseReport, DifferenceReport, ExpectationRow, GroupReport, Report, ScenarioReport};
+use crate::check::RunVerdict;
+use crate::report::schema::{
+    CaseReport, DifferenceReport, ExpectationRow, GroupReport, Report, RunVerdictWord, ScenarioReport,
+};
 
 /// Settings that a scenario's author chooses, or that follow from what else is raced in a run: they change what is compared, not whether it can be.
 const CHOSEN: [&str; 5] = ["cache", "guard", "instances", "lookup", "max_connections"];
@@ -25,6 +28,7 @@ impl Differences<'_> {
 /// What keeps two runs from being compared as a whole.
 pub(super) fn runs(base: &Report, head: &Report) -> Vec<DifferenceReport> {
     let mut differences = Differences { case: None, found: Vec::new() };
+    differences.note("the run", end_of(base), end_of(head));
     let (before, after) = (&base.run.machine, &head.run.machine);
     differences.note("tool version", &base.tool.version, &head.tool.version);
     differences.note("machine: processor", &before.cpu, &after.cpu);
@@ -33,6 +37,16 @@ pub(super) fn runs(base: &Report, head: &Report) -> Vec<DifferenceReport> {
     let memory = |bytes: u64| format!("{} GiB", (bytes + MEMORY_UNIT / 2) / MEMORY_UNIT);
     differences.note("machine: memory", memory(before.memory), memory(after.memory));
     differences.found
+}
+
+/// Whether a run came to its own end: one that did not may lack the very cases that would tell.
+fn end_of(report: &Report) -> String {
+    match report.verdict {
+        RunVerdictWord::Interrupted | RunVerdictWord::Environment | RunVerdictWord::Usage => {
+            format!("ended early ({})", RunVerdict::from(report.verdict))
+        }
+        _ => "came to its end".to_owned(),
+    }
 }
 
 /// Two runs without a case in common.

@@ -318,13 +318,12 @@ mod tests {
             tokio::spawn(async move { barrier.arrive(worker, &clock).await.map(|passed| passed.released_ns) })
         }
 
+        /// Lets everybody run who can, on the one thread of these tests; then so many are parked, and the barrier waits.
         async fn settled(&self, parked: usize) {
-            let settled = async {
-                while self.barrier.parked().len() < parked {
-                    tokio::task::yield_now().await;
-                }
-            };
-            tokio::time::timeout(Duration::from_secs(5), settled).await.expect("those who came stay parked");
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!((self.barrier.phase(), self.barrier.parked().len()), (Phase::Waiting, parked));
         }
 
         fn kinds(&self) -> Vec<(usize, ArrivalKind)> {
@@ -346,7 +345,6 @@ mod tests {
         let stage = stage(3, 1000);
         let early = [stage.arrive(0), stage.arrive(1)];
         stage.settled(2).await;
-        tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(early.iter().all(|worker| !worker.is_finished()), "one was let through early");
         let last = stage.arrive(2).await.unwrap();
         for worker in early {
@@ -372,7 +370,7 @@ mod tests {
         stage.barrier.fail(0, &stage.clock);
         stage.barrier.fail(1, &stage.clock);
         stage.barrier.fail(1, &stage.clock);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        stage.settled(1).await;
         assert!(!parked.is_finished());
         stage.barrier.fail(2, &stage.clock);
         assert!(parked.await.unwrap().is_ok());
@@ -398,7 +396,7 @@ mod tests {
         // At the first look 1 is blocked and 2 is not; at the second it is the other way round.
         stage.barrier.release_if_rest_blocked(&waits(&[(1, 0)]), &[0], &stage.clock);
         stage.barrier.release_if_rest_blocked(&waits(&[(2, 0)]), &[0], &stage.clock);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        stage.settled(1).await;
         assert!(!parked.is_finished(), "a block that had ended was still counted");
         stage.barrier.release_if_rest_blocked(&waits(&[(1, 0), (2, 0)]), &[0], &stage.clock);
         assert!(parked.await.unwrap().is_ok());
@@ -412,21 +410,23 @@ mod tests {
         let stranger = WaitGraph::new([Wait { waiter: 1, holders: vec![Holder::Other("pid 7".into())] }]);
         stage.barrier.release_if_rest_blocked(&stranger, &[0], &stage.clock);
         stage.barrier.release_if_rest_blocked(&waits(&[(1, 5), (5, 1)]), &[0], &stage.clock);
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        stage.settled(1).await;
         assert!(!parked.is_finished());
         stage.barrier.break_if_due(&stage.clock, true, missing);
         assert_eq!(parked.await.unwrap(), Err(BarrierBroken));
         assert_eq!(stage.barrier.record().missing, [missing(1)]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_barrier_breaks_at_its_deadline_and_not_before() {
         let stage = stage(2, 30);
         let parked = stage.arrive(0);
         stage.settled(1).await;
+        tokio::time::advance(Duration::from_millis(29)).await;
         stage.barrier.break_if_due(&stage.clock, false, missing);
+        stage.settled(1).await;
         assert!(!parked.is_finished());
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        tokio::time::advance(Duration::from_millis(1)).await;
         stage.barrier.break_if_due(&stage.clock, false, missing);
         assert_eq!(parked.await.unwrap(), Err(BarrierBroken));
         assert_eq!(stage.arrive(1).await.unwrap(), Err(BarrierBroken), "it stays broken for those who come late");

@@ -1,6 +1,6 @@
 //! Which cases a scenario has: the cells of its matrix, and for each the controls that apply to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::case::{self, Cell};
@@ -80,6 +80,7 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
     }
     let mut planned = Vec::new();
     let mut controls = Vec::new();
+    let mut ids = BTreeSet::new();
     for axes in combinations(&axes) {
         let cell = Cell { params: params.clone(), axes };
         let excluded = scenario.exclude.iter().any(|condition| holds(&condition.value, &cell));
@@ -87,6 +88,11 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         let wanted = overrides.filters.is_empty() || overrides.filters.iter().any(|filter| id.contains(filter));
         if excluded || !wanted {
             continue;
+        }
+        if !ids.insert(id.clone()) {
+            let message = format!("two cases are called `{id}`, since ids have URLs without login and query");
+            let diagnostic = Diagnostic::error(Code::DuplicateName, message);
+            diagnostics.push(diagnostic.help("name the servers by another axis, and choose the URL by it"));
         }
         let variants: Vec<(&Control, Cell)> = scenario
             .controls

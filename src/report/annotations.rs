@@ -11,7 +11,8 @@ const SHOWN: usize = 10;
 /// One workflow command a line: `error` for what failed, `warning` for what proved nothing or was skipped.
 /// `directory` is where the run was started, relative to the repository: GitHub wants files from there.
 pub fn annotations(report: &Report, directory: &Path) -> String {
-    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    let of_the_run = report.error.iter().map(|error| command("error", &[], "deadheat", error));
+    let (mut errors, mut warnings): (Vec<String>, Vec<String>) = (of_the_run.collect(), Vec::new());
     let mut add = |scenario: &ScenarioReport, class: &str, check: &CheckResult| {
         let (level, list) = match check.verdict {
             VerdictWord::Pass => return,

@@ -99,6 +99,8 @@ pub(crate) fn report() -> Report {
             reason: "no nats-server was found".to_owned(),
             remedy: "docker compose up -d nats".to_owned(),
         }],
+        not_raced: Vec::new(),
+        error: None,
         warnings: Vec::new(),
         files: Vec::new(),
     }

@@ -1,6 +1,7 @@
 //! `junit.xml`: one suite for each scenario, one test case for each check.
 //!
 //! A check that failed is a `<failure>`, one that proved nothing an `<error>`, and a case that was not raced is `<skipped>`.
+//! A run that came to no end of its own has a suite `run` with an `<error>`, so that what there is of it does not look whole.
 
 use std::time::Duration;
 
@@ -25,8 +26,32 @@ pub fn junit(report: &Report) -> String {
         test.set_classname(&skipped.case);
         suites[position].add_test_case(test);
     }
+    suites.extend(unfinished(report));
     document.add_test_suites(suites);
     document.to_string().expect("XML written to memory is text")
+}
+
+/// Why the run ended before its time, and the cases that it did not come to.
+fn unfinished(report: &Report) -> Option<TestSuite> {
+    let interrupted = report.verdict == RunVerdictWord::Interrupted;
+    let why = report.error.as_deref().or(interrupted.then_some("the run was interrupted"));
+    if why.is_none() && report.not_raced.is_empty() {
+        return None;
+    }
+    let mut suite = TestSuite::new("run");
+    if let Some(why) = why {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(why).set_type("run");
+        suite.add_test_case(TestCase::new("run", status));
+    }
+    for case in &report.not_raced {
+        let mut status = TestCaseStatus::skipped();
+        status.set_message("the run ended before it");
+        let mut test = TestCase::new("race", status);
+        test.set_classname(case);
+        suite.add_test_case(test);
+    }
+    Some(suite)
 }
 
 fn suite(report: &Report, scenario: &ScenarioReport) -> TestSuite {

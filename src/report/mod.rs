@@ -27,4 +27,4 @@ mod trace;
 pub use load::{LoadError, load};
 pub(crate) use rows::base_id;
 pub use samples::{Samples, SamplesError, load_samples};
-pub use sinks::{RunFolder, SinkError};
+pub use sinks::{RunFolder, SinkError, run_name};

@@ -51,16 +51,15 @@ impl SinkError {
     }
 }
 
-/// The name of a run's folder: `20260131T120000Z-main-1a2b3c4`. `started` is RFC 3339.
+/// The name of a run's folder: `2026-01-31T12-00-00-main-1a2b3c4`. `started` is RFC 3339.
 pub fn run_name(started: &str, git: Option<&Git>) -> String {
-    let time: String = started.chars().filter(char::is_ascii_alphanumeric).take(15).collect();
+    let time = started.chars().take(19).collect::<String>().replace(':', "-");
     match git {
         Some(git) => {
             let sha: String = git.sha.chars().take(7).collect();
-            let dirty = if git.dirty { "-dirty" } else { "" };
-            format!("{time}Z-{}-{sha}{dirty}", file_name_part(&git.branch))
+            format!("{time}-{}-{sha}", file_name_part(&git.branch))
         }
-        None => format!("{time}Z"),
+        None => time,
     }
 }
 
@@ -293,7 +292,9 @@ mod tests {
     #[test]
     fn names_of_runs_are_safe_and_sort_by_time() {
         let git = Git { branch: "feature/fix #7".to_owned(), sha: "1a2b3c4d5e".to_owned(), dirty: true };
-        assert_eq!(run_name("2026-01-31T12:00:05.123Z", Some(&git)), "20260131T120005Z-feature-fix--7-1a2b3c4-dirty");
-        assert_eq!(run_name("2026-01-31T12:00:05Z", None), "20260131T120005Z");
+        assert_eq!(run_name("2026-01-31T12:00:05.123Z", Some(&git)), "2026-01-31T12-00-05-feature-fix--7-1a2b3c4");
+        assert_eq!(run_name("2026-01-31T12:00:05+01:00", None), "2026-01-31T12-00-05");
+        let long = Git { branch: "x".repeat(300), ..git };
+        assert!(run_name("2026-01-31T12:00:05Z", Some(&long)).len() < 100);
     }
 }

@@ -5,7 +5,7 @@ use crate::outcome::OutcomeKind;
 
 use super::checks::{case_checks, growth_check, repeat_command};
 use super::schema::*;
-use super::terminal::{Style, ns, number, round_lines};
+use super::terminal::{Style, not_raced, ns, number, round_lines};
 
 /// GitHub takes at most 1 MiB from one step, and drops all of it when it is more.
 pub const LIMIT: usize = 1024 * 1024 - 1;
@@ -26,6 +26,12 @@ pub fn summary(report: &Report, limit: usize) -> String {
     }
     for growth in report.scenarios.iter().flat_map(|scenario| &scenario.growth) {
         cut.add(&growth_line(growth));
+    }
+    if let Some(error) = &report.error {
+        cut.add(&format!("\n> error: {}\n", line(error)));
+    }
+    if let Some(cases) = not_raced(report) {
+        cut.add(&format!("\n> not raced: {}\n", line(&cases)));
     }
     for warning in &report.warnings {
         cut.add(&format!("\n> warning: {}\n", line(warning)));
@@ -80,6 +86,7 @@ fn headline(report: &Report) -> String {
         (count(VerdictWord::Inconclusive), "inconclusive"),
         (count(VerdictWord::Pass), "passed"),
         (report.skipped.len(), "skipped"),
+        (report.not_raced.len(), "not raced"),
     ];
     let counts: Vec<String> =
         counts.iter().filter(|(cases, _)| *cases > 0).map(|(cases, what)| format!("{cases} {what}")).collect();

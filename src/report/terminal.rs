@@ -159,6 +159,12 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     for warning in &report.warnings {
         text.push_str(&format!("{}: {warning}\n", style.paint(Role::Doubtful, "warning")));
     }
+    if let Some(error) = &report.error {
+        text.push_str(&format!("{}: {error}\n", style.paint(Role::Bad, "error")));
+    }
+    if let Some(cases) = not_raced(report) {
+        text.push_str(&format!("{}: {cases}\n", style.paint(Role::Doubtful, "not raced")));
+    }
     let verdict = RunVerdict::from(report.verdict);
     let (role, word) = match report.verdict {
         RunVerdictWord::Pass => (Role::Good, "PASS".to_owned()),
@@ -171,9 +177,10 @@ pub fn run_footer(report: &Report, style: Style) -> String {
         (count(VerdictWord::Fail), "failed"),
         (count(VerdictWord::Inconclusive), "inconclusive"),
         (report.skipped.len(), "skipped"),
+        (report.not_raced.len(), "not raced"),
     ];
     parts.extend(others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
-    let planned = number(cases.len() as u64 + report.skipped.len() as u64, "case");
+    let planned = number((cases.len() + report.skipped.len() + report.not_raced.len()) as u64, "case");
     let code = match verdict.exit_code() {
         0 => String::new(),
         code => format!(" (exit code {code})"),
@@ -183,6 +190,14 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     let facts = format!("{}seed {}", servers(&cases), report.run.seed);
     text.push_str(&format!("{}\n", indent(style.paint(Role::Faint, facts))));
     text
+}
+
+/// The cases that the run did not come to: the first ones by name, the others counted.
+pub(super) fn not_raced(report: &Report) -> Option<String> {
+    const NAMED: usize = 5;
+    let (named, others) = report.not_raced.split_at(report.not_raced.len().min(NAMED));
+    let more = if others.is_empty() { String::new() } else { format!(", and {} more", others.len()) };
+    (!named.is_empty()).then(|| named.join(", ") + &more)
 }
 
 /// The servers raced against: `postgres 15.18 (private server), `. Nothing for what is embedded.

@@ -324,6 +324,7 @@ async fn pass(
                 if !context.options.repeats() {
                     context.tell(Event::Case(&case, &report.run));
                 }
+                report.not_raced.retain(|id| *id != case.id);
                 put(&mut report.scenarios[index].cases, case);
             }
             report.run.elapsed_ns = as_ns(context.began.elapsed());
@@ -367,6 +368,7 @@ fn ready<'a>(
                 let skipped =
                     SkippedCase { scenario: case.scenario.name.clone(), case: case.id.clone(), reason, remedy };
                 context.tell(Event::Skipped(&skipped));
+                report.not_raced.retain(|id| *id != skipped.case);
                 report.skipped.push(skipped);
             }
         }

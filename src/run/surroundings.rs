@@ -27,6 +27,8 @@ pub fn new_report(seed: u64, command: Vec<String>) -> Report {
         },
         scenarios: Vec::new(),
         skipped: Vec::new(),
+        not_raced: Vec::new(),
+        error: None,
         warnings: Vec::new(),
         files: Vec::new(),
     }

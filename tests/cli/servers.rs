@@ -49,7 +49,7 @@ fn a_server_that_is_not_there_ends_the_run() {
     let ended = ended.stderr_has("from DEADHEAT_POSTGRES_URL").stderr_has("Connection refused");
     let ended = ended.stderr_has("; start the server, or correct the address").stdout_has("ENVIRONMENT");
     assert!(!ended.everything().contains("s3cret"));
-    assert!(ended.report().warnings[0].contains("Connection refused"), "{ended:?}");
+    assert!(ended.report().error.unwrap().contains("Connection refused"), "{ended:?}");
 
     let ended = Cli::new().scenario(PUBLISH).args(["run", "--target", "stream=nats://s3cret@127.0.0.1:1"]).run();
     let ended = ended.exits(10).stderr_has("error: NATS at 127.0.0.1:1 (from --target) cannot be reached");
@@ -106,6 +106,24 @@ fn a_users_server_that_goes_away_in_a_race_ends_the_run() {
 }
 
 #[test]
+fn a_run_that_ends_early_names_what_it_did_not_come_to() {
+    let broken = with(INSERT, "INSERT INTO taken VALUES", "INSERT INTO tkaen VALUES");
+    let ended = Cli::new().scenario(CLAIM).scenario(&broken).scenario(PUBLISH).args(["run"]).run().exits(64);
+    let ended = ended.stdout_has("not raced: insert, publish").stdout_has("USAGE 3 cases in ");
+    let ended = ended.stdout_has("1 passed, 2 not raced").stderr_has("relation \"tkaen\" does not exist");
+    let report = ended.report();
+    assert_eq!(report.not_raced, ["insert", "publish"]);
+    assert!(report.error.unwrap().contains("tkaen"));
+    let read = |name: &str| std::fs::read_to_string(ended.folder().join(name)).unwrap();
+    let junit = read("junit.xml");
+    assert!(junit.contains("<error message=\"scenarios/1.toml") && junit.contains("type=\"run\""), "{junit}");
+    assert!(junit.contains("classname=\"publish\"") && junit.contains("the run ended before it"), "{junit}");
+    let summary = read("summary.md");
+    assert!(summary.contains("> error: ") && summary.contains("> not raced: insert, publish"), "{summary}");
+    assert!(read("report.html").contains("not raced"));
+}
+
+#[test]
 fn variants_are_raced_in_turns_on_servers_too() {
     // The numbers of all rounds fit the table's `int`, those that warm up included.
     let cli = Cli::new().scenario(INSERT).args(["compare", "--live", "scenarios/0.toml", "--rounds", "8"]);
@@ -136,12 +154,19 @@ fn a_users_server_is_left_as_it_was_however_the_run_ends() {
     let mut running = cli(INSERT).args(["--rounds", "100000"]).start();
     running.until_racing().signal(Signal::INT);
     running.wait().exits(130);
+    assert_eq!(server.schemas(), [""; 0]);
+    server.has_no_connections();
+
+    // The second signal leaves little time: what could not be removed in it is named.
     let mut running = cli(INSERT).args(["--rounds", "100000"]).start();
     running.until_racing().signal(Signal::TERM);
     running.signal(Signal::TERM);
-    running.wait().exits(130);
-    assert_eq!(server.schemas(), [""; 0]);
+    let mut ended = running.wait().exits(130);
     server.has_no_connections();
+    for schema in server.schemas() {
+        let (run, _) = schema.rsplit_once('_').unwrap();
+        ended = ended.stderr_has("was left behind").stderr_has(&format!("its name begins with `{run}`"));
+    }
 
     let server = Given::nats("t0ken");
     let url = format!("stream={}", server.url);

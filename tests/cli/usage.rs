@@ -82,6 +82,15 @@ fn the_schema_of_reports_is_json_and_describes_their_parts() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_an_error() {
+    for command in ["list --format json", "schema", "run --quiet"] {
+        let cli = Cli::new().scenario(CLAIM).after("exec > /dev/full").args(command.split(' '));
+        let ended = cli.run().exits(10);
+        ended.stderr_has("error: not all of the output could be written: No space left on device");
+    }
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     // `pipefail` would tell of a program killed by SIGPIPE or ending with an error.
     let cli = Cli::new()

@@ -222,7 +222,7 @@ async fn malformed_events_are_reported(server: &Server) {
 
 async fn waits_name_who_is_blocked_by_whom(server: &Server) {
     let place = server.place(Guard::Mutex).await;
-    let instance = place.instance(InstanceOptions { mutex_deadline: Duration::from_millis(300), ..place.options() });
+    let instance = place.instance(InstanceOptions { mutex_deadline: DEADLINE, ..place.options() });
     let gate = Arc::new(Gate::default());
     let holder = tokio::spawn({
         let (store, gate) = (place.store_of(&instance).await, gate.clone());
@@ -233,18 +233,37 @@ async fn waits_name_who_is_blocked_by_whom(server: &Server) {
     let waiting = place.store_of(&instance).await;
     let waiter = tokio::spawn(async move { waiting.append(Caller(9), &event("a", 1), None).await });
     while instance.waits().is_empty() {
+        assert!(!waiter.is_finished(), "nobody was seen to wait");
         tokio::task::yield_now().await;
     }
     assert_eq!(instance.waits(), [(Caller(9), Caller(7))]);
-    let silence = Silence::Deadline(Duration::from_millis(300));
-    let late = waiter.await.unwrap().unwrap_err();
-    assert!(matches!(&late, StoreError::NoReply { sent: false, silence: why, .. } if *why == silence), "{late}");
+    waiter.abort();
+    assert!(waiter.await.unwrap_err().is_cancelled());
     assert_eq!(instance.waits(), []);
 
     // A caller that goes away while it holds the mutex lets go of it.
     holder.abort();
     assert!(holder.await.unwrap_err().is_cancelled());
     assert!(is_stored(&append(&place.store_of(&instance).await, "a", 1).await));
+}
+
+async fn a_caller_that_waits_too_long_for_the_mutex_gives_up(server: &Server) {
+    let place = server.place(Guard::Mutex).await;
+    let patience = Duration::from_millis(300);
+    let instance = place.instance(InstanceOptions { mutex_deadline: patience, ..place.options() });
+    let gate = Arc::new(Gate::default());
+    let holder = tokio::spawn({
+        let (store, gate) = (place.store_of(&instance).await, gate.clone());
+        async move { store.append(Caller(7), &event("a", 1), Some(&*gate)).await }
+    });
+    gate.reached.notified().await;
+    let waiting = place.store_of(&instance).await;
+    let late = waiting.append(Caller(9), &event("a", 1), None).await.unwrap_err();
+    let silence = Silence::Deadline(patience);
+    assert!(matches!(&late, StoreError::NoReply { sent: false, silence: why, .. } if *why == silence), "{late}");
+    assert_eq!(instance.waits(), []);
+    gate.open.notify_one();
+    assert!(is_stored(&holder.await.unwrap().unwrap()));
 }
 
 async fn a_broken_pause_ends_the_append_without_a_write(server: &Server) {
@@ -339,7 +358,7 @@ async fn a_store_that_is_not_there_is_an_error_of_the_environment(server: &Serve
         }
         Server::JetStream(server) => {
             // A direct get from an absent stream is not answered at all.
-            let deadline = Duration::from_secs(2);
+            let deadline = Duration::from_secs(10);
             let connection = JetStreamConnection::new(server.connect().await, "absent", deadline).await.unwrap();
             Box::new(connection)
         }
@@ -376,6 +395,7 @@ async fn check_all(server: &Server) {
         a_missing_snapshot_is_told_from_a_saved_one,
         malformed_events_are_reported,
         waits_name_who_is_blocked_by_whom,
+        a_caller_that_waits_too_long_for_the_mutex_gives_up,
         a_broken_pause_ends_the_append_without_a_write,
         ten_thousand_events_are_filled_in,
         every_lookup_finds_the_latest,

@@ -1,5 +1,7 @@
 //! Replies that never come, since the server has stopped.
 
+use std::time::Instant;
+
 use super::*;
 
 /// Lets a caller go on when the server has been stopped.
@@ -19,7 +21,8 @@ async fn append_to_a_server_that_stops(store: EventStore, stop: impl FnOnce()) -
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_effect_of_a_publish_that_is_never_acknowledged_is_not_known() {
     let mut nats = Nats::start().await;
-    let deadline = Duration::from_secs(2);
+    // The test lasts so long; what comes before the loss must end in time.
+    let deadline = Duration::from_secs(10);
     let connection = JetStreamConnection::new(nats.connect().await, "lost", deadline).await.unwrap();
     connection.create_stream().await.unwrap();
     let instance = Instance::new(Backend::JetStream, InstanceOptions::default()).unwrap();
@@ -38,7 +41,9 @@ async fn a_lost_postgres_connection_is_told_from_a_refusal() {
     let store = EventStore::new(instance.clone(), Box::new(connection));
     let stop = || {
         postgres.stop();
+        let stopped = Instant::now();
         while !client.is_closed() {
+            assert!(stopped.elapsed() < DEADLINE, "the client does not notice");
             std::thread::sleep(Duration::from_millis(1));
         }
     };
@@ -59,7 +64,9 @@ async fn the_effect_of_an_insert_cut_off_by_the_end_of_the_server_is_not_known()
     blocker.batch_execute("BEGIN; LOCK TABLE events IN SHARE MODE").await.unwrap();
     let writer = tokio::spawn(async move { store.append(Caller(0), &event("a", 1), None).await });
     let blocked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    let began = Instant::now();
     while blocker.query(blocked, &[]).await.unwrap().is_empty() {
+        assert!(began.elapsed() < DEADLINE, "the insert does not wait");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     postgres.stop();

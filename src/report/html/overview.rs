@@ -8,7 +8,7 @@ use super::super::checks::plain;
 use super::super::schema::{
     CaseReport, ControlVerdictWord, Counts, FailureReport, Report, RunVerdictWord, ScenarioReport, VerdictWord,
 };
-use super::super::terminal::{ns, number, shortened};
+use super::super::terminal::{not_raced, ns, number, shortened};
 use super::{badge, marks};
 use crate::check::RunVerdict;
 
@@ -50,6 +50,8 @@ pub(super) fn verdict(report: &Report) -> Markup {
                 @for skipped in &report.skipped {
                     li { span.badge.inconclusive { "skipped" } " " (skipped.case) br; span.because { (skipped.reason) "; " code { (skipped.remedy) } } }
                 }
+                @if let Some(error) = &report.error { li { span.badge.fail { "error" } " " (error) } }
+                @if let Some(cases) = not_raced(report) { li { span.badge.inconclusive { "not raced" } " " (cases) } }
                 @for warning in &report.warnings { li { span.badge.inconclusive { "warning" } " " (warning) } }
             }
         }
@@ -71,10 +73,11 @@ fn sum(report: &Report) -> String {
         (count(VerdictWord::Fail), "failed"),
         (count(VerdictWord::Inconclusive), "inconclusive"),
         (report.skipped.len(), "skipped"),
+        (report.not_raced.len(), "not raced"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    let planned = number((cases.len() + report.skipped.len()) as u64, "case");
+    let planned = number((cases.len() + report.skipped.len() + report.not_raced.len()) as u64, "case");
     format!(
         "{planned} in {}: {}",
         ns(report.run.elapsed_ns),

@@ -25,7 +25,7 @@ pub use words::*;
 /// - 1.0: first.
 /// - 1.1: `place` of expectations, invariants, latency bounds, controls and growth checks; `compare` of scenarios; groups
 ///   and invariants in `rounds.csv`.
-pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
+pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 2 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -91,9 +91,15 @@ pub struct Report {
     pub run: Run,
     /// What was raced, scenario by scenario.
     pub scenarios: Vec<ScenarioReport>,
-    /// Cases that were not raced.
+    /// Cases that were not raced for want of a server.
     #[serde(default)]
     pub skipped: Vec<SkippedCase>,
+    /// Cases that the run did not come to, by id: it ended before, or is still under way. Since 1.2.
+    #[serde(default)]
+    pub not_raced: Vec<String>,
+    /// What ended the run before its time, as it was told. Since 1.2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// Remarks about the run as a whole.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -344,7 +350,7 @@ mod tests {
     #[test]
     fn versions_are_written_as_major_and_minor() {
         assert_eq!("1.0".parse(), Ok(SchemaVersion { major: 1, minor: 0 }));
-        assert_eq!(SCHEMA.to_string(), "1.1");
+        assert_eq!(SCHEMA.to_string(), "1.2");
         assert!("1".parse::<SchemaVersion>().is_err());
     }
 

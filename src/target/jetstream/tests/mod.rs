@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 use tokio::time::{Instant, timeout};
 
 use self::server::Server;
@@ -17,6 +17,9 @@ use crate::plan::{Isolation, Place};
 use crate::target::Refusal;
 
 const SPACE: &str = "deadheat_test";
+
+/// How long anything may take, on a machine that is busy with something else.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn spec() -> TargetSpec {
     TargetSpec {
@@ -75,7 +78,7 @@ impl Publish {
 }
 
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(30)
+    Instant::now() + PATIENCE
 }
 
 async fn call(session: &mut dyn Session, publish: Publish) -> Reply {
@@ -223,7 +226,8 @@ async fn messages_come_back_as_they_were_published() {
 async fn more_messages_than_are_read_are_a_fault() {
     let server = Server::start();
     let target = open_on(&server).await;
-    let raw = async_nats::connect(server.url()).await.unwrap();
+    let patient = async_nats::ConnectOptions::new().request_timeout(Some(PATIENCE));
+    let raw = patient.connect(server.url()).await.unwrap();
     for _ in 0..messages::LIMIT {
         raw.publish(format!("{SPACE}.many"), bytes::Bytes::new()).await.unwrap();
     }
@@ -341,29 +345,44 @@ async fn a_publish_without_an_answer_is_unknown_at_its_deadline() {
     let deadline = begin + Duration::from_millis(200);
     let late = refusal(session.call(&Publish::to("a").operation(), deadline, None).await.unwrap());
     assert_eq!((late.kind, late.code.as_str()), (OutcomeKind::Unknown, "no-ack"));
-    assert!(begin.elapsed() < Duration::from_secs(20));
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
 
     server.wake();
     session.reset().await.unwrap();
     assert!(matches!(call(session.as_mut(), Publish::to("b")).await, Reply::Done(_)));
-    // What was not known to be stored was stored indeed.
+    // What was not known to be stored is stored indeed, once the server has come to it.
+    let woken = Instant::now();
+    while observe(target.as_ref(), "a").await.is_empty() {
+        assert!(woken.elapsed() < PATIENCE, "it was never stored");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert_eq!(observe(target.as_ref(), "a").await.len(), 1);
 }
 
 #[tokio::test]
 async fn a_server_that_dies_leaves_what_was_sent_unknown() {
     let server = Server::start();
-    let target = open_on(&server).await;
+    let sent = Arc::new(Notify::new());
+    let tell = {
+        let sent = Arc::clone(&sent);
+        move |bytes: &[u8]| {
+            if bytes.windows(8).any(|window| window == b".doomed ") {
+                sent.notify_one();
+            }
+            false
+        }
+    };
+    let proxy = proxy::start(([127, 0, 0, 1], server.port).into(), tell).await;
+    let target = open_url(format!("nats://{proxy}")).await.unwrap();
     let mut session = target.session(0).await.unwrap();
     server.freeze();
     let begin = Instant::now();
-    let (reply, ()) = tokio::join!(call(session.as_mut(), Publish::to("a")), async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    let (reply, ()) = tokio::join!(call(session.as_mut(), Publish::to("doomed")), async {
+        timeout(PATIENCE, sent.notified()).await.expect("the publish is on its way to the server");
         server.kill();
     });
     let lost = refusal(reply);
     assert_eq!((lost.kind, lost.code.as_str()), (OutcomeKind::Unknown, "connection-lost"));
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
 
     let not_sent = refusal(call(session.as_mut(), Publish::to("a")).await);
     assert_eq!((not_sent.kind, not_sent.code.as_str()), (OutcomeKind::Rejected, "connection-lost"));
@@ -375,7 +394,7 @@ async fn a_server_that_dies_leaves_what_was_sent_unknown() {
     ] {
         assert!(matches!(error, TargetError::Environment { .. }), "{error}");
     }
-    assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
 }
 
 #[tokio::test]
@@ -419,7 +438,7 @@ async fn refused_logins_name_the_user_and_no_secret() {
 #[tokio::test]
 async fn a_server_without_jetstream_is_told_how_to_enable_it() {
     let server = Server::start_with(&[]);
-    let message = timeout(Duration::from_secs(20), open_fails(server.url())).await.unwrap();
+    let message = timeout(PATIENCE, open_fails(server.url())).await.unwrap();
     assert!(message.contains("`nats-server -js`"), "{message}");
 }
 
@@ -428,12 +447,12 @@ async fn a_server_that_is_not_there_is_told_how_to_start_it() {
     let server = Server::start();
     let url = server.url();
     drop(server);
-    let message = timeout(Duration::from_secs(20), open_fails(url)).await.unwrap();
+    let message = timeout(PATIENCE, open_fails(url)).await.unwrap();
     assert!(message.contains("Connection refused") && message.contains("`nats-server -js`"), "{message}");
 
     // Somebody listens and says nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("nats://{}", silent.local_addr().unwrap());
-    let message = timeout(Duration::from_secs(20), open_fails(url)).await.unwrap();
+    let message = timeout(PATIENCE, open_fails(url)).await.unwrap();
     assert!(message.contains("cannot be reached"), "{message}");
 }

@@ -29,18 +29,8 @@ async fn cases_keep_apart_and_leave_nothing() {
     }
     let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
-    for (what, query) in [
-        ("schemas", "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dh%'"),
-        ("processes", "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'deadheat%'"),
-    ] {
-        let mut left = -1;
-        for _ in 0..100 {
-            left = client.query_one(query, &[]).await.unwrap().get::<_, i64>(0);
-            if left == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        assert_eq!(left, 0, "{what} were left");
-    }
+    let left = async |query: &str| client.query_one(query, &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(left("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dh%'").await, 0, "schemas were left");
+    let processes = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'deadheat%'";
+    eventually("the end of all server processes", async || left(processes).await == 0).await;
 }

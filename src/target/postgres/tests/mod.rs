@@ -64,8 +64,20 @@ fn sql(text: &str, args: impl IntoIterator<Item = Value>) -> Operation<Value> {
     Operation::Sql { statement: 0, text: Arc::from(text), args: args.into_iter().collect() }
 }
 
+/// How long anything may take, on a machine that is busy with something else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 fn soon() -> Instant {
-    Instant::now() + Duration::from_secs(30)
+    Instant::now() + PATIENCE
+}
+
+/// Looks until it is so; panics when it was not in time.
+async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
+    let began = Instant::now();
+    while !is_so().await {
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A target whose schema was set up, with the statements that its sessions race with.
@@ -112,6 +124,17 @@ impl Case {
     /// The single value that a query over the control connection gives.
     async fn observe(&self, query: &str) -> Value {
         self.target.observe(&sql(query, [])).await.unwrap().rows[0][0].clone()
+    }
+
+    /// How many sessions' `statement` the server is at work on.
+    async fn active(&self, statement: &str) -> Value {
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query = $1";
+        self.target.observe(&sql(query, [Value::text(statement)])).await.unwrap().rows[0][0].clone()
+    }
+
+    /// Waits until the server is at work on `statement`, of one session.
+    async fn until_active(&self, statement: &str) {
+        eventually(statement, async || self.active(statement).await == Value::Int(1)).await;
     }
 }
 

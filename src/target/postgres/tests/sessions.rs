@@ -9,6 +9,8 @@ use crate::plan::Isolation;
 use crate::target::{Holder, Wait};
 
 const LOCK: &str = "SELECT a FROM t WHERE a = 1 FOR UPDATE";
+/// Takes longer than any test has patience.
+const SLEEP: &str = "SELECT pg_sleep(120)";
 const SETUP: &str = "CREATE TABLE t (a int); INSERT INTO t VALUES (1)";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +130,7 @@ async fn a_reset_leaves_nothing_behind() {
     let server = server().await;
     let advisory = "SELECT pg_try_advisory_lock(1)";
     let insert = "INSERT INTO t VALUES (2)";
-    let case = Case::open(&server.url, SETUP, &[advisory, insert, LOCK]).await;
+    let case = Case::open(&server.url, SETUP, &[advisory, insert, LOCK, SLEEP]).await;
     let one = &mut *case.session(0).await;
     let two = &mut *case.session(1).await;
     let locked = |reply| done(reply).rows == [[Value::Bool(true)]];
@@ -143,8 +145,12 @@ async fn a_reset_leaves_nothing_behind() {
     // A call that was dropped in the middle leaves neither its statement nor its locks behind.
     done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(one, LOCK, []).await);
-    drop(tokio::time::timeout(Duration::from_millis(1), one.call(&case.operation(LOCK, []), soon(), None)).await);
+    tokio::select! {
+        reply = case.call(one, SLEEP, []) => panic!("it sleeps: {reply:?}"),
+        () = case.until_active(SLEEP) => {}
+    }
     one.reset().await.unwrap();
+    assert_eq!(case.active(SLEEP).await, Value::Int(0));
     done(case.call(two, LOCK, []).await);
     case.target.close().await.unwrap();
 }
