@@ -273,7 +273,7 @@ pub(crate) struct TrendArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
     /// Only so many of the newest runs
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = last)]
     pub(crate) last: usize,
     /// Write a page with a chart for each case
     #[arg(long, value_name = "FILE")]
@@ -311,6 +311,11 @@ pub(crate) enum FailOnWord {
     Change,
     /// A gate metric about which nothing can be said.
     Inconclusive,
+}
+
+/// A number of runs.
+fn last(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "wanted a number of runs, at least 1".to_owned())
 }
 
 /// `makespan=5%`, `makespan=0.05`.

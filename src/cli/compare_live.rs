@@ -32,6 +32,11 @@ struct Variant<'a> {
 
 pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Failure> {
     let scenario = args.live.as_deref().expect("without BASE and HEAD, the command line requires --live");
+    if scenario.is_dir() {
+        let message =
+            format!("`--live` races one scenario, and `{}` is a directory; name a file in it", scenario.display());
+        return Err(Failure::new(RunVerdict::Usage, message));
+    }
     let run = run::space_prefix();
     let variants = [&args.set_base, &args.set_head].map(|set| variant(set));
     let planned = [("b", &variants[0]), ("h", &variants[1])]

@@ -322,11 +322,21 @@ impl WorkerTask {
             Save::Value(name) if is_sql => match done.rows.as_slice() {
                 [row] if row.len() == 1 => self.scope.bind(name.as_str(), row[0].clone()),
                 rows => {
+                    let (found, remedy) = match rows {
+                        [row] => (
+                            format!("{} columns", row.len()),
+                            format!("select one, or write `save = {{ {name} = \"rows[0][0]\" }}`"),
+                        ),
+                        rows => (
+                            format!("{} rows", rows.len()),
+                            "with `rows = 1`, another number ends the attempt as a `conflict`, or as `otherwise` says; \
+                             or save an expression over `rows`"
+                                .to_owned(),
+                        ),
+                    };
                     let message = format!(
-                        "`save = \"{name}\"` wants exactly one row and one column, but `{}` returned {} rows of {} columns; add `rows = 1`, or save an expression over `rows`",
-                        step.name,
-                        rows.len(),
-                        rows.first().map_or(0, Vec::len),
+                        "`save = \"{name}\"` wants one row of one column, but `{}` returned {found}; {remedy}",
+                        step.name
                     );
                     return Err(EngineError::Fault { place: Some(step.place.clone()), message }.into());
                 }

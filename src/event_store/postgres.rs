@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::{BoxFuture, try_join5};
 use jiff::Timestamp;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
@@ -84,18 +84,13 @@ fn failure(doing: &Doing, error: &tokio_postgres::Error) -> StoreError {
             doing.no_store(refusal.message(), sql::TABLES_REMEDY)
         }
         // The server has ended the session. A commit may have been written just before.
-        (Some(end), _) if ends_session(end.code()) => {
+        (Some(end), _) if matches!(end.parsed_severity(), Some(Severity::Fatal | Severity::Panic)) => {
             doing.lost(format_args!("{} ({})", end.message(), end.code().code()))
         }
         (Some(refusal), _) => doing.refused(refusal.code().code(), refusal.message()),
         (None, Some(source)) => doing.lost(format_args!("{error}: {source}")),
         (None, None) => doing.lost(error),
     }
-}
-
-fn ends_session(code: &SqlState) -> bool {
-    let shutdowns = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
-    shutdowns.contains(code) || code.code().starts_with("08")
 }
 
 impl Connection for PostgresConnection {

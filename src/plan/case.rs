@@ -153,7 +153,14 @@ impl Builder<'_> {
                 let Some(number) = number else {
                     let message =
                         format!("`count` must be a whole number of workers, but is {} `{value}`", value.type_name());
-                    self.fault(Code::BadCount, message, &count.span);
+                    let mut diagnostic = self.diagnostic(Code::BadCount, message).at(&count.span, "");
+                    // Counts of outcomes are expressions, which this is easily taken for.
+                    if let Value::Text(text) = &value
+                        && scope.get(text).is_some()
+                    {
+                        diagnostic = diagnostic.help(format!("write `\"${{{text}}}\"` for the value of `{text}`"));
+                    }
+                    self.push(diagnostic);
                     return None;
                 };
                 number

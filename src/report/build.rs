@@ -269,6 +269,14 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
     rows
 }
 
+/// What a worker was doing, in the words of a message: a step's name, or the barrier that it waited at.
+fn doing(case: &Case, group: usize, step: usize) -> String {
+    match case.groups[group].steps.get(step).map(|step| &step.action) {
+        Some(Action::Barrier(barrier)) => format!("barrier `{}`", case.barriers[*barrier].name),
+        _ => step_name(case, group, step).to_owned(),
+    }
+}
+
 fn latency(outcomes: &BTreeMap<OutcomeKind, Clocks>) -> LatencyReport {
     LatencyReport {
         all: clocks(&check::all_outcomes(outcomes)),
@@ -391,7 +399,7 @@ fn barrier_round(case: &Case, name: &str, record: &BarrierRecord) -> BarrierRoun
     });
     let missing = record.missing.iter().map(|missing| MissingReport {
         worker: missing.worker as u64,
-        step: missing.step.map(|step| step_name(case, case.workers[missing.worker].group, step).to_owned()),
+        step: missing.step.map(|step| doing(case, case.workers[missing.worker].group, step)),
         for_ns: missing.for_ns,
         waits_for: missing.waits_for.clone(),
     });

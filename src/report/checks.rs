@@ -180,15 +180,17 @@ pub(super) fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// The command that races a case again with the same choices: what narrowed or changed the run is kept.
+/// The command that races a case again with the same choices: what narrowed or changed the run is kept, but for logins.
 pub(super) fn repeat_command(run: &Run, file: &str, case: &str) -> String {
     let mut words = vec!["deadheat", "run", file];
     let mut arguments = run.command.iter().map(String::as_str);
     while let Some(argument) = arguments.next() {
-        if let "--param" | "--rounds" = argument {
+        if let "--param" | "--rounds" | "--target" = argument {
             words.push(argument);
             words.extend(arguments.next());
-        } else if argument.starts_with("--param=") || argument.starts_with("--rounds=") {
+        } else if argument == "--allow-remote"
+            || ["--param=", "--rounds=", "--target="].iter().any(|flag| argument.starts_with(flag))
+        {
             words.push(argument);
         }
     }

@@ -126,7 +126,8 @@ fn remarks(round: &RoundReport, attempt: &AttemptReport) -> String {
     if let Some(step) = &attempt.step {
         text.push_str(&format!(" in {step}"));
     }
-    if !attempt.code.is_empty() {
+    // Our own words for a code say no more than the outcome does.
+    if !["", "assert", "barrier", "duplicate"].contains(&attempt.code.as_str()) {
         text.push_str(&format!(" {}", attempt.code));
     }
     if matches!(attempt.outcome, OutcomeWord::Crash | OutcomeWord::Unknown | OutcomeWord::Rejected) {

@@ -36,15 +36,24 @@ pub(super) struct Reading {
     pub unread: Unread,
 }
 
+/// What is no TOML is wrong everywhere, and the rest of a file after a syntax error often is.
+const SYNTAX_ERRORS_SHOWN: usize = 3;
+
 /// Reads the text of a scenario, whose files are in `directory`.
 pub(super) fn read(source: SourceFile, directory: &Path) -> Reading {
     let text = source.text.clone();
     let (document, errors) = DeTable::parse_recoverable(&text);
     let mut reader = Reader::new(&text, directory);
-    for error in &errors {
+    for (index, error) in errors.iter().take(SYNTAX_ERRORS_SHOWN).enumerate() {
         let span = error.span().unwrap_or(0..0);
         let diagnostic = Diagnostic::error(Code::Syntax, format!("this is not TOML: {}", error.message()));
-        reader.push(diagnostic.at(&span, "here"));
+        let diagnostic = diagnostic.at(&span, "here");
+        let more = errors.len() - SYNTAX_ERRORS_SHOWN.min(errors.len());
+        reader.push(if index + 1 == SYNTAX_ERRORS_SHOWN && more > 0 {
+            diagnostic.help(format!("and {more} more like this: is it a scenario file at all?"))
+        } else {
+            diagnostic
+        });
     }
     // What is left of a file with syntax errors is incomplete: faults found in it would mislead.
     let scenario = if errors.is_empty() {

@@ -144,6 +144,9 @@ impl<'a> Reader<'a> {
 
     /// A duration.
     pub(crate) fn duration(&mut self, node: Node<'a>) -> Option<At<Duration>> {
+        if !matches!(node.value, DeValue::String(_)) {
+            return self.wrong_type(&node, "a duration in quotes, such as `\"5s\"`");
+        }
         let text = self.string(node)?;
         match duration::parse(&text.value) {
             Ok(value) => Some(At { value, span: text.span }),

@@ -100,8 +100,12 @@ fn request_failure(doing: &Doing, deadline: Duration, error: &(dyn Error + 'stat
 }
 
 fn refused(doing: &Doing, refusal: &jetstream::Error) -> StoreError {
-    let absent =
-        [ErrorCode::STREAM_NOT_FOUND, ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT];
+    let absent = [
+        ErrorCode::STREAM_NOT_FOUND,
+        ErrorCode::CLUSTER_NOT_AVAILABLE,
+        ErrorCode::JETSTREAM_NOT_ENABLED,
+        ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
+    ];
     match absent.contains(&refusal.error_code()) {
         true => doing.no_store(refusal, REMEDY),
         false => doing.refused(refusal.error_code().0, refusal),
@@ -132,8 +136,10 @@ mod tests {
 
     #[test]
     fn an_absent_stream_is_no_refusal() {
-        let failure = failure(PublishErrorKind::Other, 10059);
-        assert!(matches!(failure, StoreError::Environment { .. }), "{failure}");
+        for code in [10008, 10039, 10059, 10076] {
+            let failure = failure(PublishErrorKind::Other, code);
+            assert!(matches!(failure, StoreError::Environment { .. }), "{code}: {failure}");
+        }
     }
 
     #[test]

@@ -38,8 +38,8 @@ pub(super) fn verdict(report: &Report) -> Markup {
                         (badge(case.verdict)) " " a href={ "#case-" (index) } { (case.id) }
                         @for reason in &case.reasons { br; span.because { (reason) } }
                         @if let Some(failures) = first_failures(case) {
-                            @for FailureReport { check, expected, observed, .. } in failures {
-                                br; span.because { (check) ": expected " (expected) ", observed " (shortened(observed, 80)) }
+                            @for FailureReport { check, group, expected, observed, .. } in failures {
+                                br; span.because { @if let Some(group) = group { (group) ": " } (check) ": expected " (expected) ", observed " (shortened(observed, 80)) }
                             }
                         }
                     }
