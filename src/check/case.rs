@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::measure::operations_needed;
+use crate::measure::{more_rounds, operations_needed};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Case, CountRange, LatencyBound};
 
@@ -34,6 +34,8 @@ pub struct LatencyCheck {
     pub at_most: Duration,
     /// What was observed; `None` when too few operations support the quantile.
     pub observed: Option<Duration>,
+    /// Rounds raced.
+    pub rounds: u64,
     /// How many operations there were.
     pub operations: u64,
     /// How many the quantile needs.
@@ -45,8 +47,9 @@ pub struct LatencyCheck {
 impl LatencyCheck {
     /// Why nothing can be said.
     pub(super) fn too_few(&self) -> String {
-        let LatencyCheck { key, operations, needed, .. } = self;
-        format!("`{key}` needs {needed} operations, and {operations} were measured; raise `rounds`")
+        let LatencyCheck { key, rounds, operations, needed, .. } = self;
+        let remedy = more_rounds(*rounds, *operations, *needed);
+        format!("`{key}` needs {needed} operations, and {operations} were measured; {remedy}")
     }
 }
 
@@ -79,6 +82,7 @@ pub fn judge_latency(bound: &LatencyBound, tally: &CaseTally) -> LatencyCheck {
         key: bound.key.clone(),
         at_most: bound.at_most,
         observed,
+        rounds: tally.rounds,
         operations: histogram.len(),
         needed: operations_needed(bound.quantile),
         verdict,
@@ -281,7 +285,7 @@ mod tests {
         let case = planned(TestCase::new(1).latency(0.99, 5_000), 2);
         let verdict = judge_case(&case, &race(&case, &["1 success"; 2]), &[]);
         assert_eq!(verdict.verdict, Verdict::Inconclusive);
-        assert_eq!(verdict.reasons, ["`append.p99` needs 299 operations, and 2 were measured; raise `rounds`"]);
+        assert_eq!(verdict.reasons, ["`append.p99` needs 299 operations, and 2 were measured; raise `rounds` to 299"]);
         let case = planned(TestCase::new(1).latency(0.5, 10), 2);
         let verdict = judge_case(&case, &race(&case, &["1 success"; 2]), &[]);
         assert_eq!(verdict.reasons, ["`append.p50` is 990 µs, expected at most 10.0 µs"]);

@@ -19,6 +19,14 @@ pub fn operations_needed(quantile: f64) -> u64 {
     (0.05_f64.ln() / quantile.ln()).ceil() as u64
 }
 
+/// What to do when `rounds` rounds gave `operations` of the operations `needed`, in words.
+pub fn more_rounds(rounds: u64, operations: u64, needed: u64) -> String {
+    if operations == 0 {
+        return "raise `rounds`".to_owned();
+    }
+    format!("raise `rounds` to {}", needed.saturating_mul(rounds).div_ceil(operations))
+}
+
 /// A histogram that grows with its values. Values are whole numbers, in this project mostly nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Histogram(hdrhistogram::Histogram<u64>);
@@ -149,6 +157,13 @@ mod tests {
         assert_eq!(histogram(&values).quantile(0.99), Some(297));
         assert_eq!(Histogram::new().quantile(0.5), None);
         assert_eq!(Histogram::new().max(), None);
+    }
+
+    #[test]
+    fn how_many_rounds_are_enough_is_said() {
+        assert_eq!(more_rounds(20, 200, 299), "raise `rounds` to 30");
+        assert_eq!(more_rounds(1, 2, 299), "raise `rounds` to 150");
+        assert_eq!(more_rounds(20, 0, 299), "raise `rounds`");
     }
 
     #[test]

@@ -2,4 +2,4 @@
 
 mod histogram;
 
-pub use histogram::{DecodeError, Histogram, operations_needed};
+pub use histogram::{DecodeError, Histogram, more_rounds, operations_needed};

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::measure::more_rounds;
 use crate::outcome::OutcomeKind;
 
 use super::schema::*;
@@ -69,7 +70,7 @@ pub(super) fn case_checks(case: &CaseReport) -> Vec<CheckResult> {
     let expected = race.expectations.iter().filter(|row| row.expected != "any" || row.rounds_broken > 0);
     results.extend(expected.map(|row| expectation(row, race)));
     results.extend(race.invariants.iter().map(|it| invariant(it, race)));
-    results.extend(race.latency_bounds.iter().map(latency));
+    results.extend(race.latency_bounds.iter().map(|bound| latency(bound, race.rounds)));
     results.extend(race.sometimes.iter().map(|it| sometimes(it, race)));
     results.extend(case.controls.iter().map(control));
     results
@@ -106,7 +107,7 @@ fn invariant(invariant: &InvariantReport, race: &Race) -> CheckResult {
     result.broken(evidence, (that, observed.to_owned()), (failed, race.rounds))
 }
 
-fn latency(bound: &LatencyBoundReport) -> CheckResult {
+fn latency(bound: &LatencyBoundReport, rounds: u64) -> CheckResult {
     let mut result = CheckResult::new("latency", &bound.key, bound.verdict, bound.place.as_ref());
     let at_most = format!("at most {}", ns(bound.at_most_ns));
     if let Some(observed) = bound.observed_ns.map(ns) {
@@ -116,7 +117,8 @@ fn latency(bound: &LatencyBoundReport) -> CheckResult {
         result.compared = Some((at_most, observed));
     } else {
         let LatencyBoundReport { operations, needed, .. } = bound;
-        result.message = format!("needs {needed} operations, and {operations} were measured; raise `rounds`");
+        let remedy = more_rounds(rounds, *operations, *needed);
+        result.message = format!("needs {needed} operations, and {operations} were measured; {remedy}");
     }
     result
 }
