@@ -99,8 +99,8 @@ mod tests {
                 .map(|(x, noise)| (x, 1_000.0 * x.powf(exponent) * noise))
                 .collect();
             let law = PowerLaw::fit(&points).unwrap();
-            prop_assert!((law.exponent - exponent).abs() < 0.05, "{law:?}");
-            prop_assert!(law.spread < 1.3, "{law:?}");
+            prop_assert!((law.exponent - exponent).abs() < 0.03, "{law:?}");
+            prop_assert!(law.spread < 1.2, "{law:?}");
         }
 
         #[test]

@@ -92,6 +92,54 @@ fn a_run_can_stop_at_the_first_failure() {
 }
 
 #[test]
+fn a_cost_that_grows_fails_and_a_control_is_caught_by_growing() {
+    // What grows is a sleep, which lasts as long as it says on any machine, and longer only by far less than the others.
+    let growing = r#"
+schema = 1
+name   = "growing"
+rounds = 3
+
+[params]
+grows = false
+
+[matrix]
+size = [1, 30, 900]
+
+[targets.store]
+driver  = "event-store"
+backend = "memory"
+
+[[workers]]
+name  = "worker"
+steps = [{ sleep = "${grows ? size : 300}ms" }, { latest_version = { actor = "a" } }]
+
+[expect]
+success = 1
+
+[[growth]]
+name    = "the cost is flat"
+metric  = "attempt.p50"
+over    = "size"
+at_most = 0.2
+
+[[controls]]
+name   = "it sleeps in proportion"
+why    = "a cost that is proportional to the size is no flat one"
+set    = { grows = true }
+breaks = ["the cost is flat"]
+"#;
+    let cli = || Cli::new().scenario(growing).args(["run"]);
+    let ended = cli().run().exits(0).stdout_has("PASS the cost is flat  attempt.p50 ~ size^");
+    let ended = ended.stdout_has("[control `it sleeps in proportion`]").stdout_has("caught above size^0.2");
+    let growth = &ended.report().scenarios[0].growth;
+    let exponents: Vec<(bool, f64)> = growth.iter().map(|it| (it.control.is_some(), it.exponent.unwrap())).collect();
+    let [(false, flat), (true, caught)] = exponents[..] else { panic!("{exponents:?}") };
+    assert!(flat <= 0.2 && caught > 0.2, "{exponents:?}");
+    let ended = cli().args(["--param", "grows=true"]).run().exits(1);
+    ended.stdout_has("FAIL the cost is flat").stdout_has("expected at most size^0.2");
+}
+
+#[test]
 fn of_scenarios_that_a_run_did_not_come_to_nothing_is_told() {
     let growing = r#"
 schema = 1

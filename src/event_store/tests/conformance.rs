@@ -220,15 +220,24 @@ async fn malformed_events_are_reported(server: &Server) {
     assert_eq!(store.latest_version("a").await, Ok(4));
 }
 
-async fn waits_name_who_is_blocked_by_whom(server: &Server) {
-    let place = server.place(Guard::Mutex).await;
-    let instance = place.instance(InstanceOptions { mutex_deadline: DEADLINE, ..place.options() });
+/// Caller 7 in the middle of an append, at the pause point with the mutex held.
+async fn paused_holder(
+    place: &Place<'_>,
+    instance: &Arc<Instance>,
+) -> (Arc<Gate>, tokio::task::JoinHandle<Result<Appended, StoreError>>) {
     let gate = Arc::new(Gate::default());
     let holder = tokio::spawn({
-        let (store, gate) = (place.store_of(&instance).await, gate.clone());
+        let (store, gate) = (place.store_of(instance).await, gate.clone());
         async move { store.append(Caller(7), &event("a", 1), Some(&*gate)).await }
     });
     gate.reached.notified().await;
+    (gate, holder)
+}
+
+async fn waits_name_who_is_blocked_by_whom(server: &Server) {
+    let place = server.place(Guard::Mutex).await;
+    let instance = place.instance(InstanceOptions { mutex_deadline: DEADLINE, ..place.options() });
+    let (_gate, holder) = paused_holder(&place, &instance).await;
     assert_eq!(instance.waits(), []);
     let waiting = place.store_of(&instance).await;
     let waiter = tokio::spawn(async move { waiting.append(Caller(9), &event("a", 1), None).await });
@@ -251,12 +260,7 @@ async fn a_caller_that_waits_too_long_for_the_mutex_gives_up(server: &Server) {
     let place = server.place(Guard::Mutex).await;
     let patience = Duration::from_millis(300);
     let instance = place.instance(InstanceOptions { mutex_deadline: patience, ..place.options() });
-    let gate = Arc::new(Gate::default());
-    let holder = tokio::spawn({
-        let (store, gate) = (place.store_of(&instance).await, gate.clone());
-        async move { store.append(Caller(7), &event("a", 1), Some(&*gate)).await }
-    });
-    gate.reached.notified().await;
+    let (gate, holder) = paused_holder(&place, &instance).await;
     let waiting = place.store_of(&instance).await;
     let late = waiting.append(Caller(9), &event("a", 1), None).await.unwrap_err();
     let silence = Silence::Deadline(patience);
