@@ -91,7 +91,12 @@ impl Place {
 
     /// The folder of the newest run.
     fn folder(&self) -> PathBuf {
-        fs::read_dir(self.path("reports")).unwrap().map(|entry| entry.unwrap().path()).max().unwrap()
+        self.newest_folder().expect("no run left a folder")
+    }
+
+    /// As [`Place::folder`], for a run under way, which may not have made its folder yet.
+    fn newest_folder(&self) -> Option<PathBuf> {
+        fs::read_dir(self.path("reports")).ok()?.map(|entry| entry.unwrap().path()).max()
     }
 
     /// Arguments are separated by spaces.
@@ -172,7 +177,7 @@ fn an_interrupted_run_leaves_every_form() {
     let place = Place::new();
     let mut run = place.command("run claims.toml --for 10m --quiet").stdout(Stdio::null()).spawn().unwrap();
     let began = Instant::now();
-    let raced = || place.path("reports").is_dir() && place.folder().join("report.json").is_file();
+    let raced = || place.newest_folder().is_some_and(|folder| folder.join("report.json").is_file());
     while !raced() {
         assert!(began.elapsed() < Duration::from_secs(60), "no case ended");
         std::thread::sleep(Duration::from_millis(20));
