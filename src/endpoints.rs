@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,6 +26,9 @@ const CONTROL_CONNECTIONS: usize = 3;
 
 /// Connections of a private server beyond those that cases need: the superuser's reserve, and some that are still ending.
 const CONNECTIONS_TO_SPARE: u32 = 20;
+
+/// How often it is looked whether a private server has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// So many lines of a dead server's log are shown.
 const LOG_LINES: usize = 15;
@@ -172,13 +175,22 @@ impl Endpoints {
         }
     }
 
-    /// What there is to say of private servers that have died: how they ended, and the end of their logs.
-    pub fn obituaries(&self) -> Vec<String> {
-        let servers = self.found.values().filter_map(|found| match found {
-            Found::Private(server) => Some(server),
-            Found::Compose(_) | Found::Nowhere(_) => None,
-        });
-        let dead = servers.filter(|server| !server.is_alive());
+    /// What there is to say of private servers that have died: how they ended, and the end of their logs. If none has, looks
+    /// again for so long: a process that dies closes its connections before its end can be seen.
+    pub async fn obituaries(&self, patience: Duration) -> Vec<String> {
+        let servers: Vec<&PrivateServer> = self
+            .found
+            .values()
+            .filter_map(|found| match found {
+                Found::Private(server) => Some(server),
+                Found::Compose(_) | Found::Nowhere(_) => None,
+            })
+            .collect();
+        let start = Instant::now();
+        while servers.iter().all(|server| server.is_alive()) && start.elapsed() < patience && !servers.is_empty() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let dead = servers.into_iter().filter(|server| !server.is_alive());
         dead.map(|server| {
             let how = server.exit_status().map_or_else(|| "an unknown status".to_owned(), |status| status.to_string());
             let log = server.log_tail(LOG_LINES).replace('\n', "\n  ");

@@ -17,7 +17,7 @@ use crate::plan::{Case, PlannedScenario};
 use crate::report::schema::{Comparison, Report};
 use crate::report::sinks::{create_folder, write_file};
 use crate::report::{RunFolder, SinkError, run_name};
-use crate::run::{self, Event, LiveSide, OpenTargets, PlannedPair, RunError, Stop, Turns};
+use crate::run::{self, Event, LiveSide, OpenTargets, PlannedPair, Stop, Turns};
 use crate::target::{redacted, shown};
 
 /// What one side sets.
@@ -221,13 +221,12 @@ async fn provide_and_race(
     let seed = sides[1].report.run.seed;
     let turns = Turns { rounds: args.rounds, warm_up: args.warm_up, seed };
     let raced = run::live(&pairs, turns, sides, stop, open, tell).await;
-    let raced = raced.map_err(|error| run_failure(&error, &endpoints));
+    let raced = match raced {
+        Ok(raced) => Ok(raced),
+        Err(error) => Err(Failure::new(error.verdict(), with_obituaries(&error, &endpoints).await)),
+    };
     let closed = endpoints.close().await;
     let raced = raced?;
     closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     Ok(raced)
-}
-
-fn run_failure(error: &RunError, endpoints: &Endpoints) -> Failure {
-    Failure::new(error.verdict(), with_obituaries(error, endpoints))
 }

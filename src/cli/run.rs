@@ -11,6 +11,7 @@ use super::{ci, select, signals};
 use crate::check::RunVerdict;
 use crate::duration::as_ns;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
+use crate::engine::EngineError;
 use crate::plan::PlannedScenario;
 use crate::report::html::HTML_FILE;
 use crate::report::schema::Report;
@@ -22,6 +23,9 @@ use crate::target::redacted;
 
 /// How long the second Ctrl-C gives to what can be removed at once.
 pub(super) const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long after a server's failure a private one may take to be seen dead.
+const OBITUARY_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is to be done.
 struct Job<'a> {
@@ -119,7 +123,10 @@ async fn provide_and_run(
     };
     let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, stop, open };
     let raced = run::run(inputs, report, folder, tell).await;
-    let raced = raced.map_err(|error| failure(&error, &endpoints, report, stop));
+    let raced = match raced {
+        Ok(()) => Ok(()),
+        Err(error) => Err(failure(&error, &endpoints, report, stop).await),
+    };
     let closed = endpoints.close().await;
     raced?;
     closed.map_err(|error| environment_besides(report, error))?;
@@ -147,12 +154,12 @@ pub(super) fn not_provided(error: EndpointError) -> Failure {
 }
 
 /// What ended the run, with the last words of servers that died.
-fn failure(error: &RunError, endpoints: &Endpoints, report: &Report, stop: &Stop) -> Failure {
+async fn failure(error: &RunError, endpoints: &Endpoints, report: &Report, stop: &Stop) -> Failure {
     let failed = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
     let failed = failed.map(|case| RunVerdict::from(crate::check::Verdict::from(case.verdict)));
     let interrupted = stop.is_asked().then_some(RunVerdict::Interrupted);
     let causes = failed.chain([error.verdict()]).chain(interrupted);
-    Failure::new(RunVerdict::decide(causes), with_obituaries(error, endpoints))
+    Failure::new(RunVerdict::decide(causes), with_obituaries(error, endpoints).await)
 }
 
 /// Trouble with the surroundings after the races: it does not hide what they proved.
@@ -161,8 +168,10 @@ fn environment_besides(report: &Report, error: impl std::fmt::Display) -> Failur
 }
 
 /// An error. If private servers died, that comes first: it is the cause, and the error only how the run noticed.
-pub(super) fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> String {
-    let obituaries = endpoints.obituaries();
+pub(super) async fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> String {
+    let is_of_a_server = matches!(error.cause(), RunError::Engine(EngineError::Environment { .. }));
+    let patience = if is_of_a_server { OBITUARY_PATIENCE } else { Duration::ZERO };
+    let obituaries = endpoints.obituaries(patience).await;
     if obituaries.is_empty() {
         return error.to_string();
     }

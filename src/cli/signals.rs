@@ -17,10 +17,12 @@ pub(crate) fn listen(stop: Stop, output: Output) -> std::io::Result<()> {
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
             }
-            match stop.ask() {
-                1 => output.warning("stopping after this round and cleaning up; once more to stop now"),
-                _ => output.warning("stopping now"),
+            // Said first: the run may be over as soon as it is asked.
+            match stop.is_asked() {
+                false => output.warning("stopping after this round and cleaning up; once more to stop now"),
+                true => output.warning("stopping now"),
             }
+            stop.ask();
         }
     });
     Ok(())

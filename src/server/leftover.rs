@@ -129,7 +129,7 @@ fn clear(path: &Path, kind: Option<ServerKind>) -> io::Result<Option<Removed>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::testing::{self, processes_in};
+    use crate::server::testing::{self, processes_end_in, processes_in};
     use crate::server::{PrivateServer, nats, postgres};
     use std::io::{BufRead, BufReader, Write};
     use std::process::{Command, Stdio};
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(swept.removed, expected);
         for (_, directory) in &left {
             assert!(!directory.exists());
-            assert_eq!(processes_in(directory), Vec::<String>::new());
+            processes_end_in(directory).await;
         }
 
         assert!(living.is_alive());

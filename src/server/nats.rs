@@ -149,7 +149,7 @@ fn version_in(greeting: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::testing::{self, processes_in};
+    use crate::server::testing::{self, eventually, processes_end_in};
     use async_nats::ConnectOptions;
     use rustix::process::{Pid, Signal, getpgid, kill_process};
     use std::sync::{Arc, Mutex};
@@ -180,7 +180,7 @@ mod tests {
         jetstream.create_stream(stream).await.unwrap();
         jetstream.publish("S", "x".into()).await.unwrap().await.unwrap();
         assert!(server.directory().join("data/jetstream").is_dir());
-        assert!(server.log_tail(3).contains("Server is ready"));
+        eventually("the log's last line", || server.log_tail(3).contains("Server is ready")).await;
         let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap());
         assert_eq!(getpgid(pid).ok(), pid, "a Ctrl-C in the terminal passes it by");
 
@@ -189,7 +189,7 @@ mod tests {
         server.stop().await.unwrap();
         eprintln!("stop: {:?}", stop_time.elapsed());
         assert!(!directory.exists());
-        assert_eq!(processes_in(&directory), Vec::<String>::new());
+        processes_end_in(&directory).await;
     }
 
     #[tokio::test]
@@ -209,7 +209,7 @@ mod tests {
         let directory = seen.lock().unwrap().clone();
         assert!(directory.starts_with(root.path()));
         assert!(!directory.exists());
-        assert_eq!(processes_in(&directory), Vec::<String>::new());
+        processes_end_in(&directory).await;
     }
 
     #[tokio::test]
@@ -239,12 +239,10 @@ mod tests {
         let (program, options) = testing::nats(root.path());
         let server = start(&program, &options).await.unwrap();
         let pid = Pid::from_raw(i32::try_from(server.pid()).unwrap()).unwrap();
+        // It answers before it says so.
+        eventually("the log's last line", || server.log_tail(3).contains("Server is ready")).await;
         kill_process(pid, Signal::KILL).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while server.is_alive() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        assert!(!server.is_alive());
+        eventually("its end", || !server.is_alive()).await;
         assert!(server.log_tail(3).contains("Server is ready"));
     }
 

@@ -15,8 +15,9 @@ use super::identity::ProcessIdentity;
 use super::run_as::RunAs;
 use super::{ServerError, ServerKind};
 
-/// How long a server may take to end after its own stop signal, before it is killed.
-const STOP_DEADLINE: Duration = Duration::from_secs(5);
+/// How long a server may take to end after its own stop signal, before it is killed. PostgreSQL kills processes of its own
+/// that do not follow after 5 s, and must be there to do it.
+const STOP_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a killed process may take to be gone.
 const KILL_DEADLINE: Duration = Duration::from_secs(10);
 /// How long one look at a starting server may take.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use super::find::{self, NatsProgram, PostgresPrograms, SearchPath};
 use super::nats::NatsOptions;
@@ -47,4 +48,18 @@ pub(super) fn processes_in(directory: &Path) -> Vec<String> {
             (line.contains(name) || cwd.to_string_lossy().contains(name)).then_some(line)
         })
         .collect()
+}
+
+/// Waits until [`processes_in`] finds none: whoever was told to end, or lost its parent, still needs a processor for it.
+pub(super) async fn processes_end_in(directory: &Path) {
+    eventually("the end of every process", || processes_in(directory).is_empty()).await;
+}
+
+/// Looks until it is so; panics after 30 s.
+pub(super) async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what} did not come");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }

@@ -153,8 +153,12 @@ impl Cli {
 
     /// What is in the directory for temporary files, and which processes know of it.
     pub(crate) fn leftovers(&self) -> Vec<String> {
-        let files = fs::read_dir(self.tmp()).unwrap().map(|entry| entry.unwrap().path().display().to_string());
-        files.chain(processes_in(self.place.path())).collect()
+        self.left_files().into_iter().chain(processes_in(self.place.path())).collect()
+    }
+
+    /// What is in the directory for temporary files.
+    fn left_files(&self) -> Vec<String> {
+        fs::read_dir(self.tmp()).unwrap().map(|entry| entry.unwrap().path().display().to_string()).collect()
     }
 }
 
@@ -253,8 +257,10 @@ impl Running {
     /// Waits for the end, which must be in time and leave nothing behind.
     pub(crate) fn wait(self) -> Ended {
         let ended = self.wait_killed();
-        let left = ended.cli.leftovers();
-        assert!(left.is_empty(), "left behind: {left:#?}\n{ended:?}");
+        let files = ended.cli.left_files();
+        assert!(files.is_empty(), "left behind: {files:#?}\n{ended:?}");
+        // Processes that were told to end, or that lost their parent, still need a processor for it.
+        eventually("the end of every process", || processes_in(ended.cli.place.path()).is_empty().then_some(()));
         ended
     }
 
@@ -345,6 +351,11 @@ impl Ended {
     pub(crate) fn stderr_is(self, text: &str) -> Self {
         assert_eq!(self.stderr, text, "{self:?}");
         self
+    }
+
+    /// How many errors and warnings were printed. Lines of progress, and notes of what others left on this machine, are none.
+    pub(crate) fn errors(&self) -> usize {
+        self.stderr.lines().filter(|line| line.starts_with("error") || line.starts_with("warning")).count()
     }
 
     /// The run's folder: the only one there is.

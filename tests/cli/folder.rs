@@ -70,7 +70,7 @@ fn a_place_that_takes_no_folder_is_told_before_the_race() {
     ] {
         let ended = cli.clone().args([out]).run().exits(10).stdout_is("");
         let ended = ended.stderr_has(&format!("error: cannot create `{out}")).stderr_has(remedy);
-        assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+        assert_eq!(ended.errors(), 1, "{ended:?}");
     }
 }
 
@@ -80,5 +80,5 @@ fn a_disk_that_is_full_ends_the_run_in_one_error() {
     let cli = Cli::new().scenario(&with(CLAIM, "rounds = 10", "rounds = 100000"));
     let ended = cli.args(["run"]).after("trap '' XFSZ; ulimit -f 64").run().exits(10);
     let ended = ended.stderr_has("error: cannot write `reports/").stderr_has("File too large");
-    assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
+    assert_eq!(ended.errors(), 1, "{ended:?}");
 }

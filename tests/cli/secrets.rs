@@ -38,7 +38,7 @@ fn a_password_lets_in_and_is_not_repeated_and_a_wrong_one_is_refused() {
     let server = Given::postgres(Some(PASSWORD));
     let driver = "driver   = \"postgres\"";
     for cli in ways(INSERT, driver, "db", "DEADHEAT_POSTGRES_URL", &server.url) {
-        keeps_secrets(&cli.args(["--rounds", "1"]).run().exits(0));
+        keeps_secrets(&cli.run().exits(0));
     }
     let wrong = server.url_for("postgres:s3cret-wrong");
     for cli in ways(INSERT, driver, "db", "DEADHEAT_POSTGRES_URL", &wrong) {
@@ -64,7 +64,7 @@ fn a_token_lets_in_and_is_not_repeated_and_a_wrong_one_is_refused() {
     let server = Given::nats(TOKEN);
     let driver = "driver = \"jetstream\"";
     for cli in ways(PUBLISH, driver, "stream", "DEADHEAT_NATS_URL", &server.url) {
-        keeps_secrets(&cli.args(["--rounds", "1"]).run().exits(0));
+        keeps_secrets(&cli.run().exits(0));
     }
     let wrong = server.url_for("s3cret-wrong");
     for cli in ways(PUBLISH, driver, "stream", "DEADHEAT_NATS_URL", &wrong) {

@@ -31,7 +31,7 @@ pub(super) struct Postgres(Option<PrivateServer>);
 impl Postgres {
     pub(super) async fn start() -> Self {
         let programs = find::postgres(&search()).unwrap();
-        let options = PostgresOptions { max_connections: 200, ..PostgresOptions::default() };
+        let options = PostgresOptions { max_connections: 500, ..PostgresOptions::default() };
         Self(Some(server::postgres::start(&programs, &options).await.unwrap()))
     }
 

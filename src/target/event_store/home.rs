@@ -1,7 +1,7 @@
 //! Where an event store lives, and how its connections are opened.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::endpoints::Source;
@@ -24,8 +24,8 @@ const SQLITE_CONNECTIONS: u32 = 16;
 pub(super) enum Home {
     /// In this process.
     Memory(MemoryConnection),
-    /// In a temporary file, which goes when this is dropped.
-    Sqlite { shared: SqliteConnection, _directory: ScratchDirectory },
+    /// In a temporary file, which goes with its directory.
+    Sqlite { shared: SqliteConnection, directory: Mutex<Option<ScratchDirectory>> },
     /// In a schema.
     Postgres(Schema),
     /// In a stream.
@@ -52,7 +52,7 @@ impl Home {
                 let path = directory.path().join("events.db");
                 let shared = SqliteConnection::open(&path, SQLITE_CONNECTIONS, DEADLINE).await.map_err(environment)?;
                 shared.create_tables(options.guard).await.map_err(environment)?;
-                Ok(Home::Sqlite { shared, _directory: directory })
+                Ok(Home::Sqlite { shared, directory: Mutex::new(Some(directory)) })
             }
             Backend::Postgres => {
                 let schema = Schema::create(spec, server(spec, source)?, space).await?;
@@ -107,8 +107,10 @@ impl Home {
     pub(super) async fn close(&self) -> Result<(), TargetError> {
         match self {
             Home::Memory(_) => Ok(()),
-            Home::Sqlite { shared, .. } => {
+            Home::Sqlite { shared, directory } => {
                 shared.close().await;
+                // Now, and not when the last worker lets go of the home: a run that is stopped does not wait for that.
+                drop(directory.lock().unwrap_or_else(PoisonError::into_inner).take());
                 Ok(())
             }
             Home::Postgres(schema) => schema.drop().await,

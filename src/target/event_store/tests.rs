@@ -148,9 +148,11 @@ impl Pause for ForEver {
 async fn an_append_that_did_not_come_to_its_write_by_the_deadline_did_not_happen() {
     let target = open(Backend::Memory, Guard::Mutex, &Source::Embedded).await;
     let (mut holder, mut waiter) = (target.session(0).await.unwrap(), target.session(1).await.unwrap());
-    let deadline = Instant::now() + Duration::from_millis(50);
+    // The one that waits gives up first: it is not let in by the other's end.
+    let soon = Instant::now() + Duration::from_millis(50);
     let (first, second) = (append(1), append(1));
-    let ends = tokio::join!(holder.call(&first, deadline, Some(&ForEver)), waiter.call(&second, deadline, None),);
+    let holding = holder.call(&first, soon + Duration::from_millis(50), Some(&ForEver));
+    let ends = tokio::join!(holding, waiter.call(&second, soon, None));
     assert_lost(&ends.0.unwrap(), OutcomeKind::Timeout);
     assert_lost(&ends.1.unwrap(), OutcomeKind::Timeout);
 }

@@ -31,6 +31,8 @@ use crate::value::Value;
 
 /// How long a request outside of a race may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// How long reading a stream outside of a race may take, up to [`messages::LIMIT`] messages one by one.
+const READ_LIMIT: Duration = Duration::from_secs(60);
 
 /// Connects and creates the stream `space` with the subjects `space.>`.
 pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
@@ -107,7 +109,7 @@ impl Target for JetStream {
                 return Err(not_for_streams(operation));
             };
             let client = self.control().await?;
-            done(messages::read(&client, &self.stream, subject, Instant::now() + REQUEST_LIMIT).await?)
+            done(messages::read(&client, &self.stream, subject, Instant::now() + READ_LIMIT).await?)
         }
         .boxed()
     }

@@ -103,7 +103,7 @@ impl Server {
     pub(super) fn silent(&self, deadline: Duration) -> TargetError {
         TargetError::Environment {
             message: format!(
-                "PostgreSQL at {} did not answer within {deadline:?}; check the address, firewalls, and what else the server does",
+                "PostgreSQL at {} did not answer within {deadline:?}; check the host's name, the port, firewalls, and what else the server does",
                 self.name
             ),
         }
