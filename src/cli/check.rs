@@ -5,6 +5,7 @@ use super::args::{CheckArgs, Format};
 use super::output::Output;
 use super::select;
 use crate::check::RunVerdict;
+use crate::report::terminal::number;
 
 pub(crate) fn exec(args: &CheckArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let planned = select::plan(&args.selection, None, "run", args.format, output)?;
@@ -12,7 +13,9 @@ pub(crate) fn exec(args: &CheckArgs, output: &Output) -> Result<RunVerdict, Fail
         let cases: usize = planned.iter().map(|scenario| scenario.cases.len()).sum();
         let controls: usize =
             planned.iter().flat_map(|scenario| &scenario.cases).map(|planned| planned.controls.len()).sum();
-        output.data(&format!("{} scenarios, {cases} cases and {controls} controls: no faults\n", planned.len()));
+        let [scenarios, cases, controls] = [(planned.len(), "scenario"), (cases, "case"), (controls, "control")]
+            .map(|(it, noun)| number(it as u64, noun));
+        output.data(&format!("{scenarios}, {cases} and {controls}: no faults\n"));
     }
     Ok(RunVerdict::Pass)
 }

@@ -8,6 +8,7 @@ use super::output::Output;
 use super::select;
 use crate::check::RunVerdict;
 use crate::plan::{Case, PlannedScenario};
+use crate::report::terminal::number;
 
 pub(crate) fn exec(args: &ListArgs, output: &Output) -> Result<RunVerdict, Failure> {
     // Faults are printed as text in any case: the list itself is the data.
@@ -28,7 +29,8 @@ fn text(scenario: &PlannedScenario) -> String {
     let mut text = format!("{}: {}{tags}\n", head.name, head.summary);
     for planned in &scenario.cases {
         let Case { id, workers, rounds, .. } = planned.case.as_ref();
-        text.push_str(&format!("  {id}  {} workers, {rounds} rounds\n", workers.len()));
+        let (workers, rounds) = (number(workers.len() as u64, "worker"), number(*rounds, "round"));
+        text.push_str(&format!("  {id}  {workers}, {rounds}\n"));
         for control in &planned.controls {
             text.push_str(&format!("    control {}\n", control.id));
         }

@@ -111,7 +111,7 @@ fn scenarios_are_listed_and_checked() {
     assert_eq!(listed[0]["cases"][0]["id"], "claim");
     assert_eq!(listed[1]["cases"][0]["workers"], 3);
     let checked = cli.clone().args(["check"]).run().exits(0).stderr_is("");
-    checked.stdout_is("2 scenarios, 2 cases and 1 controls: no faults\n");
+    checked.stdout_is("2 scenarios, 2 cases and 1 control: no faults\n");
     cli.args(["check", "--format", "json"]).run().exits(0).stdout_is("[]\n");
 }
 
