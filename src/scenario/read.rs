@@ -24,6 +24,9 @@ pub const DEFAULT_ROUNDS: u64 = 100;
 /// How long a round of a scenario that does not say may take.
 const DEFAULT_ROUND_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The drivers that targets can have.
+const DRIVERS: [&str; 3] = ["postgres", "jetstream", "event-store"];
+
 /// What reading a file gives: a scenario unless it is too broken to have one, everything found, and the names that expressions use.
 pub(super) struct Reading {
     /// The scenario, only to be relied on when no diagnostic is an error.
@@ -222,11 +225,13 @@ fn targets<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Target>> {
 
 fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Option<Target> {
     let mut table = reader.table(node, "a target")?;
-    let word = table.require(reader, "driver", Reader::string);
-    let Some(word) = word else {
-        table.rest();
+    if !table.has("driver") {
+        let diagnostic =
+            Diagnostic::error(Code::MissingKey, "a target needs `driver`").at(&table.span, "no `driver` here");
+        reader.push(diagnostic.help(format!("the drivers are {}", ticked(DRIVERS))));
         return None;
-    };
+    }
+    let word = table.get(reader, "driver", Reader::string)?;
     table.what = format!("{} target", syntax::with_article(&word.value));
     let driver = match word.value.as_str() {
         "postgres" => Some(Driver::Postgres),
@@ -236,18 +241,16 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
         }
         "event-store" => store_options(reader, &mut table).map(|options| Driver::EventStore(Box::new(options))),
         unknown => {
-            let supported = ["postgres", "jetstream", "event-store"];
             let diagnostic = if ["http", "sql"].contains(&unknown) {
                 let message = format!("the driver `{unknown}` is not supported by this version");
-                let help = format!("the drivers are {}", ticked(supported));
+                let help = format!("the drivers are {}", ticked(DRIVERS));
                 Diagnostic::error(Code::Unsupported, message).at(&word.span, "not supported").help(help)
             } else {
                 let message = format!("there is no driver `{unknown}`");
                 let diagnostic = Diagnostic::error(Code::BadValue, message).at(&word.span, "no such driver");
-                Diagnostic { help: suggestion(unknown, supported), ..diagnostic }
+                Diagnostic { help: suggestion(unknown, DRIVERS), ..diagnostic }
             };
             reader.push(diagnostic);
-            table.rest();
             return None;
         }
     };
