@@ -5,7 +5,7 @@ use super::args::{CheckArgs, Format};
 use super::output::Output;
 use super::select;
 use crate::check::RunVerdict;
-use crate::report::terminal::number;
+use crate::report::words::number;
 
 pub(crate) fn exec(args: &CheckArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let planned = select::plan(&args.selection, None, "run", args.format, output)?;

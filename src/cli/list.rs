@@ -8,7 +8,7 @@ use super::output::Output;
 use super::select;
 use crate::check::RunVerdict;
 use crate::plan::{Case, PlannedScenario};
-use crate::report::terminal::number;
+use crate::report::words::number;
 
 pub(crate) fn exec(args: &ListArgs, output: &Output) -> Result<RunVerdict, Failure> {
     // Faults are printed as text in any case: the list itself is the data.

@@ -3,7 +3,7 @@
 use crate::check::RunVerdict;
 use crate::outcome::OutcomeKind;
 use crate::report::schema::*;
-use crate::report::terminal::{ns, number};
+use crate::report::words::{ns, number};
 
 /// What stored reports are worth.
 pub(super) const WEAK: &str = "sequential: weak. The two runs were taken at two times, and the machine was not the same twice; `deadheat compare --live` races both in turns";

@@ -6,7 +6,7 @@ use crate::measure::more_rounds;
 use crate::outcome::OutcomeKind;
 
 use super::schema::*;
-use super::terminal::{ns, number, shortened};
+use super::words::{ns, number, shortened};
 
 /// What one check of a case, or a growth check of a scenario, proved.
 #[derive(Debug, Clone, PartialEq, Eq)]

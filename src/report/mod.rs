@@ -23,6 +23,7 @@ pub mod summary;
 pub mod table;
 pub mod terminal;
 mod trace;
+pub(crate) mod words;
 
 pub use load::{LoadError, load};
 pub(crate) use rows::base_id;

@@ -5,7 +5,8 @@ use crate::outcome::OutcomeKind;
 
 use super::checks::{case_checks, growth_check, repeat_command};
 use super::schema::*;
-use super::terminal::{Style, not_raced, ns, number, round_lines};
+use super::terminal::{Style, round_lines};
+use super::words::{not_raced, ns, number, sum};
 
 /// GitHub takes at most 1 MiB from one step, and drops all of it when it is more.
 pub const LIMIT: usize = 1024 * 1024 - 1;
@@ -77,28 +78,14 @@ impl Cut {
 
 fn headline(report: &Report) -> String {
     let verdict = RunVerdict::from(report.verdict);
-    let Run { id, seed, elapsed_ns, machine, git, .. } = &report.run;
-    let count = |verdict| {
-        report.scenarios.iter().flat_map(|scenario| &scenario.cases).filter(|case| case.verdict == verdict).count()
-    };
-    let counts = [
-        (count(VerdictWord::Fail), "failed"),
-        (count(VerdictWord::Inconclusive), "inconclusive"),
-        (count(VerdictWord::Pass), "passed"),
-        (report.skipped.len(), "skipped"),
-        (report.not_raced.len(), "not raced"),
-    ];
-    let counts: Vec<String> =
-        counts.iter().filter(|(cases, _)| *cases > 0).map(|(cases, what)| format!("{cases} {what}")).collect();
+    let Run { id, seed, machine, git, .. } = &report.run;
     let git = git.as_ref().map_or(String::new(), |git| {
         let sha: String = git.sha.chars().take(7).collect();
         format!(", {}", code(&format!("{}@{sha}", git.branch)))
     });
-    let counts =
-        if counts.is_empty() { "no case was raced".to_owned() } else { format!("cases: {}", counts.join(", ")) };
     format!(
-        "## deadheat: {verdict}\n\n{counts}; in {}, exit code {}\n\nrun {}, seed {seed}{git}, {} cores\n",
-        ns(*elapsed_ns),
+        "## deadheat: {verdict}\n\n{} (exit code {})\n\nrun {}, seed {seed}{git}, {} cores\n",
+        sum(report),
         verdict.exit_code(),
         code(id),
         machine.cores

@@ -4,16 +4,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use crate::check::{RunVerdict, duration};
+use crate::check::RunVerdict;
 use crate::outcome::OutcomeKind;
 
 use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
+use super::words::{not_raced, ns, number, percent, shortened, span, sum};
 
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,33 +171,14 @@ pub fn run_footer(report: &Report, style: Style) -> String {
         RunVerdictWord::Inconclusive => (Role::Doubtful, "INCONCLUSIVE".to_owned()),
         _ => (Role::Bad, verdict.as_str().to_uppercase()),
     };
-    let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
-    let mut parts = vec![format!("{} passed", count(VerdictWord::Pass))];
-    let others = [
-        (count(VerdictWord::Fail), "failed"),
-        (count(VerdictWord::Inconclusive), "inconclusive"),
-        (report.skipped.len(), "skipped"),
-        (report.not_raced.len(), "not raced"),
-    ];
-    parts.extend(others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
-    let planned = number((cases.len() + report.skipped.len() + report.not_raced.len()) as u64, "case");
     let code = match verdict.exit_code() {
         0 => String::new(),
         code => format!(" (exit code {code})"),
     };
-    let elapsed = ns(report.run.elapsed_ns);
-    text.push_str(&format!("{} {planned} in {elapsed}: {}{code}\n", style.paint(role, word), parts.join(", ")));
+    text.push_str(&format!("{} {}{code}\n", style.paint(role, word), sum(report)));
     let facts = format!("{}seed {}", servers(&cases), report.run.seed);
     text.push_str(&format!("{}\n", indent(style.paint(Role::Faint, facts))));
     text
-}
-
-/// The cases that the run did not come to: the first ones by name, the others counted.
-pub(super) fn not_raced(report: &Report) -> Option<String> {
-    const NAMED: usize = 5;
-    let (named, others) = report.not_raced.split_at(report.not_raced.len().min(NAMED));
-    let more = if others.is_empty() { String::new() } else { format!(", and {} more", others.len()) };
-    (!named.is_empty()).then(|| named.join(", ") + &more)
 }
 
 /// The servers raced against: `postgres 15.18 (private server), `. Nothing for what is embedded.
@@ -255,11 +236,6 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
         lines.push(format!("{} {}", style.paint(Role::Bad, format!("invariant `{name}`")), said.join(", ")));
     }
     lines
-}
-
-/// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
-pub(super) fn span(row: &ExpectationRow) -> String {
-    if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
 }
 
 fn latency_line(race: &Race) -> String {
@@ -337,31 +313,6 @@ fn verdict_word(verdict: VerdictWord, style: Style) -> String {
 
 fn indent(text: impl std::fmt::Display) -> String {
     format!("{:MARGIN$}{text}", "")
-}
-
-/// `1 round`, `20 rounds`.
-pub(crate) fn number(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-/// Nanoseconds as people read them.
-pub(crate) fn ns(nanos: u64) -> String {
-    duration(Duration::from_nanos(nanos))
-}
-
-/// At most `limit` characters in one line.
-pub(super) fn shortened(text: &str, limit: usize) -> String {
-    let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    if line.chars().count() <= limit {
-        return line;
-    }
-    let kept: String = line.chars().take(limit.saturating_sub(2)).collect();
-    format!("{kept}..")
-}
-
-pub(super) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use std::ops::RangeInclusive;
 use crate::outcome::OutcomeKind;
 
 use super::schema::{ArrivalWord, AttemptReport, OutcomeWord, RoundReport};
-use super::terminal::{Role, Style, ns, number, shortened};
+use super::terminal::{Role, Style};
+use super::words::{ns, number, shortened};
 
 /// Columns of the time axis.
 const WIDTH: usize = 56;

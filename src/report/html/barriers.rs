@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::super::schema::{BarrierReport, Distribution, Race};
-use super::super::terminal::{ns, number};
+use super::super::words::{ns, number};
 use super::plot::{Axis, Ink, SMALL, Shape, plot};
 use crate::measure::Histogram;
 

@@ -12,7 +12,7 @@ use super::super::checks::plain;
 use super::super::schema::{
     CaseReport, ControlReport, ControlVerdictWord, GroupReport, RoundReport, TargetReport, VerdictWord,
 };
-use super::super::terminal::{ns, number, shortened};
+use super::super::words::{ns, number, shortened};
 use super::{badge, barriers, counts, latency, marks, timeline};
 
 /// Characters shown of what a check observed; report.json has them all.

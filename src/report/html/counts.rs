@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::schema::{ExpectationRow, InvariantReport, LatencyBoundReport, Race, SometimesReport, VerdictWord};
-use super::super::terminal::{ns, number, percent, span};
+use super::super::words::{ns, number, percent, span};
 use super::marks;
 
 /// Expected and observed counts, what else was checked, and how rounds ended.

@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::super::checks::plain;
 use super::super::schema::{GrowthReport, VerdictWord};
-use super::super::terminal::ns;
+use super::super::words::ns;
 use super::badge;
 use super::plot::{Axis, Ink, SIZE, Shape, plot};
 use crate::statistics::median;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, PreEscaped, html};
 
 use super::super::schema::{ClocksReport, Distribution, LatencyReport, OutcomeWord, Race};
-use super::super::terminal::{ns, number};
+use super::super::words::{ns, number};
 use super::marks;
 use super::plot::{Axis, Ink, SIZE, Shape, plot};
 use crate::measure::{Histogram, operations_needed};

@@ -8,7 +8,7 @@ use super::super::checks::plain;
 use super::super::schema::{
     CaseReport, ControlVerdictWord, Counts, FailureReport, Report, RunVerdictWord, ScenarioReport, VerdictWord,
 };
-use super::super::terminal::{not_raced, ns, number, shortened};
+use super::super::words::{not_raced, ns, number, shortened, sum};
 use super::{badge, marks};
 use crate::check::RunVerdict;
 
@@ -62,27 +62,6 @@ pub(super) fn verdict(report: &Report) -> Markup {
 fn first_failures(case: &CaseReport) -> Option<&[FailureReport]> {
     let failed = case.race.kept.iter().find(|round| round.verdict == VerdictWord::Fail)?;
     Some(&failed.failures)
-}
-
-/// `18 cases in 14.2 s: 16 passed, 2 failed`.
-fn sum(report: &Report) -> String {
-    let cases = numbered(report);
-    let count = |verdict| cases.iter().filter(|(_, case)| case.verdict == verdict).count();
-    let parts = [
-        (count(VerdictWord::Pass), "passed"),
-        (count(VerdictWord::Fail), "failed"),
-        (count(VerdictWord::Inconclusive), "inconclusive"),
-        (report.skipped.len(), "skipped"),
-        (report.not_raced.len(), "not raced"),
-    ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    let planned = number((cases.len() + report.skipped.len() + report.not_raced.len()) as u64, "case");
-    format!(
-        "{planned} in {}: {}",
-        ns(report.run.elapsed_ns),
-        if parts.is_empty() { "none raced".to_owned() } else { parts.join(", ") }
-    )
 }
 
 /// When, where and how.

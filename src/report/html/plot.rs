@@ -10,7 +10,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::super::schema::OutcomeWord;
-use super::super::terminal::ns;
+use super::super::words::ns;
 use super::{marks, word};
 use crate::outcome::OutcomeKind;
 

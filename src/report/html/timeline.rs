@@ -9,8 +9,8 @@ use super::super::schema::{
     ArrivalReport, ArrivalWord, AttemptReport, BarrierRoundReport, GroupReport, OutcomeWord, RoundReport,
     StepRoundReport,
 };
-use super::super::terminal::ns;
 use super::super::trace::missing;
+use super::super::words::ns;
 use super::plot::round_step;
 use super::{marks, word};
 

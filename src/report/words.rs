@@ -1,0 +1,62 @@
+//! How numbers and sums are said, the same in every form of a report.
+
+use std::time::Duration;
+
+use crate::check::duration;
+
+use super::schema::*;
+
+/// What became of the run's cases: `18 cases in 14.2 s: 16 passed, 2 failed`.
+pub(super) fn sum(report: &Report) -> String {
+    let cases: Vec<&CaseReport> = report.scenarios.iter().flat_map(|scenario| &scenario.cases).collect();
+    let count = |verdict| cases.iter().filter(|case| case.verdict == verdict).count();
+    let others = [
+        (count(VerdictWord::Fail), "failed"),
+        (count(VerdictWord::Inconclusive), "inconclusive"),
+        (report.skipped.len(), "skipped"),
+        (report.not_raced.len(), "not raced"),
+    ];
+    let mut parts = vec![format!("{} passed", count(VerdictWord::Pass))];
+    parts.extend(others.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")));
+    let planned = number((cases.len() + report.skipped.len() + report.not_raced.len()) as u64, "case");
+    format!("{planned} in {}: {}", ns(report.run.elapsed_ns), parts.join(", "))
+}
+
+/// The cases that the run did not come to: the first ones by name, the others counted.
+pub(super) fn not_raced(report: &Report) -> Option<String> {
+    const NAMED: usize = 5;
+    let (named, others) = report.not_raced.split_at(report.not_raced.len().min(NAMED));
+    let more = if others.is_empty() { String::new() } else { format!(", and {} more", others.len()) };
+    (!named.is_empty()).then(|| named.join(", ") + &more)
+}
+
+/// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
+pub(super) fn span(row: &ExpectationRow) -> String {
+    if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
+}
+
+/// `1 round`, `20 rounds`.
+pub(crate) fn number(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// Nanoseconds as people read them.
+pub(crate) fn ns(nanos: u64) -> String {
+    duration(Duration::from_nanos(nanos))
+}
+
+/// At most `limit` characters in one line.
+pub(super) fn shortened(text: &str, limit: usize) -> String {
+    let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    if line.chars().count() <= limit {
+        return line;
+    }
+    let kept: String = line.chars().take(limit.saturating_sub(2)).collect();
+    format!("{kept}..")
+}
+
+/// A share of 1 in percent: `0.05 %`, `12.5 %`.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
+}
