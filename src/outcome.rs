@@ -64,6 +64,12 @@ impl OutcomeKind {
     }
 }
 
+/// Whether an attempt with this code lost its connection, or never got its request through: no rule of the system raced
+/// against has said no, whatever the attempt counts as.
+pub fn is_lost_connection(code: &str) -> bool {
+    ["connection-lost", "57P01", "57P02", "57P03"].contains(&code) || (code.len() == 5 && code.starts_with("08"))
+}
+
 impl fmt::Display for OutcomeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

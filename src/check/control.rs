@@ -116,6 +116,10 @@ mod tests {
             let invalid = matches!(judge(&case, outcomes), Some(ControlVerdict::Invalid { round: Some(3), .. }));
             assert_eq!(invalid, outcomes != "3 success", "{outcomes}");
         }
+        let mut lost = record(&case, 3, "2 success, 1 rejected");
+        lost.attempts[2].outcome.code = "57P01".to_owned();
+        let verdict = judge_control_round(case.control.as_ref().unwrap(), &judge_round(&case, &lost));
+        assert!(matches!(verdict, Some(ControlVerdict::Invalid { .. })), "{verdict:?}");
         let mut broken = record(&case, 3, "3 success");
         broken.barriers[0].missing.push(Missing { worker: 1, step: None, for_ns: 1, waits_for: Vec::new() });
         let verdict = judge_control_round(case.control.as_ref().unwrap(), &judge_round(&case, &broken));

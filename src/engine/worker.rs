@@ -358,12 +358,15 @@ impl WorkerTask {
         Ok(())
     }
 
-    /// The outcome of a refusal: by the scenario's `[[classify]]` rules, else as the target classified it.
+    /// The outcome of a refusal: by the scenario's `[[classify]]` rules, else as the target classified it. No rule makes
+    /// something of what is unknown or of a broken barrier: nobody has refused anything there.
     fn classified(&self, index: usize, refusal: Refusal) -> Outcome {
+        let is_refusal = !matches!(refusal.kind, OutcomeKind::Unknown | OutcomeKind::BrokenBarrier);
         let group = &self.case.groups[self.case.workers[self.worker].group];
         let name = group.steps.get(index).map(|step| step.name.as_str());
         let rule = self.case.classify.iter().find(|rule| {
-            rule.code.as_ref().is_none_or(|code| *code == refusal.code)
+            is_refusal
+                && rule.code.as_ref().is_none_or(|code| *code == refusal.code)
                 && rule.message.as_ref().is_none_or(|message| message.is_match(&refusal.message))
                 && rule.step.as_ref().is_none_or(|step| Some(step.as_str()) == name)
         });

@@ -15,6 +15,9 @@ use crate::value::Value;
 /// The step that stands for a whole attempt in metrics.
 const ATTEMPT: &str = "attempt";
 
+/// The steps that `transaction` adds, by their names in metrics.
+const IMPLIED: [&str; 2] = ["begin", "commit"];
+
 /// Every fault of a scenario that one table alone does not show.
 pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
@@ -75,6 +78,13 @@ fn duplicates(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     for names in &inline {
         kinds.push(("step", scenario.steps.iter().map(|step| &step.name).chain(names).collect()));
     }
+    let steps = scenario.steps.iter().map(|step| &step.name).chain(inline.iter().flatten());
+    for name in steps.filter(|name| name.value == ATTEMPT || IMPLIED.contains(&name.value.as_str())) {
+        let message = format!("a step cannot be called `{}`", name.value);
+        let diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, "taken");
+        diagnostics
+            .push(diagnostic.help("by `attempt`, `begin` and `commit` reports mean the whole attempt and the ends of its transaction: rename the step"));
+    }
     for (what, names) in kinds {
         for (index, name) in names.iter().enumerate() {
             if let Some(first) = names[..index].iter().find(|first| first.value == name.value) {
@@ -122,7 +132,7 @@ fn step_references(scenario: &Scenario, unread: &Unread, diagnostics: &mut Vec<D
         let asks = steps_of(scenario, group, None).into_iter().filter(|it| matches!(it.step.action, Action::Call(_)));
         measured.extend(asks.map(|it| it.name));
         if group.transaction.is_some() {
-            measured.extend(["begin", "commit"].map(str::to_owned));
+            measured.extend(IMPLIED.map(str::to_owned));
         }
     }
     let latency = scenario.checks.latency.iter().map(|bound| &bound.metric);

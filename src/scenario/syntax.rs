@@ -39,22 +39,45 @@ pub(super) fn is_identifier(text: &str) -> bool {
 
 /// The words that begin or end a transaction, if that is what the statement does.
 pub(super) fn transaction_control(statement: &str) -> Option<&'static str> {
-    let mut rest = statement.trim_start();
-    loop {
-        if let Some(comment) = rest.strip_prefix("--") {
-            rest = comment.split_once('\n')?.1.trim_start();
-        } else if let Some(comment) = rest.strip_prefix("/*") {
-            rest = comment.split_once("*/")?.1.trim_start();
-        } else {
-            break;
-        }
+    let statement = without_comments(statement);
+    let mut words = statement
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .map(str::to_ascii_uppercase)
+        .filter(|word| !["", "WORK", "TRANSACTION"].contains(&word.as_str()));
+    let (first, second) = (words.next()?, words.next());
+    if first == "ROLLBACK" && second.as_deref() == Some("TO") {
+        return None;
     }
-    let mut words = rest.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| !word.is_empty());
-    let first = words.next()?.to_ascii_uppercase();
-    let to_savepoint = words.any(|word| word.eq_ignore_ascii_case("to"));
-    ["BEGIN", "START", "COMMIT", "END", "ABORT", "ROLLBACK"]
-        .into_iter()
-        .find(|word| *word == first && !(first == "ROLLBACK" && to_savepoint))
+    if first == "PREPARE" && statement.to_ascii_uppercase().split_whitespace().nth(1) == Some("TRANSACTION") {
+        return Some("PREPARE TRANSACTION");
+    }
+    ["BEGIN", "START", "COMMIT", "END", "ABORT", "ROLLBACK"].into_iter().find(|word| *word == first)
+}
+
+/// The text with a blank for each comment. PostgreSQL's block comments nest. What looks like a comment in a literal goes as
+/// well, which does not matter to a statement's first words.
+fn without_comments(sql: &str) -> String {
+    let (mut text, mut rest, mut depth) = (String::new(), sql, 0_usize);
+    while let Some(first) = rest.chars().next() {
+        let length = if rest.starts_with("/*") {
+            depth += 1;
+            2
+        } else if depth > 0 && rest.starts_with("*/") {
+            depth -= 1;
+            text.push(' ');
+            2
+        } else if depth == 0 && rest.starts_with("--") {
+            text.push(' ');
+            rest.find('\n').unwrap_or(rest.len())
+        } else {
+            if depth == 0 {
+                text.push(first);
+            }
+            first.len_utf8()
+        };
+        rest = &rest[length..];
+    }
+    text
 }
 
 #[cfg(test)]
@@ -73,6 +96,12 @@ mod tests {
         assert_eq!(transaction_control("-- go\n begin;"), Some("BEGIN"));
         assert_eq!(transaction_control("/* x */ COMMIT"), Some("COMMIT"));
         assert_eq!(transaction_control("ROLLBACK TO SAVEPOINT a"), None);
+        assert_eq!(transaction_control("ROLLBACK WORK TO a"), None);
+        assert_eq!(transaction_control("ROLLBACK -- back to the start"), Some("ROLLBACK"));
+        assert_eq!(transaction_control("/* a /* b */ c */ COMMIT"), Some("COMMIT"));
+        assert_eq!(transaction_control("PREPARE TRANSACTION 'foo'"), Some("PREPARE TRANSACTION"));
+        assert_eq!(transaction_control("PREPARE transaction AS SELECT 1"), Some("PREPARE TRANSACTION"));
+        assert_eq!(transaction_control("PREPARE one AS SELECT 1"), None);
         assert_eq!(transaction_control("SELECT 1"), None);
         assert_eq!(transaction_control("--"), None);
     }

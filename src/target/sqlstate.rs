@@ -1,6 +1,6 @@
 //! What PostgreSQL's error codes mean for an attempt.
 
-use crate::outcome::OutcomeKind;
+use crate::outcome::{OutcomeKind, is_lost_connection};
 
 /// What an SQLSTATE says about the attempt that met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +22,17 @@ pub fn meaning(code: &str) -> Meaning {
         "40001" => OutcomeKind::Serialization,
         "57014" => OutcomeKind::Timeout,
         "P0001" => OutcomeKind::Rejected,
-        "57P01" | "57P02" | "57P03" => return Meaning::ConnectionLost,
+        _ if is_lost_connection(code) => return Meaning::ConnectionLost,
         _ if code.starts_with("23") => OutcomeKind::Rejected,
-        _ if code.starts_with("08") => return Meaning::ConnectionLost,
         _ if code.starts_with("42") => return Meaning::Fault,
         _ => OutcomeKind::Crash,
     })
+}
+
+/// Whether the server has ended the session because it was idle, or its transaction open, for too long. Nothing was in
+/// flight then.
+pub fn is_session_deadline(code: &str) -> bool {
+    ["25P03", "25P04", "57P05"].contains(&code)
 }
 
 #[cfg(test)]

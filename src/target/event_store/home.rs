@@ -27,7 +27,7 @@ pub(super) enum Home {
     /// In a temporary file, which goes with its directory.
     Sqlite { shared: SqliteConnection, directory: Mutex<Option<ScratchDirectory>> },
     /// In a schema.
-    Postgres(Schema),
+    Postgres(Box<Schema>),
     /// In a stream.
     JetStream { address: Address, stream: String },
 }
@@ -56,7 +56,7 @@ impl Home {
             }
             Backend::Postgres => {
                 let schema = Schema::create(spec, server(spec, source)?, space).await?;
-                let home = Home::Postgres(schema);
+                let home = Home::Postgres(Box::new(schema));
                 let created = home.create_tables(options).await;
                 match created {
                     Ok(()) => Ok(home),
@@ -113,7 +113,7 @@ impl Home {
                 drop(directory.lock().unwrap_or_else(PoisonError::into_inner).take());
                 Ok(())
             }
-            Home::Postgres(schema) => schema.drop().await,
+            Home::Postgres(schema) => schema.remove().await,
             Home::JetStream { .. } => self.stream("control").await?.delete_stream().await.map_err(environment),
         }
     }

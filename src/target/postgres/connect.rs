@@ -1,8 +1,9 @@
 //! Connections to one server, and what to say when there is none.
 
 use std::error::Error as _;
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,13 +11,16 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, Config, Error, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, Config, Error, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls::TlsOptions;
 use crate::target::{Endpoint, TargetError};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The code of the warning that there is no transaction which a COMMIT or ROLLBACK could end.
+const NO_TRANSACTION: &str = "25P01";
 
 /// A server, and the schema that a case has there.
 pub(super) struct Server {
@@ -28,6 +32,8 @@ pub(super) struct Server {
     user: String,
     /// The case's schema as a quoted SQL name.
     schema: String,
+    /// Whether unqualified names may also mean what is in `public`.
+    searches_public: bool,
 }
 
 impl Server {
@@ -49,7 +55,7 @@ impl Server {
             config.get_dbname().unwrap_or(&user),
             endpoint.origin
         );
-        Ok(Server { config, tls, name, user, schema: quoted_name(space) })
+        Ok(Server { config, tls, name, user, schema: quoted_name(space), searches_public: false })
     }
 
     /// Where the server is and as whom we come.
@@ -67,25 +73,46 @@ impl Server {
         &self.schema
     }
 
-    /// Connects as `application`; unqualified names mean the case's schema, then `public`, where extensions live.
+    /// Lets unqualified names mean what is in `public` as well, where extensions live: only where nothing of a user's does.
+    pub(super) fn search_public(&mut self) {
+        self.searches_public = true;
+    }
+
+    /// Connects as `application`; unqualified names mean what is in the case's schema.
+    ///
+    /// The search path is given at start-up, so that a scenario's `RESET ALL` returns to it, and not to the user's tables.
     pub(super) async fn connect(&self, application: &str) -> Result<Link, TargetError> {
         let mut config = self.config.clone();
         config.application_name(application);
+        let public = if self.searches_public { ",public" } else { "" };
+        // A backslash keeps a blank from ending the value.
+        let schema = self.schema.replace('\\', "\\\\").replace(' ', "\\ ");
+        let options = format!("{} -c search_path={schema}{public}", config.get_options().unwrap_or_default());
+        config.options(options.trim_start());
         let link = async {
             let (client, mut connection) = config.connect(self.tls.clone()).await?;
             let end = Arc::new(OnceLock::new());
+            let idle_ends = Arc::new(AtomicU64::new(0));
             let task = tokio::spawn({
-                let end = end.clone();
+                let (end, idle_ends) = (end.clone(), idle_ends.clone());
                 async move {
                     // The reason must stand there before the connection is dropped, which is when the client notices.
-                    if let Err(error) = Pin::new(&mut connection).await {
-                        let _ = end.set(error);
+                    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+                        match message {
+                            Ok(AsyncMessage::Notice(notice)) if notice.code().code() == NO_TRANSACTION => {
+                                idle_ends.fetch_add(1, Ordering::Release);
+                            }
+                            Ok(_) => {}
+                            Err(error) => {
+                                let _ = end.set(error);
+                                break;
+                            }
+                        }
                     }
                 }
             });
-            let mut link = Link { client, pid: 0, end, task: ConnectionTask(Some(task.abort_handle())) };
-            let set_path = format!("SET search_path TO {}, public; SELECT pg_backend_pid()", self.schema);
-            let answer = link.client.simple_query(&set_path).await?;
+            let mut link = Link { client, pid: 0, end, idle_ends, task: ConnectionTask(Some(task.abort_handle())) };
+            let answer = link.client.simple_query("SELECT pg_backend_pid()").await?;
             let pid = answer.iter().find_map(|message| match message {
                 SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
                 _ => None,
@@ -147,17 +174,22 @@ pub(super) struct Link {
     pub(super) pid: i32,
     /// Why the connection ended, when it has.
     end: Arc<OnceLock<Error>>,
+    /// How often the server has warned that there was no transaction to end.
+    idle_ends: Arc<AtomicU64>,
     task: ConnectionTask,
 }
 
 impl Link {
+    /// How often a COMMIT or ROLLBACK has found no transaction. The warning comes before the answer that goes with it.
+    pub(super) fn idle_ends(&self) -> u64 {
+        self.idle_ends.load(Ordering::Acquire)
+    }
+
     /// Why the connection ended, as far as is known.
     pub(super) fn end(&self) -> Option<&Error> {
         self.end.get()
     }
-}
 
-impl Link {
     /// The client alone. The connection then lasts as long as the client.
     pub(super) fn into_client(mut self) -> Client {
         self.task.0 = None;

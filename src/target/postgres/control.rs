@@ -10,9 +10,12 @@ use tokio::time::timeout;
 
 use super::connect::{Link, Server};
 use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
-use super::fault;
+use super::{fault, leftovers};
 use crate::target::{Done, TargetError};
 use crate::value::Value;
+
+/// How long the end of a transaction that a fixture left open may take.
+const ROLLBACK_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection that is opened when it is first needed, and anew when it was lost.
 pub(super) struct Control {
@@ -31,12 +34,28 @@ impl Control {
         Control { server, application, open: Mutex::new(None) }
     }
 
-    /// Carries out a text of one or several statements without arguments.
+    /// Carries out a text of one or several statements without arguments. What it sets holds for itself alone.
     pub(super) async fn batch(&self, text: &str, deadline: Duration) -> Result<(), TargetError> {
         let (mut place, open) = self.open().await?;
         let answer = timeout(deadline, open.link.client.batch_execute(text)).await;
         let answer = answer.map(|answer| answer.map_err(Failure::Ended));
-        self.settle(&mut place, open, text, &[], answer, deadline)
+        self.settle(&mut place, open, text, &[], answer, deadline)?;
+        if leftovers::may_begin(text) && self.ends_open(place.as_ref()).await {
+            *place = None;
+            return Err(fault::left_open(text));
+        }
+        if leftovers::may_stay(text) {
+            *place = None;
+        }
+        Ok(())
+    }
+
+    /// Whether a transaction was still open, which is rolled back.
+    async fn ends_open(&self, open: Option<&Open>) -> bool {
+        let Some(Open { link, .. }) = open else { return false };
+        let idle_ends = link.idle_ends();
+        let ended = timeout(ROLLBACK_DEADLINE, link.client.batch_execute("ROLLBACK")).await;
+        matches!(ended, Ok(Ok(()))) && link.idle_ends() == idle_ends
     }
 
     /// Carries out one statement, which is prepared at its first use.

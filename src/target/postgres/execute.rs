@@ -70,7 +70,9 @@ pub(super) async fn execute(client: &Client, prepared: &Prepared, args: &[Value]
     while let Some(row) = stream.try_next().await.map_err(Failure::Ended)? {
         rows.push(values(text, &row).map_err(Failure::Fault)?);
     }
-    Ok(Done { rows, affected: stream.rows_affected().unwrap_or(0), result: Value::Null })
+    // SHOW, EXPLAIN and CALL return rows without saying how many.
+    let affected = stream.rows_affected().unwrap_or(0).max(rows.len() as u64);
+    Ok(Done { rows, affected, result: Value::Null })
 }
 
 fn values(text: &str, row: &Row) -> Result<Vec<Value>, TargetError> {

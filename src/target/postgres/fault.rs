@@ -111,6 +111,22 @@ pub(super) fn snippet(text: &str) -> String {
     }
 }
 
+/// A fixture's text has begun a transaction and not ended it.
+pub(super) fn left_open(text: &str) -> TargetError {
+    let message =
+        format!("{} leaves a transaction open, whose rows no worker would see; end it with COMMIT", snippet(text));
+    TargetError::Fault { message }
+}
+
+/// A transaction was over before its COMMIT.
+pub(super) fn already_ended() -> TargetError {
+    let message =
+        "the transaction had ended before its COMMIT: one of the steps ended it, and what came after that step \
+        committed by itself; leave BEGIN, COMMIT, ROLLBACK and PREPARE TRANSACTION to `transaction`"
+            .to_owned();
+    TargetError::Fault { message }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

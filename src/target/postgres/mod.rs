@@ -10,6 +10,7 @@ mod control;
 mod effect;
 mod execute;
 mod fault;
+mod leftovers;
 mod opening;
 pub(super) mod schema;
 mod session;
@@ -23,7 +24,7 @@ pub(crate) use connect::hosts;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -52,16 +53,21 @@ pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result
 }
 
 async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<PostgresTarget, TargetError> {
-    let server = Arc::new(Server::new(endpoint, space)?);
+    let mut server = Server::new(endpoint, space)?;
     let link = server.connect(&format!("deadheat {space} opening")).await?;
     let opened = timeout(QUERY_DEADLINE, opening::opened(&server, &link, spec, endpoint)).await;
-    let Opened { description, settings } = opened.unwrap_or_else(|_| Err(server.silent(QUERY_DEADLINE)))?;
+    let opened = opened.unwrap_or_else(|_| Err(server.silent(QUERY_DEADLINE)))?;
+    let Opened { description, settings, public_is_free } = opened;
+    if public_is_free {
+        server.search_public();
+    }
+    let server = Arc::new(server);
     let control = Control::new(server.clone(), format!("deadheat {space} fixtures"));
 
     let statements: Vec<_> = spec.statements.iter().map(Statement::new).collect();
     let shared = Shared {
         watch: Watch::new(server.clone(), format!("deadheat {space} watch")),
-        locks_sessions: statements.iter().any(|statement| statement.text.to_lowercase().contains("advisory_lock")),
+        leaves_something: AtomicBool::new(statements.iter().any(|statement| leftovers::may_stay(&statement.text))),
         statements,
         server,
         application: format!("deadheat {space} "),
@@ -87,8 +93,8 @@ struct Shared {
     /// The settings that the server accepted.
     settings: BTreeMap<String, String>,
     statements: Vec<Statement>,
-    /// Whether a statement takes locks that outlive its transaction.
-    locks_sessions: bool,
+    /// Whether a statement, or a function that a fixture made, may leave something in its session.
+    leaves_something: AtomicBool,
     /// Counts how often fixtures may have changed the shape of tables.
     shape: AtomicU64,
 }
@@ -114,14 +120,20 @@ impl Shared {
     /// A connection called `name`, with the settings.
     async fn connect_session(&self, name: impl Display) -> Result<Link, TargetError> {
         let link = self.server.connect(&self.application(name)).await?;
+        self.set(&link).await?;
+        Ok(link)
+    }
+
+    /// Gives a connection the settings.
+    async fn set(&self, link: &Link) -> Result<(), TargetError> {
         if self.settings.is_empty() {
-            return Ok(link);
+            return Ok(());
         }
         let names: Vec<&str> = self.settings.keys().map(String::as_str).collect();
         let values: Vec<&str> = self.settings.values().map(String::as_str).collect();
         let set = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS setting (name, value)";
         match timeout(QUERY_DEADLINE, link.client.query(set, &[&names, &values])).await {
-            Ok(Ok(_)) => Ok(link),
+            Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(self.server.unavailable(&error)),
             Err(_) => Err(self.server.silent(QUERY_DEADLINE)),
         }
@@ -142,6 +154,9 @@ impl Target for PostgresTarget {
                 self.control.batch(text, FIXTURE_DEADLINE).await?;
             } else {
                 self.control.query(text, args, FIXTURE_DEADLINE).await?;
+            }
+            if text.to_lowercase().contains("function") && leftovers::may_stay(text) {
+                self.shared.leaves_something.store(true, Ordering::Release);
             }
             if changes_shapes(text) {
                 self.shared.shape.fetch_add(1, Ordering::AcqRel);

@@ -28,7 +28,14 @@ pub(super) struct Opened {
     pub(super) description: Description,
     /// The settings that the server accepted.
     pub(super) settings: BTreeMap<String, String>,
+    /// Whether `public` holds nothing of a user's that a scenario could meet by a name of its own.
+    pub(super) public_is_free: bool,
 }
+
+/// Tables, views and sequences in `public`, except those that belong to an extension.
+const PUBLIC_IS_FREE: &str = "SELECT NOT EXISTS (SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+    WHERE nspname = 'public' AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS (SELECT FROM pg_depend \
+    WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e'))";
 
 /// Asks what the server is, tries the settings, and creates the schema last: nothing fails after it.
 pub(super) async fn opened(
@@ -48,6 +55,8 @@ pub(super) async fn opened(
             Tried::NotAllowed(warning) => description.warnings.push(warning),
         }
     }
+    let free = link.client.query_one(PUBLIC_IS_FREE, &[]).await.map_err(|error| server.unavailable(&error))?;
+    let public_is_free = free.get(0);
     let create = link.client.batch_execute(&format!("CREATE SCHEMA {}", server.schema())).await;
     create.map_err(|error| match error.as_db_error() {
         Some(refusal) if !ends_connection(&error) => TargetError::Environment {
@@ -61,7 +70,7 @@ pub(super) async fn opened(
         },
         _ => server.unavailable(&error),
     })?;
-    Ok(Opened { description, settings })
+    Ok(Opened { description, settings, public_is_free })
 }
 
 async fn described(server: &Server, link: &Link, endpoint: &Endpoint) -> Result<Description, TargetError> {

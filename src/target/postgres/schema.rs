@@ -34,7 +34,7 @@ impl Schema {
     }
 
     /// Ends the connections and drops the schema.
-    pub(crate) async fn drop(&self) -> Result<(), TargetError> {
+    pub(crate) async fn remove(&self) -> Result<(), TargetError> {
         self.target.close().await
     }
 }

@@ -14,10 +14,10 @@ use tokio_postgres::{Client, Error};
 use super::Shared;
 use super::connect::{Link, chain};
 use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
-use super::fault;
+use super::{fault, leftovers};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
-use crate::target::sqlstate::{Meaning, meaning};
+use crate::target::sqlstate::{Meaning, is_session_deadline, meaning};
 use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -224,14 +224,23 @@ impl PostgresSession {
         if self.link.as_ref().is_none_or(|link| link.client.is_closed()) {
             return false;
         }
-        let command = match (&self.transaction, self.shared.locks_sessions) {
-            (_, true) => "ROLLBACK; SELECT pg_advisory_unlock_all()",
+        let leaves_something = self.shared.leaves_something.load(Ordering::Acquire);
+        let command = match (&self.transaction, leaves_something) {
+            (_, true) => leftovers::REMOVE,
             (Transaction::None, false) => return true,
             (_, false) => "ROLLBACK",
         };
         let reply = self.command(command, false, Instant::now() + RESET_DEADLINE).await;
         self.transaction = Transaction::None;
-        matches!(reply, Ok(Reply::Done(_)))
+        if !matches!(reply, Ok(Reply::Done(_))) {
+            return false;
+        }
+        match &self.link {
+            // They were reset to the server's.
+            Some(link) if leaves_something => self.shared.set(link).await.is_ok(),
+            Some(_) => true,
+            None => false,
+        }
     }
 
     /// Opens a new connection and ends the process that served the former one, which may still hold locks.
@@ -250,12 +259,14 @@ impl PostgresSession {
 }
 
 impl Session for PostgresSession {
-    /// Costs nothing unless a statement takes session locks, or fixtures may have changed the shape of tables since the
-    /// last time.
+    /// Costs nothing unless something may have stayed in the session, or fixtures may have changed the shape of tables since
+    /// the last time.
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         async move {
-            // Locks that outlive their transaction must not outlive their round: it would be decided before it began.
-            if self.link.is_none() || self.shared.locks_sessions && !self.clean_up().await {
+            // What outlives its transaction must not outlive its round, such as a lock: the next would be decided before it
+            // began.
+            let leaves_something = self.shared.leaves_something.load(Ordering::Acquire);
+            if self.link.is_none() || leaves_something && !self.clean_up().await {
                 self.connect_anew().await?;
             }
             self.prepare_if_stale().await
@@ -299,7 +310,14 @@ impl Session for PostgresSession {
                     self.command("ROLLBACK", false, deadline).await?;
                     Ok(Reply::Refused(refusal))
                 }
-                Transaction::Open | Transaction::None => self.command("COMMIT", true, deadline).await,
+                Transaction::Open | Transaction::None => {
+                    let idle_ends = self.link.as_ref().map(Link::idle_ends);
+                    let reply = self.command("COMMIT", true, deadline).await?;
+                    match self.link.as_ref().map(Link::idle_ends) {
+                        now @ Some(_) if now > idle_ends => Err(fault::already_ended()),
+                        _ => Ok(reply),
+                    }
+                }
             }
         }
         .boxed()
@@ -360,7 +378,10 @@ fn judge(text: &str, args: &[Value], failure: Failure) -> Result<Reply, TargetEr
 fn lost(kind: OutcomeKind, error: Option<&Error>) -> Refusal {
     match error.map(|error| (error, error.as_db_error())) {
         Some((_, Some(refusal))) => {
-            Refusal { kind, code: refusal.code().code().to_owned(), message: refusal.message().to_owned() }
+            let code = refusal.code().code();
+            let was_idle = kind == OutcomeKind::Rejected && is_session_deadline(code);
+            let kind = if was_idle { OutcomeKind::Timeout } else { kind };
+            Refusal { kind, code: code.to_owned(), message: refusal.message().to_owned() }
         }
         Some((error, None)) => Refusal { kind, code: CONNECTION_LOST.to_owned(), message: chain(error) },
         None => {

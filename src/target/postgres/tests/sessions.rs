@@ -79,6 +79,49 @@ async fn locks_of_a_session_do_not_outlive_their_round() {
     case.target.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_set_in_a_session_does_not_outlive_its_round() {
+    let server = server().await;
+    let (show, set) = ("SHOW work_mem", "SET work_mem = '77MB'");
+    let more = ["CREATE TEMP TABLE passing (a int)", "LISTEN news", "PREPARE one AS SELECT 1", "SET ROLE racer"];
+    let statements = [&[show, set, "SHOW statement_timeout"][..], &more].concat();
+    let spec = spec(&statements, &[("statement_timeout", "88s")]);
+    let case = Case::with(&server.url, "CREATE ROLE racer", &spec).await;
+    let session = &mut *case.session(0).await;
+    let text = |value: &str| [[Value::Text(value.into())]];
+    for _ in 0..3 {
+        // As before every round.
+        session.prepare().await.unwrap();
+        let shown = done(case.call(session, show, []).await);
+        assert_eq!((shown.rows, shown.affected), (text("4MB").map(Vec::from).to_vec(), 1));
+        done(case.call(session, set, []).await);
+        assert_eq!(done(case.call(session, show, []).await).rows, text("77MB"));
+        assert_eq!(done(case.call(session, "SHOW statement_timeout", []).await).rows, text("88s"));
+        for statement in more {
+            done(case.call(session, statement, []).await);
+        }
+    }
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_a_step_has_ended_is_a_fault() {
+    let server = server().await;
+    let (insert, rollback) = ("INSERT INTO t VALUES (2)", "ROLLBACK");
+    let case = Case::open(&server.url, SETUP, &[insert, rollback]).await;
+    let session = &mut *case.session(0).await;
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(case.call(session, insert, []).await);
+    done(case.call(session, rollback, []).await);
+    let message = session.commit(soon()).await.unwrap_err().to_string();
+    assert!(message.contains("had ended before its COMMIT"), "{message}");
+    session.reset().await.unwrap();
+    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(case.call(session, insert, []).await);
+    done(session.commit(soon()).await.unwrap());
+    case.target.close().await.unwrap();
+}
+
 async fn seen_waits(target: &dyn Target, number: usize) -> Vec<Wait> {
     loop {
         let waits = target.waits().await.unwrap();
