@@ -20,6 +20,8 @@ pub struct RoundJudgement {
     pub failures: Vec<Failure>,
     /// Why a round without failures is not a pass either.
     pub open: Option<String>,
+    /// Invariants that could not be evaluated beside unknown attempts, on which they may depend: the round is open.
+    pub undecided: Vec<String>,
     /// Why this round would make a control invalid: crashes, broken barriers, unknown outcomes, unevaluated invariants.
     pub invalid_as_control: Vec<String>,
 }
@@ -67,12 +69,18 @@ pub enum FailureKind {
 pub fn judge_round(case: &Case, record: &RoundRecord) -> RoundJudgement {
     let groups = tally_groups(case, record);
     let tally = record.tally();
-    let (mut failures, all_held) = judge_invariants(case, record);
+    let (mut failures, undecided) = judge_invariants(case, record, tally.of(OutcomeKind::Unknown) > 0);
+    let all_held = failures.is_empty() && undecided.is_empty();
     let counts = judge_counts(case, &groups, &tally);
     let open = match counts {
         Counts::Broken(broken) => {
             failures.splice(0..0, broken);
             None
+        }
+        _ if !undecided.is_empty() => {
+            let said: Vec<String> =
+                undecided.iter().map(|(name, reason)| format!("invariant `{name}` is not decided: {reason}")).collect();
+            Some(said.join("; "))
         }
         Counts::Fit => None,
         Counts::FitIfKnown if all_held && !case.checks.invariants.is_empty() => None,
@@ -83,7 +91,8 @@ pub fn judge_round(case: &Case, record: &RoundRecord) -> RoundJudgement {
         }
     };
     let invalid_as_control = reasons_against_a_catch(case, record, &tally);
-    RoundJudgement { round: record.round, tally, groups, failures, open, invalid_as_control }
+    let undecided = undecided.into_iter().map(|(name, _)| name).collect();
+    RoundJudgement { round: record.round, tally, groups, failures, open, undecided, invalid_as_control }
 }
 
 /// How the attempts of each group ended. Each worker must be there exactly once.
@@ -100,14 +109,18 @@ fn tally_groups(case: &Case, record: &RoundRecord) -> Vec<Tally> {
     groups
 }
 
-/// The failures, and whether every invariant was evaluated and held.
-fn judge_invariants(case: &Case, record: &RoundRecord) -> (Vec<Failure>, bool) {
-    let mut failures = Vec::new();
+/// The failures, and the invariants that are not decided because there are unknown attempts, with the reasons.
+fn judge_invariants(case: &Case, record: &RoundRecord, has_unknown: bool) -> (Vec<Failure>, Vec<(String, String)>) {
+    let (mut failures, mut undecided) = (Vec::new(), Vec::new());
     for (invariant, result) in invariant_results(case, record) {
         let (kind, expected, observed) = match result {
             Some(InvariantResult::Held) => continue,
             Some(InvariantResult::Broken { observed }) => {
                 (FailureKind::Invariant, invariant.that.source().to_owned(), observed.clone())
+            }
+            Some(InvariantResult::Unevaluated { reason }) if has_unknown => {
+                undecided.push((invariant.name.clone(), reason.clone()));
+                continue;
             }
             Some(InvariantResult::Unevaluated { reason }) => {
                 (FailureKind::Unevaluated, "to be evaluated".to_owned(), reason.clone())
@@ -117,8 +130,7 @@ fn judge_invariants(case: &Case, record: &RoundRecord) -> (Vec<Failure>, bool) {
         let place = Some(invariant.place.clone());
         failures.push(Failure { check: invariant.name.clone(), kind, group: None, expected, observed, place });
     }
-    let all_held = failures.is_empty();
-    (failures, all_held)
+    (failures, undecided)
 }
 
 /// Said of an invariant that has no result at all.
@@ -418,6 +430,17 @@ mod tests {
         assert_eq!(judgement.invalid_as_control, ["invariant `one stored` could not be evaluated: no such table"]);
         round.invariants.clear();
         assert_eq!(judge_round(&case, &round).failures[0].observed, "it was never evaluated");
+        // What depends on what nobody knows is no failure, and no pass either.
+        let mut round = record(&case, 0, "1 unknown");
+        round.invariants = vec![InvariantResult::Unevaluated { reason: "who knows".to_owned() }];
+        let judgement = judge_round(&case, &round);
+        assert_eq!(
+            (judgement.verdict(), &judgement.undecided[..]),
+            (Verdict::Inconclusive, &["one stored".to_owned()][..])
+        );
+        round.invariants.clear();
+        assert_eq!(judge_round(&case, &round).verdict(), Verdict::Fail, "it was never evaluated");
+        let mut round = record(&case, 0, "1 success");
         round.invariants = held(&case);
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass);
     }

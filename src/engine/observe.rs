@@ -34,16 +34,34 @@ pub(crate) async fn evaluate(
     let mut scope = Scope::inside(Arc::new(scope));
     scope.bind(name, observed.clone());
     scope.bind("result", done.result.clone());
+    let count = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
     for kind in OutcomeKind::ALL {
-        let count = i64::try_from(tally.of(kind)).unwrap_or(i64::MAX);
-        scope.bind(kind.as_str().replace('-', "_"), Value::Int(count));
+        scope.bind(kind.as_str().replace('-', "_"), count(tally.of(kind)));
     }
     let observed = shortened(name, &observed);
-    Ok(match invariant.that.evaluate_bool(&scope) {
-        Ok(true) => InvariantResult::Held,
-        Ok(false) => InvariantResult::Broken { observed },
-        // The race may have brought it about, such as a row that is gone: that is said of the round, and ends no run.
-        Err(error) => InvariantResult::Unevaluated { reason: format!("{error}; {observed}") },
+    // Any number of the unknown attempts may have taken effect: only what holds, or not, for every number is certain.
+    let unknown = tally.of(OutcomeKind::Unknown);
+    let (mut holds_for, mut breaks_for) = (Vec::new(), Vec::new());
+    for took_effect in 0..=unknown {
+        scope.bind("success", count(tally.of(OutcomeKind::Success) + took_effect));
+        match invariant.that.evaluate_bool(&scope) {
+            Ok(true) => holds_for.push(took_effect),
+            Ok(false) => breaks_for.push(took_effect),
+            // The race may have brought it about, such as a row that is gone: that is said of the round, and ends no run.
+            Err(error) => return Ok(InvariantResult::Unevaluated { reason: format!("{error}; {observed}") }),
+        }
+    }
+    Ok(match (holds_for.is_empty(), breaks_for.is_empty()) {
+        (false, true) => InvariantResult::Held,
+        (true, _) => InvariantResult::Broken { observed },
+        (false, false) => {
+            let holds_for: Vec<String> = holds_for.iter().map(u64::to_string).collect();
+            let reason = format!(
+                "it holds if {} of {unknown} unknown attempts took effect, which nobody knows; {observed}",
+                holds_for.join(" or ")
+            );
+            InvariantResult::Unevaluated { reason }
+        }
     })
 }
 

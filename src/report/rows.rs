@@ -85,7 +85,9 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
         micros(quantile(&mut attempts, 1.0)),
         group_counts(case, judgement),
     ]);
-    row.extend([FailureKind::Invariant, FailureKind::Unevaluated].map(|kind| failed_invariants(judgement, kind)));
+    row.push(names(failed_invariants(judgement, FailureKind::Invariant)));
+    let undecided = judgement.undecided.iter().map(String::as_str);
+    row.push(names(failed_invariants(judgement, FailureKind::Unevaluated).chain(undecided)));
     row
 }
 
@@ -99,10 +101,14 @@ fn group_counts(case: &Case, judgement: &RoundJudgement) -> String {
     json(&groups)
 }
 
+/// The names of the invariants that failed the round in one of the two ways.
+fn failed_invariants(judgement: &RoundJudgement, kind: FailureKind) -> impl Iterator<Item = &str> {
+    judgement.failures.iter().filter(move |failure| failure.kind == kind).map(|failure| failure.check.as_str())
+}
+
 /// `["one event stored"]`; empty when there is none.
-fn failed_invariants(judgement: &RoundJudgement, kind: FailureKind) -> String {
-    let failed = judgement.failures.iter().filter(|failure| failure.kind == kind);
-    let names: Vec<&str> = failed.map(|failure| failure.check.as_str()).collect();
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<&str> = names.collect();
     if names.is_empty() { String::new() } else { json(&names) }
 }
 

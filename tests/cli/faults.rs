@@ -79,9 +79,19 @@ fn expressions_are_read_before_anything_is_raced() {
 
 #[test]
 fn an_expression_that_fails_in_the_race_is_a_fault_at_its_line() {
-    let broken = with(CLAIM, "size(events) == 1", "events[7].version == 1");
+    let broken = with(CLAIM, "version = 1", "version = \"${1 / round}\"");
     let ended = Cli::new().scenario(&broken).args(["run"]).run().exits(64);
-    ended.stderr_has(&format!("scenarios/0.toml:{}:", line_of(&broken, "one claim stored")));
+    ended.stderr_has(&format!("scenarios/0.toml:{}:", line_of(&broken, "append")));
+}
+
+#[test]
+fn an_invariant_that_cannot_be_evaluated_fails_its_rounds_and_ends_no_run() {
+    // The race may have taken away what the expression looks at.
+    let broken = with(CLAIM, "size(events) == 1", "events[7].version == 1");
+    let ended = Cli::new().scenario(&broken).scenario(INSERT).args(["run"]).run().exits(1).stdout_has("PASS insert");
+    let ended = ended.stdout_has("10 of 10 rounds failed").stdout_has("Index out of bounds");
+    let reason = "is invalid and proves nothing: in round 0 invariant `one claim stored` could not be evaluated";
+    ended.stdout_has(reason);
 }
 
 #[test]

@@ -170,3 +170,40 @@ async fn an_invariant_that_does_not_hold_says_what_it_saw() {
     let unevaluated = InvariantResult::Unevaluated { reason: "no such server".to_owned() };
     assert_eq!(round.invariants, [broken, unevaluated]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_depends_on_unknown_attempts_is_not_decided() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "worker"
+        count = 2
+        steps = [{ name = "send", sql = "refuse unknown" }]
+
+        [[classify]]
+        step    = "send"
+        outcome = "conflict"
+
+        [[invariants]]
+        name = "acknowledged equals stored"
+        sql  = "calls refuse unknown"
+        that = "rows[0][0] == success"
+
+        [[invariants]]
+        name = "no more than were sent"
+        sql  = "calls refuse unknown"
+        that = "success <= rows[0][0]"
+
+        [[invariants]]
+        name = "more than were sent"
+        sql  = "calls refuse unknown"
+        that = "success > rows[0][0]"
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(round.tally().of(OutcomeKind::Unknown), 2, "no rule makes something else of it");
+    let reason = "it holds if 2 of 2 unknown attempts took effect, which nobody knows; rows = [[2]]".to_owned();
+    let broken = InvariantResult::Broken { observed: "rows = [[2]]".to_owned() };
+    assert_eq!(round.invariants, [InvariantResult::Unevaluated { reason }, InvariantResult::Held, broken]);
+}
