@@ -227,6 +227,40 @@ fn github_is_told_where_its_environment_asks_for_it() {
 }
 
 #[test]
+fn a_case_id_of_any_length_leaves_every_form() {
+    let place = Place::new();
+    let long = "n".repeat(300);
+    place.write("long.toml", &CLAIMS.replace("[params]", &format!("[matrix]\nnote = [\"{long}\"]\n\n[params]")));
+    place.deadheat("run long.toml --quiet").exits(0);
+    assert_eq!(fs::read_dir(place.folder().join("hgrm")).unwrap().count(), 2, "attempts and one step");
+}
+
+#[test]
+fn github_is_told_of_a_run_whose_forms_cannot_be_written() {
+    let place = Place::new();
+    let summary = place.path("step.md").display().to_string();
+    let mut run = place.command("run claims.toml --for 1h --quiet --param guard=none");
+    run.env("GITHUB_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+    let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    let raced = || place.newest_folder().is_some_and(|folder| folder.join("report.json").is_file());
+    while !raced() && began.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    fs::create_dir_all(place.folder().join("report.html/in the way")).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&run), rustix::process::Signal::INT).unwrap();
+    let ended = run.wait_with_output().unwrap();
+    let (stdout, stderr) = (String::from_utf8(ended.stdout).unwrap(), String::from_utf8(ended.stderr).unwrap());
+    assert_eq!(ended.status.code(), Some(130), "{stdout}{stderr}");
+    assert!(stderr.contains("error: cannot replace `"), "{stderr}");
+    assert!(stdout.contains("::error title=deadheat::cannot replace `"), "{stdout}");
+    assert!(stdout.contains("::error file=claims.toml,line="), "{stdout}");
+    assert!(!stdout.contains("\nreport: "), "there is no page: {stdout}");
+    assert!(place.read("step.md").contains("> error: cannot replace `"));
+    assert!(place.read(place.folder().join("report.json")).contains("\"error\": \"cannot replace `"));
+}
+
+#[test]
 fn the_command_in_a_failure_repeats_it() {
     let place = Place::new();
     place.deadheat("run claims.toml --quiet --seed 7 --rounds 3 --param guard=none").exits(1);

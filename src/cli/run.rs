@@ -83,23 +83,28 @@ async fn race(
     };
     progress.end();
     tear_down(&open, job.run, output).await;
+    // Before the footer: it says how the run ended, and that depends on this.
+    let ended = ended.and_then(|verdict| match forms::write(folder, report) {
+        Ok(()) => Ok(verdict),
+        Err(error) => Err(environment_besides(report, error)),
+    });
     if let Err(failure) = &ended {
         report.verdict = failure.verdict.into();
         report.run.elapsed_ns = as_ns(began.elapsed());
     }
     output.data(&terminal::run_footer(report, output.style));
+    let mut written = Ok(());
     if let Err(failure) = &ended {
         // It is printed at the end of all; only the report holds it from here on.
         report.error = Some(failure.message.clone()).filter(|message| !message.is_empty());
-        if folder.write_report(report).and_then(|()| forms::write(folder, report)).is_err() {
-            // It is also the one to tell if even this cannot be written.
-            return ended;
-        }
-    } else {
-        forms::write(folder, report).map_err(|error| environment_besides(report, error))?;
+        written = folder.write_report(report).and_then(|()| forms::write(folder, report));
     }
+    // Whatever became of the files: a CI service shows what it is told here, and nothing else.
     ci::tell(report, output);
-    output.data(&format!("report: {}\n", folder.path().join(HTML_FILE).display()));
+    // If they cannot be written, the error that ended the run is the one to tell.
+    if written.is_ok() {
+        output.data(&format!("report: {}\n", folder.path().join(HTML_FILE).display()));
+    }
     ended
 }
 

@@ -7,14 +7,20 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::measure::Histogram;
 
 use super::hlog::latencies;
 use super::load::LoadErrorKind;
 use super::schema::*;
+use super::sinks::hex;
 
 /// Steps per half of the distance that is left to 100 %, as in the HdrHistogram tools.
 const TICKS: u32 = 5;
+
+/// File systems take names of up to 255 bytes; a number and the ending come after this many.
+const STEM_LIMIT: usize = 150;
 
 /// The unit that the plotter assumes.
 const NANOS_PER_MILLI: f64 = 1e6;
@@ -57,7 +63,8 @@ pub fn sections(files: &[Hgrm]) -> String {
     files.iter().map(|Hgrm { name, text }| format!("# {name}\n{text}")).collect::<Vec<_>>().join("\n")
 }
 
-/// A name without characters that shells, URLs or file systems take for something else.
+/// A name without characters that shells, URLs or file systems take for something else, and short enough for all of them: of a
+/// longer one the beginning and the end, where the step is, with a part of its hash between them, which keeps it distinct.
 fn file_stem(text: &str) -> String {
     let mut stem = String::new();
     for character in text.chars() {
@@ -67,7 +74,15 @@ fn file_stem(text: &str) -> String {
             stem.push(character);
         }
     }
-    stem.replace("-.", ".")
+    let stem = stem.replace("-.", ".");
+    if stem.len() <= STEM_LIMIT {
+        return stem;
+    }
+    let hash = hex(&Sha256::digest(text)[..4]);
+    let kept = STEM_LIMIT - hash.len() - 2;
+    let (begins, ends) = (kept * 2 / 3, stem.len() - (kept - kept * 2 / 3));
+    // Every character of the stem is one byte.
+    format!("{}-{hash}-{}", &stem[..begins], &stem[ends..])
 }
 
 fn percentiles(histogram: &Histogram) -> String {
@@ -107,6 +122,19 @@ mod tests {
         let numbered = ["attempt", "append"].map(|step| format!("{stem}.{step}-2.hgrm"));
         assert_eq!(names, [expected, numbered].concat());
         insta::assert_snapshot!("hgrm", sections(&files[..2]));
+    }
+
+    #[test]
+    fn a_long_case_id_gets_a_name_that_file_systems_take_and_no_other_case_has() {
+        let long = |last: &str| file_stem(&format!("race[é{}{last}].append", "v".repeat(300)));
+        let (one, other) = (long("1"), long("2"));
+        assert_eq!((one.len(), one.is_ascii()), (STEM_LIMIT, true), "{one}");
+        assert!(one.starts_with("race-vvv"), "{one}");
+        assert!(one.ends_with("v1.append") && other.ends_with("v2.append"), "{one} {other}");
+        let middle =
+            |letter: &str| file_stem(&format!("race[a={}{letter}{}].append", "v".repeat(150), "v".repeat(150)));
+        assert_ne!(middle("x"), middle("y"));
+        assert_eq!(middle("x"), middle("x"));
     }
 
     #[test]
