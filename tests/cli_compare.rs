@@ -107,6 +107,27 @@ fn like_runs_pass_by_folder_file_or_branch() {
 }
 
 #[test]
+fn a_newest_run_that_is_damaged_or_did_not_finish_is_not_passed_over_in_silence() {
+    let place = Place::new();
+    let (old, new) = (place.run("a", &[]), place.run("b", &[]));
+    place.on_branch(&old, "main");
+    place.on_branch(&new, "main");
+    place.edit(&new, |report| report["verdict"] = "interrupted".into());
+    let (_, stderr) = ends(&place.deadheat(&["compare", "main", "main"]), 0);
+    assert!(stderr.contains("its newest finished run is reports/a; reports/b did not finish"), "{stderr}");
+    let text = fs::read_to_string(new.join("report.json")).unwrap();
+    fs::write(new.join("report.json"), &text[..text.len() / 2]).unwrap();
+    let damaged = "cannot read the report `reports/b/report.json`: it ends in the middle, at line ";
+    let (_, stderr) = ends(&place.deadheat(&["compare", "main", "reports/a"]), 64);
+    assert!(stderr.contains(&format!("the newest run of `main` may be a damaged one: {damaged}")), "{stderr}");
+    assert_eq!(stderr.matches("error: ").count(), 1, "{stderr}");
+    let (_, stderr) = ends(&place.deadheat(&["show"]), 64);
+    assert!(stderr.contains(damaged), "{stderr}");
+    let (_, stderr) = ends(&place.deadheat(&["trend", "reports"]), 0);
+    assert!(stderr.contains(&format!("warning: {damaged}")), "{stderr}");
+}
+
+#[test]
 fn a_run_that_ended_early_is_not_compared_in_silence() {
     let place = Place::new();
     place.run("a", &[]);

@@ -7,7 +7,7 @@ use super::args::{CompareArgs, CompareFormat, FailOnWord};
 use super::output::Output;
 use crate::check::RunVerdict;
 use crate::compare::{self, FailOn, Options, Side};
-use crate::report::lookup;
+use crate::report::lookup::{self, NewestRun};
 use crate::report::schema::{Comparison, Report};
 use crate::report::{Samples, load, load_samples};
 use crate::statistics;
@@ -35,12 +35,29 @@ fn read(name: &str, reports: &Path, output: &Output) -> Result<(Report, Samples)
     let usage = |error: &dyn std::fmt::Display| Failure::new(RunVerdict::Usage, error);
     let mut path = PathBuf::from(name);
     if !path.exists() {
-        path = lookup::newest(reports, name).map_err(|error| usage(&error))?;
-        output.note(&format!("`{name}` is a branch; its newest run is {}", path.display()));
+        let NewestRun { folder, unfinished } = lookup::newest(reports, name).map_err(|error| usage(&error))?;
+        output.note(&newest(name, &folder, &unfinished));
+        path = folder;
     }
     let report = load(&path).map_err(|error| usage(&error))?;
     let samples = load_samples(&path, &report).map_err(|error| usage(&error))?;
     Ok((report, samples))
+}
+
+/// Which run is taken for a branch, and which newer ones are not.
+fn newest(branch: &str, folder: &Path, unfinished: &[PathBuf]) -> String {
+    let unfinished: Vec<String> = unfinished.iter().map(|folder| folder.display().to_string()).collect();
+    let folder = folder.display();
+    match unfinished.len() {
+        0 => format!("`{branch}` is a branch; its newest run is {folder}"),
+        1 => format!("`{branch}` is a branch; its newest finished run is {folder}; {} did not finish", unfinished[0]),
+        _ => {
+            format!(
+                "`{branch}` is a branch; its newest finished run is {folder}; these did not finish: {}",
+                unfinished.join(", ")
+            )
+        }
+    }
 }
 
 pub(super) fn options(args: &CompareArgs, seed: u64) -> Options {

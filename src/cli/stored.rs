@@ -23,7 +23,10 @@ pub(crate) fn load(path: Option<&Path>) -> Result<(PathBuf, Report), Failure> {
 /// The folder of the newest run, however it ended.
 fn newest(reports: &Path) -> Result<PathBuf, Failure> {
     // A folder that cannot be read holds no runs.
-    let newest = lookup::runs(reports).unwrap_or_default().pop();
+    let newest = lookup::stored(reports).unwrap_or_default().newest().map_err(|damaged| {
+        let message = format!("the newest run below `{}` may be a damaged one: {damaged}", reports.display());
+        Failure::new(RunVerdict::Usage, message)
+    })?;
     newest.map(|run| run.folder).ok_or_else(|| {
         let message = format!("no run is stored below `{}`; name a report.json, or a run's folder", reports.display());
         Failure::new(RunVerdict::Usage, message)

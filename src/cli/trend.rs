@@ -5,13 +5,17 @@ use super::args::TrendArgs;
 use super::output::Output;
 use crate::check::RunVerdict;
 use crate::compare::trend;
-use crate::report::lookup::{self, FoundRun};
+use crate::report::lookup::{self, FoundRun, Stored};
 use crate::report::{load, sinks};
 
 pub(crate) fn exec(args: &TrendArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let usage = |message: String| Failure::new(RunVerdict::Usage, message);
     let reports = args.reports.display();
-    let mut runs = lookup::runs(&args.reports).map_err(|error| usage(format!("cannot read `{reports}`: {error}")))?;
+    let Stored { mut runs, damaged } =
+        lookup::stored(&args.reports).map_err(|error| usage(format!("cannot read `{reports}`: {error}")))?;
+    let concerned = damaged.iter().filter(|run| args.branch.as_ref().is_none_or(|branch| run.may_be_of(branch)));
+    // One damaged run must not hide all others.
+    concerned.for_each(|damaged| output.warning(&format!("{damaged}; left out")));
     runs.retain(|run| run.is_finished() && (args.branch.is_none() || run.branch == args.branch));
     runs.drain(..runs.len().saturating_sub(args.last));
     if runs.is_empty() {
@@ -24,7 +28,6 @@ pub(crate) fn exec(args: &TrendArgs, output: &Output) -> Result<RunVerdict, Fail
     for FoundRun { folder, .. } in &runs {
         match load(folder) {
             Ok(report) => loaded.push(report),
-            // One damaged run must not hide all others.
             Err(error) => output.warning(&format!("{error}; left out")),
         }
     }

@@ -65,6 +65,17 @@ pub enum LoadErrorKind {
     },
 }
 
+impl LoadErrorKind {
+    /// What the reader of JSON says of a text that is none, or not all of one.
+    pub(super) fn not_json(error: &serde_json::Error) -> Self {
+        if error.is_eof() {
+            LoadErrorKind::Truncated { line: error.line() }
+        } else {
+            LoadErrorKind::WrongKind(format!("it is not JSON ({error})"))
+        }
+    }
+}
+
 /// Reads a report: `path` is the file, the page beside it, or the run's folder. Counts are checked again. A newer minor version is read: it only adds.
 pub fn load(path: &Path) -> Result<Report, LoadError> {
     let path = report_file(path);
@@ -96,13 +107,7 @@ fn report_file(path: &Path) -> PathBuf {
 
 /// Reads the text of a report. What it is and which version is asked first, so that the message is about that.
 pub fn parse(text: &str) -> Result<Report, LoadErrorKind> {
-    let document: serde_json::Value = serde_json::from_str(text).map_err(|error| {
-        if error.is_eof() {
-            LoadErrorKind::Truncated { line: error.line() }
-        } else {
-            LoadErrorKind::WrongKind(format!("it is not JSON ({error})"))
-        }
-    })?;
+    let document: serde_json::Value = serde_json::from_str(text).map_err(|error| LoadErrorKind::not_json(&error))?;
     match document.get("kind").and_then(|kind| kind.as_str()) {
         Some(KIND) => {}
         Some(other) => return Err(LoadErrorKind::WrongKind(format!("its `kind` is `{other}`, not `{KIND}`"))),

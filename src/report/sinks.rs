@@ -64,7 +64,7 @@ pub fn run_name(started: &str, git: Option<&Git>) -> String {
 }
 
 /// `text` with what file names may not hold everywhere turned into `-`, and not too long.
-fn file_name_part(text: &str) -> String {
+pub(super) fn file_name_part(text: &str) -> String {
     let safe =
         |character: char| if character.is_ascii_alphanumeric() || "._".contains(character) { character } else { '-' };
     text.chars().map(safe).take(60).collect()
