@@ -4,7 +4,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -252,10 +253,40 @@ fn variants_are_raced_in_turns() {
     for file in ["comparison.json", "comparison.html", "base/report.json", "head/rounds.csv"] {
         assert!(folder.join(file).is_file(), "{file}");
     }
+    let report: Value = serde_json::from_str(&fs::read_to_string(folder.join("base/report.json")).unwrap()).unwrap();
+    assert_eq!((&report["verdict"], &report["not_raced"]), (&"pass".into(), &serde_json::json!([])));
     let rounds = fs::read_to_string(folder.join("base/rounds.csv")).unwrap();
     assert_eq!(rounds.lines().count(), 9, "rounds that warm up are not among them");
     let (stdout, _) = ends(&live("none"), 3);
     assert!(stdout.contains("became fail"), "{stdout}");
+}
+
+#[test]
+fn an_interrupted_live_comparison_leaves_reports_that_say_so() {
+    let place = Place::new();
+    let matrix = SCENARIO.replace("[params]", "[matrix]\nnote = [1, 2]\n\n[params]");
+    fs::write(place.path("two.toml"), matrix).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_deadheat"));
+    command.current_dir(place.0.path()).env("GIT_CEILING_DIRECTORIES", "/").stdout(Stdio::null());
+    command.args(["compare", "--live", "two.toml", "--rounds", "1000000"]);
+    let mut racing = command.stderr(Stdio::null()).spawn().unwrap();
+    let folder = || Some(fs::read_dir(place.path("reports")).ok()?.next()?.ok()?.path());
+    let raced =
+        || folder().and_then(|folder| fs::metadata(folder.join("base/rounds.csv")).ok()).map_or(0, |it| it.len());
+    let began = Instant::now();
+    while raced() < 1_000 && began.elapsed() < Duration::from_secs(300) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Asked to end whether it has raced or not, so that it never outlives the test.
+    rustix::process::kill_process(rustix::process::Pid::from_child(&racing), rustix::process::Signal::INT).unwrap();
+    assert_eq!(racing.wait().unwrap().code(), Some(130));
+    for side in ["base", "head"] {
+        let text = fs::read_to_string(folder().unwrap().join(side).join("report.json")).unwrap();
+        let report: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(report["verdict"], "interrupted", "{side}");
+        assert_eq!(report["not_raced"], serde_json::json!(["guarded[note=2]"]), "{side}");
+        assert_eq!(report["scenarios"][0]["cases"][0]["verdict"], "inconclusive", "{side}");
+    }
 }
 
 #[test]

@@ -46,13 +46,14 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
     let report = new_report(args.seed);
     let name = format!("{}-live", run_name(&report.run.started, report.run.git.as_ref()));
     let folder = create_folder(&args.reports, &name).map_err(environment)?;
-    let side = |side: &str, suffix: &str| -> Result<LiveSide, Failure> {
+    let side = |index: usize, side: &str, suffix: &str| -> Result<LiveSide, Failure> {
         let mut report: Report = report.clone();
+        report.not_raced = cases.iter().map(|pair| pair[index].id.clone()).collect();
         report.run.id = format!("{}/{side}", folder.file_name().unwrap_or_default().to_string_lossy());
         let folder = RunFolder::create(&folder, side).map_err(environment)?;
         Ok(LiveSide { report, folder, run: format!("{run}{suffix}") })
     };
-    let mut sides = [side("base", "b")?, side("head", "h")?];
+    let mut sides = [side(0, "base", "b")?, side(1, "head", "h")?];
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
@@ -181,6 +182,10 @@ async fn race(
     };
     progress.end();
     tear_down(&open, run, output).await;
+    if let Err(Failure { verdict, message }) = &ended {
+        // What ended the races is the error to tell, also if a report cannot hold it.
+        drop(sides.each_mut().map(|side| side.end(*verdict, message)));
+    }
     let pairs = ended?;
     if pairs.is_empty() && !stop.is_asked() {
         return Err(Failure::new(RunVerdict::Inconclusive, "every case was skipped; nothing was compared"));
@@ -215,7 +220,12 @@ async fn provide_and_race(
             (Ok(of_base), Ok(of_head)) => {
                 pairs.push(PlannedPair { base: (base.clone(), of_base), head: (head.clone(), of_head) });
             }
-            (Err(missing), _) | (_, Err(missing)) => output.warning(&format!("`{}` is skipped: {missing}", head.id)),
+            (Err(missing), _) | (_, Err(missing)) => {
+                output.warning(&format!("`{}` is skipped: {missing}", head.id));
+                let [base_side, head_side] = sides;
+                base_side.skip(base, &missing);
+                head_side.skip(head, &missing);
+            }
         }
     }
     let seed = sides[1].report.run.seed;

@@ -11,11 +11,11 @@ use super::{Context, Event, OpenTargets, Options, RunError, Stop};
 use crate::check::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::compare::{LiveCase, LivePair};
 use crate::duration::as_ns;
-use crate::endpoints::Source;
+use crate::endpoints::{Source, Unavailable};
 use crate::engine::Race;
 use crate::plan::Case;
-use crate::report::schema::{CaseReport, Report, ScenarioReport, WarmUp};
-use crate::report::{RunFolder, build, load_samples};
+use crate::report::schema::{CaseReport, Report, ScenarioReport, SkippedCase, WarmUp};
+use crate::report::{RunFolder, SinkError, build, load_samples};
 use crate::target::Description;
 
 /// A case in both variants, with where the systems of each are.
@@ -62,7 +62,8 @@ impl Turns {
     }
 }
 
-/// Races all pairs in turns. Stops after a whole pair of rounds when asked to.
+/// Races all pairs in turns. Stops after a whole pair of rounds when asked to. Until all are raced, the report of either side says that it
+/// was interrupted: so it does if nobody is left to say anything else.
 pub async fn live(
     pairs: &[PlannedPair],
     turns: Turns,
@@ -97,6 +98,12 @@ pub async fn live(
         }
         raced.push((pair, base_report, head_report, WarmUp { base_ns: of_base.1, head_ns: of_head.1 }));
     }
+    if !stop.is_asked() {
+        for (context, report) in [&mut base, &mut head] {
+            report.verdict = verdict(report, None).into();
+            context.folder.write_report(report)?;
+        }
+    }
     let [base_samples, head_samples] =
         [&base, &head].map(|(context, report)| load_samples(context.folder.path(), report));
     let (base_samples, head_samples) = (base_samples?, head_samples?);
@@ -111,6 +118,21 @@ pub async fn live(
 }
 
 impl LiveSide {
+    /// Writes down what ended the races before their time.
+    pub fn end(&mut self, ended_by: RunVerdict, error: &str) -> Result<(), SinkError> {
+        self.report.verdict = verdict(&self.report, Some(ended_by)).into();
+        self.report.error = Some(error.to_owned()).filter(|error| !error.is_empty());
+        self.folder.write_report(&mut self.report)
+    }
+
+    /// Notes that a case has no server.
+    pub fn skip(&mut self, case: &Case, unavailable: &Unavailable) {
+        let Unavailable { reason, remedy } = unavailable.clone();
+        self.report.not_raced.retain(|id| *id != case.id);
+        let (scenario, case) = (case.scenario.name.clone(), case.id.clone());
+        self.report.skipped.push(SkippedCase { scenario, case, reason, remedy });
+    }
+
     fn context<'a>(
         &'a mut self,
         turns: Turns,
@@ -225,10 +247,15 @@ fn report(case: &Case, tally: &CaseTally, targets: &[Description], began: Instan
     build::case_report(case, tally, &verdict, Vec::new(), targets, began.elapsed())
 }
 
+/// How the cases of `report` ended, and `besides` what else became of the run.
+fn verdict(report: &Report, besides: Option<RunVerdict>) -> RunVerdict {
+    let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    RunVerdict::decide(cases.map(|case| RunVerdict::from(Verdict::from(case.verdict))).chain(besides))
+}
+
 /// Adds a case's report to that of its scenario.
 fn put(report: &mut Report, case: &Case, case_report: CaseReport) {
-    let verdicts = report.scenarios.iter().flat_map(|scenario| &scenario.cases).chain([&case_report]);
-    report.verdict = RunVerdict::decide(verdicts.map(|case| RunVerdict::from(Verdict::from(case.verdict)))).into();
+    report.not_raced.retain(|id| *id != case_report.id);
     match report.scenarios.iter_mut().find(|scenario| scenario.name == case.scenario.name) {
         Some(scenario) => scenario.cases.push(case_report),
         None => {
