@@ -218,7 +218,21 @@ pub(super) fn sources(targets: &[(String, String)], allow_remote: bool) -> Sourc
 /// The report of a run that begins now.
 pub(super) fn new_report(seed: Option<u64>) -> Report {
     // 32 bits are enough to tell runs apart, and are read back exactly by every JSON reader.
-    run::new_report(seed.unwrap_or_else(|| u64::from(rand::random::<u32>())), command_line())
+    let mut report = run::new_report(seed.unwrap_or_else(|| u64::from(rand::random::<u32>())), command_line());
+    if let Some(git) = &mut report.run.git {
+        git.branch = branch(&git.branch, |name| std::env::var(name).ok());
+    }
+    report
+}
+
+/// What git says where no branch is checked out.
+const DETACHED: &str = "HEAD";
+
+/// CI services check out a commit and not a branch, and say in a variable which branch it is of.
+fn branch(found: &str, variable: impl Fn(&str) -> Option<String>) -> String {
+    let told = ["GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME"].into_iter().filter_map(variable);
+    let told = told.filter(|_| found == DETACHED).find(|name| !name.is_empty());
+    told.unwrap_or_else(|| found.to_owned())
 }
 
 /// The command line as it may be shown: URLs lose their credentials.
@@ -240,6 +254,20 @@ fn shown(argument: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_commit_that_ci_checked_out_is_of_the_branch_that_ci_names() {
+        let told = |found: &str, variables: &[(&str, &str)]| {
+            let value = |name: &str| variables.iter().find(|(other, _)| *other == name);
+            branch(found, |name| value(name).map(|(_, value)| (*value).to_owned()))
+        };
+        let pull_request = [("GITHUB_HEAD_REF", "fix/lock"), ("GITHUB_REF_NAME", "12/merge")];
+        assert_eq!(told("HEAD", &pull_request), "fix/lock");
+        assert_eq!(told("HEAD", &[("GITHUB_HEAD_REF", ""), ("GITHUB_REF_NAME", "main")]), "main");
+        assert_eq!(told("HEAD", &[("CI_COMMIT_REF_NAME", "main")]), "main");
+        assert_eq!(told("HEAD", &[]), "HEAD");
+        assert_eq!(told("local", &pull_request), "local");
+    }
 
     #[test]
     fn credentials_never_reach_the_command_line_that_is_shown() {
