@@ -1,8 +1,8 @@
 //! A round kept in full as a history of operations, the form that consistency checkers read.
 
-use crate::engine::record::{Attempt, Outcome, RoundRecord};
+use crate::engine::record::{Attempt, Outcome, RoundRecord, StepRecord};
 use crate::outcome::OutcomeKind;
-use crate::plan::{Action, Case};
+use crate::plan::{Action, Case, Operation as Asked};
 
 use super::rows::base_id;
 use super::schema::{HistoryEvent, HistoryEventWord};
@@ -16,6 +16,8 @@ struct Operation {
     f: String,
     value: Vec<String>,
     outcome: OutcomeKind,
+    /// Whether something took effect by itself before the refusal, or at it.
+    left_effect: bool,
     code: String,
     message: String,
 }
@@ -40,7 +42,7 @@ pub(super) fn history(case: &Case, record: &RoundRecord, first_index: u64) -> Ve
                 round: record.round,
             };
             events.push(event(HistoryEventWord::Invoke, operation.started_ns, Vec::new(), None));
-            events.push(event(completion(operation.outcome), operation.ended_ns, operation.value, error));
+            events.push(event(completion(&operation), operation.ended_ns, operation.value, error));
         }
     }
     // A stable sort keeps the order of a worker's own events when clocks tie.
@@ -51,9 +53,10 @@ pub(super) fn history(case: &Case, record: &RoundRecord, first_index: u64) -> Ve
     events
 }
 
-/// What an outcome says about an operation's effect. A crash says nothing, so nothing is claimed.
-fn completion(outcome: OutcomeKind) -> HistoryEventWord {
-    match outcome {
+/// What an outcome says about an operation's effect. A crash says nothing, so nothing is claimed; and a refusal says only
+/// that what it refused did not happen.
+fn completion(operation: &Operation) -> HistoryEventWord {
+    match operation.outcome {
         OutcomeKind::Success => HistoryEventWord::Ok,
         OutcomeKind::Unknown | OutcomeKind::Crash => HistoryEventWord::Info,
         OutcomeKind::Conflict
@@ -63,7 +66,13 @@ fn completion(outcome: OutcomeKind) -> HistoryEventWord {
         | OutcomeKind::Duplicate
         | OutcomeKind::Rejected
         | OutcomeKind::Timeout
-        | OutcomeKind::BrokenBarrier => HistoryEventWord::Fail,
+        | OutcomeKind::BrokenBarrier => {
+            if operation.left_effect {
+                HistoryEventWord::Info
+            } else {
+                HistoryEventWord::Fail
+            }
+        }
     }
 }
 
@@ -81,6 +90,7 @@ fn operations(case: &Case, attempt: &Attempt) -> Vec<Operation> {
             f: "transaction".to_owned(),
             value: done.map(|step| step_name(case, group, step.step).to_owned()).collect(),
             outcome: outcome.kind,
+            left_effect: attempt.steps.iter().any(|step| stays(case, attempt, step)),
             code: outcome.code.clone(),
             message: outcome.message.clone(),
         }];
@@ -99,6 +109,7 @@ fn operations(case: &Case, attempt: &Attempt) -> Vec<Operation> {
                 f: step_name(case, group, step.step).to_owned(),
                 value: Vec::new(),
                 outcome: step.outcome,
+                left_effect: stays(case, attempt, step),
                 code: if ended_here { code.clone() } else { String::new() },
                 message: if ended_here { message.clone() } else { String::new() },
             }
@@ -106,11 +117,48 @@ fn operations(case: &Case, attempt: &Attempt) -> Vec<Operation> {
         .collect()
 }
 
+/// Whether a step may have taken effect that no rollback of its attempt takes back: it committed, or it wrote outside of
+/// the transaction. (With `repeat`, each repetition commits.)
+fn stays(case: &Case, attempt: &Attempt, step: &StepRecord) -> bool {
+    let worker = &case.workers[attempt.worker];
+    let is_done = step.outcome == OutcomeKind::Success;
+    match case.groups[worker.group].steps.get(step.step).map(|plan| &plan.action) {
+        Some(Action::Call { target, operation }) => {
+            let is_outside = worker.transaction.is_none_or(|transaction| transaction.target != *target);
+            is_outside && may_write(operation) && (is_done || changed_other_rows(&attempt.outcome))
+        }
+        Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) => false,
+        None => is_done && step.step == Outcome::COMMIT,
+    }
+}
+
+/// A statement may, whatever it begins with: a SELECT can call functions that write.
+fn may_write<V>(operation: &Asked<V>) -> bool {
+    match operation {
+        Asked::Sql { .. }
+        | Asked::Append { .. }
+        | Asked::SaveSnapshot { .. }
+        | Asked::Publish { .. }
+        | Asked::Fill { .. } => true,
+        Asked::LatestVersion { .. }
+        | Asked::ReadEvents { .. }
+        | Asked::LatestSnapshot { .. }
+        | Asked::Messages { .. } => false,
+    }
+}
+
+/// Whether `rows` refused what the server had done: other rows than wanted, and not none.
+fn changed_other_rows(outcome: &Outcome) -> bool {
+    outcome.code == "rows" && !outcome.message.starts_with("0 rows")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::fixture::{TestCase, record};
-    use crate::plan::{Isolation, Transaction};
+    use crate::expression::Template;
+    use crate::plan::{Isolation, Step, Transaction};
+    use crate::value::Value;
 
     #[test]
     fn an_unknown_is_info_and_never_fail() {
@@ -133,5 +181,76 @@ mod tests {
         let events = history(&case, &record(&case, 0, "1 success"), 0);
         assert_eq!(events.iter().map(|event| event.f.as_str()).collect::<Vec<_>>(), ["transaction"; 2]);
         assert_eq!(events[1].value, ["append"]);
+    }
+
+    /// How the operations of a worker ended that took steps as told, by name, until `outcome`, code and message ended its
+    /// attempt in the last one. Of its targets, 0 is that of the transaction, if it has one.
+    fn ends(transaction: bool, steps: &[&str], outcome: (OutcomeKind, &str, &str)) -> Vec<HistoryEventWord> {
+        let text = || Template::Literal(Value::text("x"));
+        let sql = || Asked::Sql { statement: 0, text: "INSERT INTO t VALUES (1)".into(), args: Vec::new() };
+        let publish = Asked::Publish {
+            subject: text(),
+            data: text(),
+            expected_last_sequence: None,
+            expected_last_subject_sequence: None,
+            message_id: None,
+            headers: Default::default(),
+        };
+        let calls = [("sql", 0, sql()), ("publish", 1, publish), ("read", 1, Asked::LatestVersion { actor: text() })];
+        let case = TestCase::new(1).change(|case| {
+            if transaction {
+                case.workers[0].transaction = Some(Transaction { target: 0, isolation: Isolation::Serializable });
+            }
+            let plan = case.groups[0].steps[0].clone();
+            let step = |name: &str, action| Step { name: name.to_owned(), action, ..plan.clone() };
+            let calls = calls
+                .into_iter()
+                .map(|(name, target, operation)| step(name, Action::Call { target, operation: Box::new(operation) }));
+            case.groups[0].steps = calls.chain([step("sleep", Action::Sleep(text()))]).collect();
+        });
+        let case = case.build();
+        let mut record = record(&case, 0, "1 success");
+        let attempt = &mut record.attempts[0];
+        let (kind, code, message) = outcome;
+        let index = |name: &str| match name {
+            "begin" => Outcome::BEGIN,
+            "commit" => Outcome::COMMIT,
+            name => case.groups[0].steps.iter().position(|step| step.name == name).unwrap(),
+        };
+        let taken = steps.iter().map(|name| StepRecord { step: index(name), ..attempt.steps[0] });
+        attempt.steps = taken.collect();
+        let last = attempt.steps.last_mut().unwrap();
+        last.outcome = kind;
+        attempt.outcome = Outcome { kind, step: Some(last.step), code: code.to_owned(), message: message.to_owned() };
+        let events = history(&case, &record, 0);
+        let ends = events.iter().filter(|event| event.r#type != HistoryEventWord::Invoke);
+        ends.map(|event| event.r#type).collect()
+    }
+
+    const CONFLICT: (OutcomeKind, &str, &str) = (OutcomeKind::Conflict, "23505", "duplicate key");
+
+    #[test]
+    fn what_was_committed_before_a_refusal_is_never_said_to_have_had_no_effect() {
+        use HistoryEventWord::{Fail, Info};
+        assert_eq!(ends(true, &["begin", "sql", "commit", "begin", "sql"], CONFLICT), [Info]);
+        assert_eq!(ends(true, &["begin", "sql"], CONFLICT), [Fail]);
+        assert_eq!(ends(true, &["begin", "sql", "commit"], CONFLICT), [Fail]);
+        assert_eq!(ends(true, &["begin", "sql", "sql"], (OutcomeKind::Conflict, "rows", "2 rows, wanted 1")), [Fail]);
+    }
+
+    #[test]
+    fn what_a_transaction_did_on_another_target_outlives_its_rollback() {
+        use HistoryEventWord::{Fail, Info};
+        assert_eq!(ends(true, &["begin", "sql", "publish", "commit"], CONFLICT), [Info]);
+        assert_eq!(ends(true, &["begin", "sql", "publish"], CONFLICT), [Fail], "what was refused is not stored");
+        assert_eq!(ends(true, &["begin", "read", "sleep", "sql", "commit"], CONFLICT), [Fail], "reads write nothing");
+    }
+
+    #[test]
+    fn a_statement_of_its_own_that_changed_other_rows_than_wanted_did_change_them() {
+        use HistoryEventWord::{Fail, Info, Ok};
+        assert_eq!(ends(false, &["sql", "sql"], CONFLICT), [Ok, Fail], "each is an operation");
+        assert_eq!(ends(false, &["sql"], (OutcomeKind::Conflict, "rows", "2 rows, wanted 1")), [Info]);
+        assert_eq!(ends(false, &["sql"], (OutcomeKind::Conflict, "rows", "0 rows, wanted 1")), [Fail]);
     }
 }

@@ -194,6 +194,6 @@ pub enum HistoryEventWord {
     Ok,
     /// It certainly had no effect.
     Fail,
-    /// Whether it had an effect is not known.
+    /// Whether it had an effect is not known, or it had a part of it.
     Info,
 }
