@@ -119,13 +119,14 @@ impl Round {
     /// Breaks every barrier that somebody is parked at: the race cannot go on.
     pub(crate) fn abandon(&self) {
         for barrier in &self.barriers {
-            barrier.break_if_due(&self.clock, true, |worker| self.missing(worker, &WaitGraph::default()));
+            barrier.break_if_due(&self.clock, true, |worker| self.missing(worker, &Look::default()));
         }
     }
 
     /// Watches over the barriers: releases one when all that are missing are blocked by somebody parked there,
     /// and breaks it when its deadline passes, or the round's. Never returns; dropped when the round is over.
     pub(crate) async fn watch(&self, targets: &[Arc<dyn Target>]) {
+        let mut last = Look::default();
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             if !self.barriers.iter().any(Barrier::is_pending) {
@@ -136,25 +137,42 @@ impl Round {
             let due =
                 self.barriers.iter().filter_map(Barrier::due_ns).map(|ns| self.clock.after(Duration::from_nanos(ns)));
             let due = due.min().map_or(self.deadline, |due| due.min(self.deadline));
-            let waits = tokio::time::timeout_at(due, look(targets)).await.unwrap_or_default();
+            let from_ns = self.clock.now_ns();
+            let looked = tokio::time::timeout_at(due, look(targets)).await.ok();
+            if let Some(waits) = looked {
+                for (barrier, parked) in self.barriers.iter().zip(&parked) {
+                    barrier.release_if_rest_blocked(&waits, parked, &self.clock);
+                }
+                last = Look { from_ns, waits };
+            }
             let is_over = Instant::now() >= self.deadline;
-            for (barrier, parked) in self.barriers.iter().zip(&parked) {
-                barrier.release_if_rest_blocked(&waits, parked, &self.clock);
-                barrier.break_if_due(&self.clock, is_over, |worker| self.missing(worker, &waits));
+            for barrier in &self.barriers {
+                barrier.break_if_due(&self.clock, is_over, |worker| self.missing(worker, &last));
             }
         }
     }
 
-    fn missing(&self, worker: usize, waits: &WaitGraph) -> Missing {
+    /// What a missing worker is doing. Whom it waits for is told as of the last look, for a barrier mostly breaks when its
+    /// time has run out for another; what was seen of a step that has ended since is not.
+    fn missing(&self, worker: usize, last: &Look) -> Missing {
         let seat = &self.seats[worker];
         let step = seat.step.load(Ordering::Relaxed);
+        let since_ns = seat.since_ns.load(Ordering::Relaxed);
+        let waits_for = last.waits.named_holders(worker, |holder| format!("worker {holder}"));
         Missing {
             worker,
             step: (step != NOTHING).then_some(step),
-            for_ns: self.clock.now_ns().saturating_sub(seat.since_ns.load(Ordering::Relaxed)),
-            waits_for: waits.named_holders(worker, |holder| format!("worker {holder}")),
+            for_ns: self.clock.now_ns().saturating_sub(since_ns),
+            waits_for: if since_ns <= last.from_ns { waits_for } else { Vec::new() },
         }
     }
+}
+
+/// What the watch saw, and when it began to look.
+#[derive(Debug, Default)]
+struct Look {
+    from_ns: u64,
+    waits: WaitGraph,
 }
 
 /// Asks every target that can tell who waits for whom. A look that fails is one that saw nothing: the next one may

@@ -16,7 +16,7 @@
 //! An `append` comes to its pause point, if it has one, and is done.
 //!
 //! Everything is written down, in order, as `WORKER: WHAT`; fixtures and invariants as `control: WHAT`. With the clock
-//! of the test paused nothing here takes any time, and every run of a test is like the one before.
+//! of the test paused nothing here takes any real time, and every run of a test is like the one before.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,9 @@ use crate::value::Value;
 
 /// How long a session takes to roll back: long enough to see what does not wait for it.
 pub(crate) const RESET_TAKES: Duration = Duration::from_millis(30);
+
+/// How long it takes to see who waits: as with a server, no look is over at once.
+const LOOK_TAKES: Duration = Duration::from_millis(3);
 
 /// What the sessions of a fake target share.
 #[derive(Default)]
@@ -113,7 +116,10 @@ impl Target for FakeTarget {
             .iter()
             .map(|(waiter, lock)| Wait { waiter: *waiter, holders: holder(lock).into_iter().collect() });
         let waits = waits.collect();
-        Box::pin(async move { Ok(waits) })
+        Box::pin(async move {
+            sleep(LOOK_TAKES).await;
+            Ok(waits)
+        })
     }
 
     fn sees_waits(&self) -> bool {
