@@ -19,6 +19,7 @@ use crate::report::rounds::StoredRound;
 use crate::report::schema::{
     CaseReport, ClocksReport, ControlReport, Counts, GroupReport, LatencyReport, Race, ScenarioReport,
 };
+use crate::report::words::number;
 use crate::report::{base_id, build};
 
 /// A scenario judged anew.
@@ -238,8 +239,10 @@ impl<'a> CaseState<'a> {
             match verdict {
                 // It ended early, by a check that would not have ended it now.
                 ControlVerdict::Survived { rounds } if rounds < case.rounds => self.doubts.push(format!(
-                    "control `{}` is not caught in the {rounds} rounds that were raced of {}; race it",
-                    control.name, case.rounds
+                    "control `{}` is not caught in {}, and {} were to be raced; race it",
+                    control.name,
+                    number(rounds, "round"),
+                    case.rounds
                 )),
                 verdict => control.verdict = Some(verdict),
             }

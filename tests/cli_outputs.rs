@@ -303,7 +303,7 @@ fn rounds_are_judged_by_expectations_as_they_are_now() {
     let judged = judge("breaks = [\"success\", \"claimed once\"]", "breaks = [\"busy\"]").exits(4);
     judged
         .says("pass -> inconclusive")
-        .says("control `no guard` is not caught in the 1 rounds that were raced of 30; race it");
+        .says("control `no guard` is not caught in 1 round, and 30 were to be raced; race it");
     judge("\"claimed once\"\nevents", "\"another\"\nevents").exits(64);
     let judged = judge("that   = \"size(events) == 1\"", "that   = \"size(events) >= 1\"").exits(0);
     judged.says("note: invariant `claimed once` was `size(events) == 1` when this was raced; what it said then stands");

@@ -10,6 +10,7 @@ use crate::plan::PlannedScenario;
 use crate::rejudge::{CaseChange, GrowthChange, Rejudge, Rejudged};
 use crate::report::rounds::rounds;
 use crate::report::schema::{Report, ScenarioReport};
+use crate::report::words::number;
 
 pub(crate) fn exec(args: &JudgeArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::new(RunVerdict::Usage, error);
@@ -51,9 +52,9 @@ fn text(rejudged: &Rejudged) -> String {
         code => format!(" (exit code {code})"),
     };
     text.push_str(&format!(
-        "{}: {changed} of {} verdicts changed{code}\n",
+        "{}: {changed} of {} changed{code}\n",
         verdict.as_str(),
-        cases.len() + growth.len()
+        number((cases.len() + growth.len()) as u64, "verdict")
     ));
     text
 }

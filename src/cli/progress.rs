@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::Output;
 use crate::report::terminal;
+use crate::report::words::number;
 use crate::run::Event;
 
 /// Without a terminal, a case that takes long says so no more often than this.
@@ -41,7 +42,7 @@ impl Progress {
                 self.bar.set_position(raced);
                 if !self.output.interactive && !self.quiet && self.last_line.elapsed() >= PLAIN_EVERY {
                     self.last_line = Instant::now();
-                    self.output.note(&format!("{}: {raced} rounds, {failed} failed", case.id));
+                    self.output.note(&round_line(&case.id, raced, failed));
                 }
             }
             Event::Case(case, run) => {
@@ -66,5 +67,21 @@ impl Progress {
 
     fn print(&self, text: &str) {
         self.bar.suspend(|| self.output.data(text));
+    }
+}
+
+/// How far a case has come: `race: 1 round, 0 failed`.
+fn round_line(case: &str, raced: u64, failed: u64) -> String {
+    format!("{case}: {}, {failed} failed", number(raced, "round"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_round_is_one_round() {
+        assert_eq!(round_line("race", 1, 0), "race: 1 round, 0 failed");
+        assert_eq!(round_line("race", 20, 1), "race: 20 rounds, 1 failed");
     }
 }

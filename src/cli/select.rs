@@ -10,6 +10,7 @@ use crate::check::RunVerdict;
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::plan::{self, Overrides, PlannedScenario};
 use crate::report::schema::{CaseReport, Report};
+use crate::report::words::number;
 use crate::scenario::{self, LoadError, Scenario};
 
 /// The scenarios chosen, planned for a run called `run`. Warnings have been printed.
@@ -103,7 +104,8 @@ fn nothing_selected(selection: &Selection, files: usize) -> String {
     narrowed.extend(selection.tag.iter().map(|tag| format!("`--tag {tag}`")));
     narrowed.extend(selection.filter.iter().map(|filter| format!("`--filter {filter}`")));
     format!(
-        "no case of {files} scenario file(s) matches {}; `deadheat list` shows all cases and tags",
+        "no case of {} matches {}; `deadheat list` shows all cases and tags",
+        number(files as u64, "scenario file"),
         narrowed.join(" and ")
     )
 }
@@ -222,9 +224,9 @@ impl<'a> Faults<'a> {
         match (self.errors, self.format) {
             (0, _) => Ok(()),
             (_, Format::Json) => Err(Failure::new(RunVerdict::Usage, "")),
-            (1, Format::Text) => Err(Failure::new(RunVerdict::Usage, "1 fault; nothing was raced")),
             (errors, Format::Text) => {
-                Err(Failure::new(RunVerdict::Usage, format!("{errors} faults; nothing was raced")))
+                let faults = number(errors as u64, "fault");
+                Err(Failure::new(RunVerdict::Usage, format!("{faults}; nothing was raced")))
             }
         }
     }

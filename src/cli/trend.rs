@@ -6,6 +6,7 @@ use super::output::Output;
 use crate::check::RunVerdict;
 use crate::compare::trend;
 use crate::report::lookup::{self, FoundRun, Stored};
+use crate::report::words::number;
 use crate::report::{load, sinks};
 
 pub(crate) fn exec(args: &TrendArgs, output: &Output) -> Result<RunVerdict, Failure> {
@@ -33,7 +34,10 @@ pub(crate) fn exec(args: &TrendArgs, output: &Output) -> Result<RunVerdict, Fail
     }
     let trend = trend::trend(&loaded, &args.filter);
     if trend.is_empty() {
-        return Err(usage(format!("no case of {} run(s) in `{reports}` matches the filter", runs.len())));
+        return Err(usage(format!(
+            "no case of {} in `{reports}` matches the filter",
+            number(runs.len() as u64, "run")
+        )));
     }
     match &args.html {
         None => output.data(&trend::terminal(&trend, output.style)),
@@ -42,7 +46,12 @@ pub(crate) fn exec(args: &TrendArgs, output: &Output) -> Result<RunVerdict, Fail
             let name = file.file_name().unwrap_or_default().to_string_lossy();
             sinks::write_file(folder, &name, &trend::html(&trend))
                 .map_err(|error| Failure::new(RunVerdict::Environment, error))?;
-            output.note(&format!("{} cases over {} runs: {}", trend.len(), loaded.len(), file.display()));
+            output.note(&format!(
+                "{} over {}: {}",
+                number(trend.len() as u64, "case"),
+                number(loaded.len() as u64, "run"),
+                file.display()
+            ));
         }
     }
     Ok(RunVerdict::Pass)

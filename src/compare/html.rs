@@ -60,7 +60,7 @@ fn case_section(case: &CaseComparison) -> Markup {
     html! {
         section {
             h2 { span class=(word) { (word) } " " (case.case) }
-            p class="note" { (case.base_rounds) " and " (case.head_rounds) " rounds" }
+            p class="note" { (words::rounds(case)) }
             ul { @for line in words::outcomes(case) { li { (line) } } }
             table {
                 thead { tr { @for head in ["metric", "BASE", "HEAD", "ratio (95 % interval)", "p", "verdict"] { th { (head) } } } }

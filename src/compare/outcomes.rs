@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::check::Verdict;
 use crate::outcome::OutcomeKind;
 use crate::report::schema::*;
+use crate::report::words::number;
 use crate::statistics::{ALPHA, mixes_differ};
 
 /// The p of the rounds ending in the same mixes as often on both sides. `None` where both sides expect exact counts only: then there is nothing to test.
@@ -37,11 +38,11 @@ pub(super) fn compare(base: &CaseReport, head: &CaseReport, p: Option<(f64, f64)
         reasons.push(count_reason(count, base.race.rounds, head.race.rounds));
     }
     for (invariant, before) in invariants(&base.race, &head.race) {
-        let share = |broken: u64, rounds: u64| format!("{broken} of {rounds}");
+        let share = |broken: u64, rounds: u64| format!("{broken} of {}", number(rounds, "round"));
         let (was, is) = (share(before, base.race.rounds), share(invariant.broken, head.race.rounds));
         if before * head.race.rounds != invariant.broken * base.race.rounds {
             changed = true;
-            reasons.push(format!("invariant `{}` was broken in {was} rounds, and is in {is}", invariant.name));
+            reasons.push(format!("invariant `{}` was broken in {was}, and is in {is}", invariant.name));
         }
     }
     if let Some((_, corrected)) = p.filter(|(_, corrected)| *corrected < ALPHA) {
@@ -78,8 +79,12 @@ fn count_reason(count: &CountComparison, base_rounds: u64, head_rounds: u64) -> 
         Some(side) if side.least == side.most => format!("{} a round", side.least),
         Some(side) => {
             format!(
-                "{}..={} a round ({} in {rounds} rounds, {} of them wrong)",
-                side.least, side.most, side.total, side.rounds_broken
+                "{}..={} a round ({} in {}, {} of them wrong)",
+                side.least,
+                side.most,
+                side.total,
+                number(rounds, "round"),
+                side.rounds_broken
             )
         }
     };

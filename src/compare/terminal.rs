@@ -60,7 +60,7 @@ fn case_lines(case: &CaseComparison, style: Style) -> Vec<String> {
         "inconclusive" => Role::Doubtful,
         _ => Role::Good,
     };
-    let rounds = format!("{} and {} rounds", case.base_rounds, case.head_rounds);
+    let rounds = words::rounds(case);
     let mut lines = vec![format!(
         "{} {}  {}",
         style.paint(role, word.to_uppercase()),

@@ -13,6 +13,7 @@ use crate::check::Verdict;
 use crate::outcome::OutcomeKind;
 use crate::report::schema::{CaseReport, Report};
 use crate::report::terminal::{Role, Style};
+use crate::report::words::number;
 
 /// A case in one run.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,7 +126,7 @@ pub fn html(trend: &Trend) -> String {
                     h2 { (case) }
                     figure { (PreEscaped(chart(points))) }
                     details {
-                        summary { (points.len()) " runs" }
+                        summary { (number(points.len() as u64, "run")) }
                         table {
                             thead { tr { @for head in HEAD { th { (head) } } } }
                             tbody { @for point in points { tr { @for cell in cells(point) { td { (cell) } } } } }

@@ -29,12 +29,17 @@ pub(super) fn effect(metric: &MetricComparison) -> String {
     }
 }
 
+/// `20 and 1 round`: what was raced of either side.
+pub(super) fn rounds(case: &CaseComparison) -> String {
+    format!("{} and {}", case.base_rounds, number(case.head_rounds, "round"))
+}
+
 /// The verdict on a metric, with what would settle it.
 pub(super) fn change(metric: &MetricComparison) -> String {
     let word = change_word(metric.change);
     let gate = if metric.gate { format!(", gate at {}", percent(metric.threshold)) } else { String::new() };
     match metric.more_rounds {
-        Some(rounds) => format!("{word}{gate}; about {rounds} more rounds a side would settle it"),
+        Some(rounds) => format!("{word}{gate}; about {} a side would settle it", number(rounds, "more round")),
         None => format!("{word}{gate}"),
     }
 }

@@ -49,6 +49,6 @@ pub(super) fn from_cel(value: &cel::Value) -> Result<Value, String> {
             }
             Value::Map(Arc::new(entries))
         }
-        other => return Err(format!("is a {}, which is no value for a scenario", other.type_of())),
+        other => return Err(format!("is of type {}, which is no value for a scenario", other.type_of())),
     })
 }

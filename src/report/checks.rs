@@ -118,7 +118,7 @@ fn latency(bound: &LatencyBoundReport, rounds: u64) -> CheckResult {
     } else {
         let LatencyBoundReport { operations, needed, .. } = bound;
         let remedy = more_rounds(rounds, *operations, *needed);
-        result.message = format!("needs {needed} operations, and {operations} were measured; {remedy}");
+        result.message = format!("needs {}, and {operations} were measured; {remedy}", number(*needed, "operation"));
     }
     result
 }

@@ -9,6 +9,7 @@ use quick_junit::{NonSuccessKind, Property, Report as Document, TestCase, TestCa
 
 use super::checks::{CheckResult, case_checks, growth_check, repeat_command};
 use super::schema::*;
+use super::words::number;
 
 /// The report as JUnit XML.
 pub fn junit(report: &Report) -> String {
@@ -120,7 +121,7 @@ fn properties(report: &Report, scenario: &ScenarioReport) -> Vec<Property> {
         ("run".to_owned(), id.clone()),
         ("seed".to_owned(), seed.to_string()),
         ("tool".to_owned(), format!("{} {}", report.tool.name, report.tool.version)),
-        ("machine".to_owned(), format!("{}, {} cores, {}", machine.cpu, machine.cores, machine.os)),
+        ("machine".to_owned(), format!("{}, {}, {}", machine.cpu, number(machine.cores, "core"), machine.os)),
     ];
     if let Some(Git { branch, sha, dirty }) = git {
         let dirty = if *dirty { ", with changes" } else { "" };

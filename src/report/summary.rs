@@ -84,11 +84,11 @@ fn headline(report: &Report) -> String {
         format!(", {}", code(&format!("{}@{sha}", git.branch)))
     });
     format!(
-        "## deadheat: {verdict}\n\n{} (exit code {})\n\nrun {}, seed {seed}{git}, {} cores\n",
+        "## deadheat: {verdict}\n\n{} (exit code {})\n\nrun {}, seed {seed}{git}, {}\n",
         sum(report),
         verdict.exit_code(),
         code(id),
-        machine.cores
+        number(machine.cores, "core")
     )
 }
 

@@ -122,7 +122,7 @@ fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> O
         && let Operation::Sql { text, .. } = operation.as_ref()
         && let Some(word) = syntax::transaction_control(text)
     {
-        let message = format!("a step must not begin or end a transaction, but this one is a {word}");
+        let message = format!("a step must not begin or end a transaction, but this one is `{word}`");
         let help = "set `transaction = \"read committed\"` (or another level) on the worker group: it wraps the steps";
         reader.push(Diagnostic::error(Code::TransactionControl, message).at(&span, word).help(help));
     }
