@@ -127,11 +127,14 @@ fn remarks(round: &RoundReport, attempt: &AttemptReport) -> String {
     if let Some(step) = &attempt.step {
         text.push_str(&format!(" in {step}"));
     }
-    // Our own words for a code say no more than the outcome does.
-    if !["", "assert", "barrier", "duplicate"].contains(&attempt.code.as_str()) {
+    // Our own words for a code say no more than the outcome does, or than the message that follows.
+    if !["", "assert", "barrier", "duplicate", "rows"].contains(&attempt.code.as_str()) {
         text.push_str(&format!(" {}", attempt.code));
     }
-    if matches!(attempt.outcome, OutcomeWord::Crash | OutcomeWord::Unknown | OutcomeWord::Rejected) {
+    // How many rows there were is not to be guessed from the outcome, whichever the scenario chose for it.
+    if attempt.code == "rows" {
+        text.push_str(&format!(": {}", shortened(&attempt.message, 70)));
+    } else if matches!(attempt.outcome, OutcomeWord::Crash | OutcomeWord::Unknown | OutcomeWord::Rejected) {
         text.push_str(&format!(" {}", shortened(&attempt.message, 70)));
     }
     for barrier in &round.barriers {
@@ -288,6 +291,17 @@ mod tests {
             attempt(1, Timeout, 5_000_000, vec![step("read", 10, 5_000_000, Timeout)]),
         ];
         insta::assert_snapshot!(trace(&round(attempts, vec![barrier]), PLAIN).join("\n"));
+    }
+
+    #[test]
+    fn rows_that_were_not_met_are_told_whatever_the_outcome() {
+        for outcome in [OutcomeWord::Conflict, OutcomeWord::Rejected] {
+            let mut refused = attempt(0, outcome, 2_000, vec![step("write", 0, 1_900, outcome)]);
+            (refused.code, refused.message) = ("rows".to_owned(), "0 rows, wanted 1".to_owned());
+            let lines = trace(&round(vec![refused], Vec::new()), PLAIN);
+            let end = format!("{} in write: 0 rows, wanted 1", OutcomeKind::from(outcome));
+            assert!(lines[2].ends_with(&end), "{}", lines[2]);
+        }
     }
 
     #[test]
