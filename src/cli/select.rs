@@ -1,6 +1,6 @@
 //! From paths and filters to planned cases, with every fault of every file printed at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -110,7 +110,8 @@ fn nothing_selected(selection: &Selection, files: usize) -> String {
     )
 }
 
-/// The files named, and those found below directories, in a stable order.
+/// The files named, and those found below directories, in a stable order. One that is named twice, whatever the way to it,
+/// is read once, where it was named first.
 fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
@@ -134,6 +135,9 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             return Err(Failure::new(RunVerdict::Usage, message));
         }
     }
+    let mut seen = BTreeSet::new();
+    // A path that cannot be resolved is left as it is: reading it says what is wrong.
+    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     Ok(files)
 }
 
@@ -156,7 +160,7 @@ fn same_names(loaded: &[Scenario], faults: &mut Faults<'_>) {
 fn known_params(loaded: &[Scenario], given: &[(String, String)], faults: &mut Faults<'_>) -> Vec<(String, String)> {
     for (name, _) in given {
         if !loaded.is_empty() && !loaded.iter().any(|scenario| scenario.setting_names().any(|known| known == name)) {
-            let known: std::collections::BTreeSet<&str> = loaded.iter().flat_map(Scenario::setting_names).collect();
+            let known: BTreeSet<&str> = loaded.iter().flat_map(Scenario::setting_names).collect();
             let known: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
             faults.message(&format!(
                 "`--param {name}=…` names no param and no axis of these scenarios; they have {}",

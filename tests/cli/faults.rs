@@ -160,3 +160,12 @@ fn what_only_the_server_can_know_is_told_at_the_steps_line() {
         ended.stderr_has(&format!("error: scenarios/0.toml:{}:", line_of(&broken, line))).stdout_lacks(said);
     }
 }
+
+#[test]
+fn a_file_that_is_named_twice_is_read_once() {
+    let cli = Cli::new().file("a/claim.toml", CLAIM).file("b/insert.toml", INSERT);
+    let ended = cli.args(["list", "b", "a/claim.toml", "./a/claim.toml", "b/../a", "b/insert.toml"]).run().exits(0);
+    let scenarios: Vec<&str> =
+        ended.stdout.lines().filter_map(|line| line.split_once(":   ")).map(|(name, _)| name).collect();
+    assert_eq!(scenarios, ["insert", "claim"], "in the order in which they were named");
+}
