@@ -18,6 +18,9 @@ pub(crate) struct Output {
     pub(crate) interactive: bool,
 }
 
+/// Messages hold what scenarios and servers said, and bring no colours of their own.
+const PLAIN: Style = Style { colour: false };
+
 /// The first error of stdout, of which the process has only one.
 static LOST: OnceLock<String> = OnceLock::new();
 
@@ -68,7 +71,7 @@ impl Output {
 
     fn labelled(&self, label: &str, colour: AnsiColor, message: &str) {
         let style = if self.error_style.colour { colour.on_default().bold() } else { Colours::new() };
-        self.line(&format!("{style}{label}{style:#}: {message}"));
+        self.line(&format!("{style}{label}{style:#}: {}", PLAIN.screened(message)));
     }
 
     fn line(&self, text: &str) {

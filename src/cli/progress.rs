@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::Output;
 use crate::report::terminal;
-use crate::report::words::number;
+use crate::report::words::{number, one_line};
 use crate::run::Event;
 
 /// Without a terminal, a case that takes long says so no more often than this.
@@ -35,14 +35,14 @@ impl Progress {
             Event::Begin { case, rounds } => {
                 self.bar.set_length(rounds);
                 self.bar.set_position(0);
-                self.bar.set_message(case.id.clone());
+                self.bar.set_message(one_line(&case.id));
             }
             Event::Round { case, raced, failed } => {
                 self.bar.set_length(case.rounds.max(raced));
                 self.bar.set_position(raced);
                 if !self.output.interactive && !self.quiet && self.last_line.elapsed() >= PLAIN_EVERY {
                     self.last_line = Instant::now();
-                    self.output.note(&round_line(&case.id, raced, failed));
+                    self.output.note(&round_line(&one_line(&case.id), raced, failed));
                 }
             }
             Event::Case(case, run) => {

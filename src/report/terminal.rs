@@ -13,7 +13,7 @@ use crate::outcome::OutcomeKind;
 use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
-use super::words::{not_raced, ns, number, percent, shortened, span, sum};
+use super::words::{not_raced, ns, number, one_line, percent, shortened, span, sum, visible};
 
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,20 +32,50 @@ pub(crate) enum Role {
     Faint,
 }
 
+impl Role {
+    const ALL: [Role; 5] = [Role::Good, Role::Bad, Role::Doubtful, Role::Strong, Role::Faint];
+
+    fn ansi(self) -> Ansi {
+        match self {
+            Role::Good => Ansi::new().bold().fg_color(Some(AnsiColor::Green.into())),
+            Role::Bad => Ansi::new().bold().fg_color(Some(AnsiColor::Red.into())),
+            Role::Doubtful => Ansi::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
+            Role::Strong => Ansi::new().bold(),
+            Role::Faint => Ansi::new().dimmed(),
+        }
+    }
+}
+
 impl Style {
     /// `text` in the colour of `role`, or as it is.
     pub(crate) fn paint(self, role: Role, text: impl std::fmt::Display) -> String {
         if !self.colour {
             return text.to_string();
         }
-        let ansi = match role {
-            Role::Good => Ansi::new().bold().fg_color(Some(AnsiColor::Green.into())),
-            Role::Bad => Ansi::new().bold().fg_color(Some(AnsiColor::Red.into())),
-            Role::Doubtful => Ansi::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
-            Role::Strong => Ansi::new().bold(),
-            Role::Faint => Ansi::new().dimmed(),
-        };
+        let ansi = role.ansi();
         format!("{}{text}{}", ansi.render(), ansi.render_reset())
+    }
+
+    /// Lines without what scenarios and servers could tell the terminal to do: only our own colours get through.
+    pub(crate) fn screened(self, lines: &str) -> String {
+        let colours: Vec<String> = match self.colour {
+            true => Role::ALL
+                .into_iter()
+                .flat_map(|role| [role.ansi().render().to_string(), role.ansi().render_reset().to_string()])
+                .collect(),
+            false => Vec::new(),
+        };
+        let (mut screened, mut rest) = (String::with_capacity(lines.len()), lines);
+        while let Some(character) = rest.chars().next() {
+            let colour = colours.iter().find(|colour| character == '\u{1b}' && rest.starts_with(colour.as_str()));
+            match colour {
+                Some(colour) => screened.push_str(colour),
+                None if character == '\n' => screened.push('\n'),
+                None => screened.push(visible(character)),
+            }
+            rest = &rest[colour.map_or(character.len_utf8(), String::len)..];
+        }
+        screened
     }
 }
 
@@ -63,7 +93,7 @@ pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
     let mut lines = vec![format!(
         "{} {}  {}",
         verdict_word(case.verdict, style),
-        style.paint(Role::Strong, &case.id),
+        style.paint(Role::Strong, one_line(&case.id)),
         style.paint(Role::Faint, facts),
     )];
     lines.extend(case.reasons.iter().map(|reason| indent(style.paint(Role::Strong, reason))));
@@ -84,25 +114,27 @@ pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
         lines.push(String::new());
     }
     // One block in one string, without spaces at the ends of lines.
-    lines.iter().fold(String::new(), |mut block, line| {
+    let block = lines.iter().fold(String::new(), |mut block, line| {
         block.push_str(line.trim_end());
         block.push('\n');
         block
-    })
+    });
+    style.screened(&block)
 }
 
 /// A skipped case.
 pub fn skip_line(skipped: &SkippedCase, style: Style) -> String {
     let SkippedCase { case, reason, remedy, .. } = skipped;
     let word = style.paint(Role::Doubtful, format!("{:MARGIN$}", "SKIP"));
-    let case = style.paint(Role::Strong, case);
-    format!("{word}{case}  {reason}\n{}", indent(format!("{}: {remedy}\n", style.paint(Role::Strong, "hint"))))
+    let case = style.paint(Role::Strong, one_line(case));
+    let hint = indent(format!("{}: {remedy}\n", style.paint(Role::Strong, "hint")));
+    style.screened(&format!("{word}{case}  {reason}\n{hint}"))
 }
 
 /// A judged growth check.
 pub fn growth_line(growth: &GrowthReport, style: Style) -> String {
     let GrowthReport { name, metric, over, at_most, .. } = growth;
-    let mut line = format!("{} {}", verdict_word(growth.verdict, style), style.paint(Role::Strong, name));
+    let mut line = format!("{} {}", verdict_word(growth.verdict, style), style.paint(Role::Strong, one_line(name)));
     let mut held: Vec<String> = growth.others.iter().map(|(axis, value)| format!("{axis}={}", plain(value))).collect();
     held.extend(growth.control.iter().map(|control| format!("control `{control}`")));
     if !held.is_empty() {
@@ -126,7 +158,7 @@ pub fn growth_line(growth: &GrowthReport, style: Style) -> String {
     if let Some(reason) = &growth.reason {
         line.push_str(&indent(format!("{reason}\n")));
     }
-    line
+    style.screened(&line)
 }
 
 /// A whole report as its run printed it.
@@ -152,7 +184,7 @@ pub fn run_footer(report: &Report, style: Style) -> String {
             text.push_str(&format!(
                 "{} {}{reason}\n",
                 verdict_word(verdict, style),
-                style.paint(Role::Strong, &case.id)
+                style.paint(Role::Strong, one_line(&case.id))
             ));
         }
     }
@@ -178,7 +210,7 @@ pub fn run_footer(report: &Report, style: Style) -> String {
     text.push_str(&format!("{} {}{code}\n", style.paint(role, word), sum(report)));
     let facts = format!("{}seed {}", servers(&cases), report.run.seed);
     text.push_str(&format!("{}\n", indent(style.paint(Role::Faint, facts))));
-    text
+    style.screened(&text)
 }
 
 /// The servers raced against: `postgres 15.18 (private server), `. Nothing for what is embedded.
@@ -233,7 +265,11 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
         if *unevaluated > 0 {
             said.push(format!("not evaluated in {}", number(*unevaluated, "round")));
         }
-        lines.push(format!("{} {}", style.paint(Role::Bad, format!("invariant `{name}`")), said.join(", ")));
+        lines.push(format!(
+            "{} {}",
+            style.paint(Role::Bad, format!("invariant `{}`", one_line(name))),
+            said.join(", ")
+        ));
     }
     lines
 }
@@ -267,7 +303,7 @@ fn bound_line(bound: &LatencyBoundReport, style: Style) -> Option<String> {
 
 /// How a control ended, if nothing else says so.
 fn control_line(control: &ControlReport, style: Style) -> Option<String> {
-    let name = &control.name;
+    let name = one_line(&control.name);
     match control.verdict {
         ControlVerdictWord::Caught => {
             let text = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -352,6 +388,32 @@ mod tests {
             .push("`deadlock_timeout` was refused; GRANT SET ON PARAMETER deadlock_timeout TO racer".to_owned());
         insta::assert_snapshot!("footer_fail", run_footer(&report, PLAIN));
         insta::assert_snapshot!("skip", skip_line(&report.skipped[0], PLAIN));
+    }
+
+    #[test]
+    fn what_scenarios_and_servers_say_tells_the_terminal_nothing() {
+        let hostile = "a\u{1b}[2J\u{7}\u{202e}b\nPASS \u{2066}\u{9b}c";
+        let mut case = example::case(&["1 success, 2 conflict", "2 success, 1 conflict"], &["3 success"]);
+        (case.id, case.controls[0].name) = (hostile.to_owned(), hostile.to_owned());
+        (case.warnings, case.race.invariants[0].name) = (vec![hostile.to_owned()], hostile.to_owned());
+        (case.race.invariants[0].held, case.race.invariants[0].broken) = (0, 2);
+        case.race.kept.iter_mut().flat_map(|round| &mut round.attempts).for_each(|attempt| {
+            (attempt.message, attempt.group) = (hostile.to_owned(), hostile.to_owned());
+        });
+        let mut report = example::failing_report();
+        report.scenarios[0].growth[0].name = hostile.to_owned();
+        report.skipped[0].case = hostile.to_owned();
+        report.not_raced = vec![hostile.to_owned()];
+        report.warnings.push(hostile.to_owned());
+        report.scenarios[0].cases.push(case);
+        for colour in [false, true] {
+            let text = whole(&report, Style { colour });
+            let stripped = anstream::adapter::strip_str(&text).to_string();
+            let commands = |character: char| character != '\n' && visible(character) != character;
+            assert!(!stripped.contains(commands), "{stripped:?}");
+            assert!(!text.contains("\u{1b}[2J") && text.contains("a [2J  b PASS   c"), "{text:?}");
+            assert!(colour == text.contains('\u{1b}'), "{text:?}");
+        }
     }
 
     #[test]

@@ -45,9 +45,21 @@ pub(crate) fn ns(nanos: u64) -> String {
     duration(Duration::from_nanos(nanos))
 }
 
+/// A space for what is not shown itself but makes a terminal do something: control characters, such as those that begin its commands, and
+/// those that turn the direction of the text after them.
+pub(crate) fn visible(character: char) -> char {
+    let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if turns || character.is_control() { ' ' } else { character }
+}
+
+/// A text in one line, whatever is in it.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
 /// At most `limit` characters in one line.
 pub(super) fn shortened(text: &str, limit: usize) -> String {
-    let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
+    let line = one_line(text);
     if line.chars().count() <= limit {
         return line;
     }
