@@ -6,7 +6,7 @@ use crate::outcome::OutcomeKind;
 use super::checks::{case_checks, growth_check, repeat_command};
 use super::schema::*;
 use super::terminal::{Style, round_lines};
-use super::words::{not_raced, ns, number, sum};
+use super::words::{not_raced, ns, number, one_line, sum};
 
 /// GitHub takes at most 1 MiB from one step, and drops all of it when it is more.
 pub const LIMIT: usize = 1024 * 1024 - 1;
@@ -23,7 +23,7 @@ pub fn summary(report: &Report, limit: usize) -> String {
         cases().filter(|(_, case)| case.verdict == verdict).for_each(|(_, case)| cut.add(&row(case)));
     }
     for SkippedCase { case, reason, remedy, .. } in &report.skipped {
-        cut.add(&format!("| skipped | {} | {} |\n", code(case), cell(&format!("{reason}; {remedy}"))));
+        cut.add(&format!("| skipped | {} | {} |\n", cell_code(case), cell(&format!("{reason}; {remedy}"))));
     }
     for growth in report.scenarios.iter().flat_map(|scenario| &scenario.growth) {
         cut.add(&growth_line(growth));
@@ -106,7 +106,7 @@ fn row(case: &CaseReport) -> String {
     format!(
         "| {} | {} | {} | {} | {} | {} | {} | {controls} |\n",
         verdict_word(case.verdict),
-        code(&case.id),
+        cell_code(&case.id),
         race.rounds,
         race.workers,
         counts.join(", "),
@@ -160,11 +160,16 @@ fn fenced(language: &str, text: &str) -> String {
     format!("\n{fence}{language}\n{}\n{fence}\n", text.trim_matches('\n'))
 }
 
-/// A code span, which may stand in a table.
+/// A code span outside of tables, where a backslash before `|` would be shown.
 fn code(text: &str) -> String {
     let fence = "`".repeat(longest_run(text) + 1);
     let padding = if text.starts_with('`') || text.ends_with('`') { " " } else { "" };
-    format!("{fence}{padding}{}{padding}{fence}", one_line(text).replace('|', "\\|"))
+    format!("{fence}{padding}{}{padding}{fence}", one_line(text))
+}
+
+/// A code span in a cell of a table.
+fn cell_code(text: &str) -> String {
+    code(text).replace('|', "\\|")
 }
 
 fn longest_run(text: &str) -> usize {
@@ -179,10 +184,6 @@ fn line(text: &str) -> String {
 /// Text in a cell of a table.
 fn cell(text: &str) -> String {
     line(text).replace('|', "\\|")
-}
-
-fn one_line(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 #[cfg(test)]
@@ -218,8 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_is_escaped_in_tables_and_nowhere_else() {
+        let mut report = example::failing_report();
+        report.scenarios[0].cases[0].id = "race[a=x|y]".to_owned();
+        let text = summary(&report, LIMIT);
+        assert!(text.contains("| **FAIL** | `race[a=x\\|y]` |"), "{text}");
+        assert!(text.contains("### **FAIL** `race[a=x|y]`\n"), "{text}");
+    }
+
+    #[test]
     fn markup_in_names_stays_text() {
-        assert_eq!(code("a|b`c"), "``a\\|b`c``");
+        assert_eq!((code("a|b`c"), cell_code("a|b`c")), ("``a|b`c``".to_owned(), "``a\\|b`c``".to_owned()));
         assert_eq!(cell("<b>|\nx"), "&lt;b>\\| x");
         assert_eq!(fenced("text", "````"), "\n`````text\n````\n`````\n");
     }
