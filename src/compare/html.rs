@@ -62,17 +62,19 @@ fn case_section(case: &CaseComparison) -> Markup {
             h2 { span class=(word) { (word) } " " (case.case) }
             p class="note" { (words::rounds(case)) }
             ul { @for line in words::outcomes(case) { li { (line) } } }
-            table {
-                thead { tr { @for head in ["metric", "BASE", "HEAD", "ratio (95 % interval)", "p", "verdict"] { th { (head) } } } }
-                tbody {
-                    @for metric in &case.latency {
-                        tr class=[metric.gate.then_some("gate")] {
-                            td { (metric.metric) }
-                            td class="number" { (words::time(metric.base_ns)) }
-                            td class="number" { (words::time(metric.head_ns)) }
-                            td { (words::ratio(metric)) }
-                            td class="number" { (words::p_value(metric)) }
-                            td { (words::change(metric)) }
+            div.scroll {
+                table {
+                    thead { tr { @for head in ["metric", "BASE", "HEAD", "ratio (95 % interval)", "p", "verdict"] { th { (head) } } } }
+                    tbody {
+                        @for metric in &case.latency {
+                            tr class=[metric.gate.then_some("gate")] {
+                                td { (metric.metric) }
+                                td class="number" { (words::time(metric.base_ns)) }
+                                td class="number" { (words::time(metric.head_ns)) }
+                                td { (words::ratio(metric)) }
+                                td class="number" { (words::p_value(metric)) }
+                                td { (words::change(metric)) }
+                            }
                         }
                     }
                 }
@@ -108,15 +110,17 @@ fn differences(head: &str, differences: &[DifferenceReport]) -> Markup {
     html! {
         @if !differences.is_empty() {
             h3 { (head) }
-            table {
-                thead { tr { th { "case" } th { "what" } th { "BASE" } th { "HEAD" } } }
-                tbody {
-                    @for it in differences {
-                        tr {
-                            td { (it.case.as_deref().unwrap_or_default()) }
-                            td { (it.what) }
-                            td { pre { (it.base) } }
-                            td { pre { (it.head) } }
+            div.scroll {
+                table {
+                    thead { tr { th { "case" } th { "what" } th { "BASE" } th { "HEAD" } } }
+                    tbody {
+                        @for it in differences {
+                            tr {
+                                td { (it.case.as_deref().unwrap_or_default()) }
+                                td { (it.what) }
+                                td { pre { (it.base) } }
+                                td { pre { (it.head) } }
+                            }
                         }
                     }
                 }

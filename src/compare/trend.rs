@@ -127,9 +127,11 @@ pub fn html(trend: &Trend) -> String {
                     figure { (PreEscaped(chart(points))) }
                     details {
                         summary { (number(points.len() as u64, "run")) }
-                        table {
-                            thead { tr { @for head in HEAD { th { (head) } } } }
-                            tbody { @for point in points { tr { @for cell in cells(point) { td { (cell) } } } } }
+                        div.scroll {
+                            table {
+                                thead { tr { @for head in HEAD { th { (head) } } } }
+                                tbody { @for point in points { tr { @for cell in cells(point) { td { (cell) } } } } }
+                            }
                         }
                     }
                 }
