@@ -16,6 +16,7 @@ use crate::target::{Description, shown};
 use crate::value::Value;
 
 use super::load::check_case;
+use super::rows::base_id;
 use super::schema::*;
 
 /// The report of a finished case. Panics when its counts do not add up: that is the harness's fault. `targets` are by index into [`Case::targets`].
@@ -64,6 +65,7 @@ pub fn control_report(case: &Case, tally: &CaseTally, verdict: &ControlVerdict) 
     let control = case.control.as_ref().expect("the case of a control has one");
     let mut report = ControlReport {
         name: control.name.clone(),
+        case: Some(base_id(case).to_owned()),
         why: control.why.clone(),
         breaks: control.breaks.clone(),
         verdict: ControlVerdictWord::Survived,

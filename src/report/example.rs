@@ -113,6 +113,7 @@ pub(crate) fn failing_report() -> Report {
     let scenario = &mut report.scenarios[0];
     let mut inconclusive = case(&["1 success, 2 conflict"], &["3 success"]);
     inconclusive.id = "race[backend=postgres]".to_owned();
+    inconclusive.controls[0].case = Some(inconclusive.id.clone());
     inconclusive.verdict = VerdictWord::Inconclusive;
     inconclusive.reasons = vec!["only 1 of 3 rounds were raced".to_owned()];
     scenario.cases =

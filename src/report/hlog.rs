@@ -41,7 +41,9 @@ pub fn hlog(report: &Report) -> String {
             }
         };
         interval(&case.id, &case.race);
-        case.controls.iter().for_each(|control| interval(&format!("{}/{}", case.id, control.name), &control.race));
+        for control in &case.controls {
+            interval(&format!("{}/{}", control.case_id(case), control.name), &control.race);
+        }
         start_ns += case.elapsed_ns;
     }
     log
@@ -71,12 +73,32 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     use super::*;
+    use crate::check::fixture::{TestCase, record};
+    use crate::check::{judge_control, judge_round};
     use crate::measure::Histogram;
+    use crate::report::build::control_report;
     use crate::report::example;
+    use crate::report::rows::round_row;
 
     #[test]
     fn the_log_of_the_example() {
         insta::assert_snapshot!("latency.hlog", hlog(&example::report()));
+    }
+
+    #[test]
+    fn a_control_is_tagged_with_the_case_id_of_its_rows() {
+        let case = TestCase::new(3).control(&["success"]);
+        let case = case.change(|case| case.id = "race[backend=none]/no guard".to_owned()).build();
+        let tally = example::raced(&case, &["3 success"]);
+        let mut report = example::report();
+        let control = &mut report.scenarios[0].cases[0].controls[0];
+        *control = control_report(&case, &tally, &judge_control(&case, &tally));
+        let record = record(&case, 0, "3 success");
+        let row = round_row(&case, &record, &judge_round(&case, &record));
+        let log = hlog(&report);
+        assert!(log.contains(&format!("Tag={}/{}/attempt/success/own,", row[1], row[2].replace(' ', "_"))), "{log}");
+        let table = crate::report::table::table(&report);
+        assert!(table.contains(&format!("\n{},{},{},", row[0], row[1], row[2])), "{table}");
     }
 
     #[test]

@@ -28,7 +28,13 @@ pub fn table(report: &Report) -> String {
                     ControlVerdictWord::Invalid => "invalid",
                     ControlVerdictWord::AwaitsGrowth => "awaits-growth",
                 };
-                text.push_str(&csv_line(&row(&scenario.name, &case.id, &control.name, verdict, &control.race)));
+                text.push_str(&csv_line(&row(
+                    &scenario.name,
+                    control.case_id(case),
+                    &control.name,
+                    verdict,
+                    &control.race,
+                )));
             }
         }
     }

@@ -25,7 +25,9 @@ pub use words::*;
 /// - 1.0: first.
 /// - 1.1: `place` of expectations, invariants, latency bounds, controls and growth checks; `compare` of scenarios; groups
 ///   and invariants in `rounds.csv`.
-pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 2 };
+/// - 1.2: `not_raced` and `error`.
+/// - 1.3: `case` of controls.
+pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 3 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -243,6 +245,10 @@ pub struct TargetReport {
 pub struct ControlReport {
     /// Its name.
     pub name: String,
+    /// The case id that its own settings make, and its rows and histograms have: another than that of its case where `set`
+    /// changes an axis. Since 1.3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
     /// Why it is broken.
     pub why: String,
     /// The checks of which one must break.
@@ -269,6 +275,13 @@ pub struct ControlReport {
     pub place: Option<String>,
     /// What happened.
     pub race: Race,
+}
+
+impl ControlReport {
+    /// The case id in its rows. (Reports before 1.3 do not tell another than that of `its`, the case it belongs to.)
+    pub fn case_id<'a>(&'a self, its: &'a CaseReport) -> &'a str {
+        self.case.as_deref().unwrap_or(&its.id)
+    }
 }
 
 /// A growth check, for one combination of the axes it does not go over.
@@ -350,7 +363,7 @@ mod tests {
     #[test]
     fn versions_are_written_as_major_and_minor() {
         assert_eq!("1.0".parse(), Ok(SchemaVersion { major: 1, minor: 0 }));
-        assert_eq!(SCHEMA.to_string(), "1.2");
+        assert_eq!(SCHEMA.to_string(), "1.3");
         assert!("1".parse::<SchemaVersion>().is_err());
     }
 
