@@ -273,7 +273,7 @@ fn the_command_in_a_failure_repeats_it() {
 fn judging_by_the_same_expectations_changes_nothing() {
     let place = Place::raced();
     let judged = place.deadheat("judge --scenario claims.toml").exits(0);
-    assert_eq!(judged.stdout, "claims: pass, as recorded\npass: 0 of 1 verdicts changed\n");
+    assert_eq!(judged.stdout, "claims: pass, as recorded\npass: 0 of 1 verdict changed\n");
     place.deadheat("run claims.toml --quiet --param guard=none").exits(1);
     // The params of the race hold, not those of the file.
     place.deadheat("judge --scenario claims.toml").exits(1).says("claims: fail, as recorded\n");
@@ -290,7 +290,7 @@ fn rounds_are_judged_by_expectations_as_they_are_now() {
     let judged = judged.says("claims: pass -> fail\n").says("  + 30 of 30 rounds failed, first: round 0\n");
     judged
         .says("    round 0: success: expected 3, observed 2  changed.toml:24:1\n")
-        .says("1 of 1 verdicts changed (exit code 1)");
+        .says("1 of 1 verdict changed (exit code 1)");
     let judged = judge("[expect.by_group.loner]\nsuccess = 1", "[expect.by_group.loner]\nconflict = 1").exits(1);
     judged.says("round 0: loner: success: expected 0, observed 1");
     let judged = judge("[expect.by_group.loner]\nsuccess = 1", "[expect.by_group.rival]\nsuccess = 2").exits(1);
