@@ -26,6 +26,7 @@ pub fn render(comparison: &Comparison) -> String {
             (list("Only in BASE, not compared", &comparison.only_in_base))
             (list("Only in HEAD, not compared", &comparison.only_in_head))
             @for case in &comparison.cases { (case_section(case)) }
+            @if !comparison.growth.is_empty() { (growth_section(&comparison.growth)) }
             p class="note" {
                 (words::sum(comparison)) ". "
                 @match comparison.form {
@@ -83,6 +84,20 @@ fn case_section(case: &CaseComparison) -> Markup {
             figure {
                 (PreEscaped(curves(case)))
                 figcaption { "Latency of attempts since the release, by percentile. The operations of all rounds; the verdict above goes by rounds." }
+            }
+        }
+    }
+}
+
+fn growth_section(growths: &[GrowthComparison]) -> Markup {
+    html! {
+        section {
+            h2 { "Growth" }
+            ul {
+                @for growth in growths {
+                    @let word = words::growth_word(growth);
+                    li { span class=(word) { (word) } " " (words::growth(growth)) ": " (words::exponents(growth)) }
+                }
             }
         }
     }

@@ -37,6 +37,14 @@ pub fn render(comparison: &Comparison) -> String {
             text += &format!("| {} |\n", cells.map(escaped).join(" | "));
         }
     }
+    let growth: Vec<String> = comparison
+        .growth
+        .iter()
+        .map(|it| format!("{}: {}: {}", words::growth_word(it), words::growth(it), words::exponents(it)))
+        .collect();
+    if !growth.is_empty() {
+        text += &format!("\n{}", list("Growth", &growth));
+    }
     let others: Vec<String> = comparison.cases.iter().flat_map(other_metrics).collect();
     if !others.is_empty() {
         text += "\n<details><summary>Other metrics, which count for nothing</summary>\n\n";

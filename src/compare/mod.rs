@@ -4,6 +4,7 @@
 //! Both give the same outward form, from which [`terminal`], [`markdown`] and [`html`] draw.
 
 mod comparable;
+mod growth;
 pub mod html;
 mod latency;
 pub mod markdown;
@@ -131,7 +132,15 @@ pub fn compare(base: Side<'_>, head: Side<'_>, options: &Options) -> Comparison 
         comparison.verdict = RunVerdict::NotComparable.into();
         return comparison;
     }
-    finish(comparison, &pairs, options)
+    comparison.growth = growth::compare(base.report, head.report);
+    let mut comparison = finish(comparison, &pairs, options);
+    let (before, after) = (base.report.verdict, head.report.verdict);
+    // Whatever made it fail: a comparison that knows of no reason must not say that all is well.
+    if (before, after) == (RunVerdictWord::Pass, RunVerdictWord::Fail) && comparison.reasons.is_empty() {
+        comparison.verdict = RunVerdict::Regression.into();
+        comparison.reasons.push("the run passed, and fails now".to_owned());
+    }
+    comparison
 }
 
 /// Compares variants that were raced in turns: on the same servers, by the same program, so that they are comparable as they are.
@@ -245,7 +254,20 @@ fn judge(comparison: &Comparison, options: &Options) -> (RunVerdict, Vec<String>
             }
         }
     }
+    for growth in &comparison.growth {
+        match growth.change {
+            OutcomeChangeWord::Worse => cause(RunVerdict::Regression, words::growth_worse(growth)),
+            OutcomeChangeWord::Better if any_change => {
+                cause(RunVerdict::Regression, format!("{} is better, which is a change", words::growth(growth)));
+            }
+            _ => {}
+        }
+    }
     if any_change {
+        for growth in comparison.growth.iter().filter(|growth| growth.base.is_none() || growth.head.is_none()) {
+            let side = if growth.base.is_some() { "BASE" } else { "HEAD" };
+            cause(RunVerdict::Regression, format!("only {side} has {}", words::growth(growth)));
+        }
         for (ids, side) in [(&comparison.only_in_base, "BASE"), (&comparison.only_in_head, "HEAD")] {
             ids.iter().for_each(|id| cause(RunVerdict::Regression, format!("only {side} has `{id}`")));
         }
@@ -285,6 +307,7 @@ fn empty(form: FormWord, base: SideReport, head: SideReport) -> Comparison {
         only_in_base: Vec::new(),
         only_in_head: Vec::new(),
         cases: Vec::new(),
+        growth: Vec::new(),
         seed: statistics::SEED,
         resamples: statistics::RESAMPLES as u64,
     }

@@ -36,6 +36,16 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
         lines.push(String::new());
         lines.extend(case_lines(case, style));
     }
+    if !comparison.growth.is_empty() {
+        lines.push(String::new());
+    }
+    for growth in &comparison.growth {
+        let word = words::growth_word(growth);
+        let role = if word == "worse" { Role::Bad } else { Role::Good };
+        let name = style.paint(Role::Strong, words::growth(growth));
+        lines.push(format!("{} {name}", style.paint(role, word.to_uppercase())));
+        lines.push(format!("{INDENT}{}", words::exponents(growth)));
+    }
     lines.push("-".repeat(60));
     if comparison.form == FormWord::Stored && !comparison.cases.is_empty() {
         lines.push(style.paint(Role::Faint, format!("latency is {}", words::WEAK)));

@@ -145,6 +145,62 @@ pub(super) fn outcomes(case: &CaseComparison) -> Vec<String> {
     lines
 }
 
+/// `growth `lookup is O(1)` [backend=sqlite] of control `scan``.
+pub(super) fn growth(growth: &GrowthComparison) -> String {
+    let mut text = format!("growth `{}`", growth.name);
+    if !growth.others.is_empty() {
+        let value = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let held: Vec<String> = growth.others.iter().map(|(axis, it)| format!("{axis}={}", value(it))).collect();
+        text += &format!(" [{}]", held.join(","));
+    }
+    if let Some(control) = &growth.control {
+        text += &format!(" of control `{control}`");
+    }
+    text
+}
+
+/// Why a growth check makes the comparison fail.
+pub(super) fn growth_worse(it: &GrowthComparison) -> String {
+    let verdict = |side: &Option<GrowthSide>| {
+        side.as_ref().map_or_else(String::new, |side| crate::check::Verdict::from(side.verdict).to_string())
+    };
+    let what = match &it.base {
+        Some(_) => format!("is worse: {} became {}", verdict(&it.base), verdict(&it.head)),
+        None => "is only in HEAD, and failed".to_owned(),
+    };
+    let why = it.head.as_ref().and_then(|side| side.reason.as_ref()).map(|why| format!(" ({why})")).unwrap_or_default();
+    format!("{} {what}{why}", growth(it))
+}
+
+/// What a growth check comes to, in one word.
+pub(super) const fn growth_word(growth: &GrowthComparison) -> &'static str {
+    match growth.change {
+        OutcomeChangeWord::Worse => "worse",
+        OutcomeChangeWord::Changed => "changed",
+        OutcomeChangeWord::Better => "better",
+        OutcomeChangeWord::Same => "same",
+    }
+}
+
+/// `latest-version.p50 ~ events^0.02 in BASE (pass), events^1.00 in HEAD (fail); allowed up to events^0.1`.
+pub(super) fn exponents(growth: &GrowthComparison) -> String {
+    let GrowthComparison { metric, over, .. } = growth;
+    let side = |side: &Option<GrowthSide>, name: &str| match side {
+        None => format!("absent in {name}"),
+        Some(GrowthSide { verdict, exponent, .. }) => {
+            let law = exponent.map_or_else(|| "no law".to_owned(), |exponent| format!("{over}^{exponent:.2}"));
+            format!("{law} in {name} ({})", crate::check::Verdict::from(*verdict))
+        }
+    };
+    let wanted = if growth.control.is_some() { "caught above" } else { "allowed up to" };
+    let bound = |side: &Option<GrowthSide>| side.as_ref().map(|side| format!("{over}^{}", side.at_most));
+    let bounds = match (bound(&growth.base), bound(&growth.head)) {
+        (Some(before), Some(after)) if before != after => format!("{before}, now {after}"),
+        (before, after) => after.or(before).unwrap_or_default(),
+    };
+    format!("{metric} ~ {}, {}; {wanted} {bounds}", side(&growth.base, "BASE"), side(&growth.head, "HEAD"))
+}
+
 fn count(count: &CountComparison) -> String {
     let group = count.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
     let side = count.head.as_ref().map(|side| {

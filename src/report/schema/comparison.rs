@@ -1,5 +1,7 @@
 //! The outward form of a comparison: what `deadheat compare --format json` prints, and what its other forms are made from.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +12,10 @@ use super::{Git, Machine, Tool};
 pub const COMPARISON_KIND: &str = "deadheat-comparison";
 
 /// The version of a comparison's form.
-pub const COMPARISON_SCHEMA: &str = "1.0";
+///
+/// - 1.0: first.
+/// - 1.1: `growth`.
+pub const COMPARISON_SCHEMA: &str = "1.1";
 
 /// Two runs, or two variants raced in turns, held against each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +46,9 @@ pub struct Comparison {
     pub only_in_head: Vec<String>,
     /// The cases that both have.
     pub cases: Vec<CaseComparison>,
+    /// The growth checks of stored reports, whose verdicts are over several cases. Since 1.1.
+    #[serde(default)]
+    pub growth: Vec<GrowthComparison>,
     /// The seed of the resampling, and with `--live` of the order too.
     pub seed: u64,
     /// How often the data were resampled.
@@ -207,6 +215,47 @@ pub struct ControlComparison {
     /// How it ended in HEAD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<ControlVerdictWord>,
+}
+
+/// A growth check on both sides, for one combination of the axes it does not go over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GrowthComparison {
+    /// Its scenario.
+    pub scenario: String,
+    /// Its name.
+    pub name: String,
+    /// The control whose cases these are; absent for the scenario's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<String>,
+    /// `latest-version.p50`.
+    pub metric: String,
+    /// The axis.
+    pub over: String,
+    /// The axes held fixed.
+    pub others: BTreeMap<String, serde_json::Value>,
+    /// In BASE; absent when it was not judged there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<GrowthSide>,
+    /// In HEAD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<GrowthSide>,
+    /// How its verdict changed. One that only HEAD has is `worse` when it failed.
+    pub change: OutcomeChangeWord,
+}
+
+/// A growth check on one side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GrowthSide {
+    /// For a control, pass means caught.
+    pub verdict: VerdictWord,
+    /// The fitted exponent; absent where none could be fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exponent: Option<f64>,
+    /// The greatest exponent allowed.
+    pub at_most: f64,
+    /// Why it is not a pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// One latency on both sides, with the round as the sample.
