@@ -4,10 +4,12 @@
 //! Both give the same outward form, from which [`terminal`], [`markdown`] and [`html`] draw.
 
 mod comparable;
+mod counts;
 mod growth;
 pub mod html;
 mod latency;
 pub mod markdown;
+mod mixes;
 mod outcomes;
 mod plot;
 pub mod terminal;
@@ -23,6 +25,7 @@ use crate::report::schema::*;
 use crate::statistics;
 
 pub use latency::is_metric;
+use outcomes::Tested;
 
 /// One stored run.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +60,8 @@ pub struct LiveCase {
     pub report: CaseReport,
     /// What its rounds measured, by metric; rounds of one number are a pair.
     pub samples: BTreeMap<String, RoundValues>,
+    /// How many rounds ended in each mix of outcomes by group; empty where there is one group.
+    pub groups: BTreeMap<String, u64>,
 }
 
 /// What a comparison goes by.
@@ -91,6 +96,8 @@ struct Pair<'a> {
     head: &'a CaseReport,
     base_samples: Option<&'a BTreeMap<String, RoundValues>>,
     head_samples: Option<&'a BTreeMap<String, RoundValues>>,
+    base_groups: Option<&'a BTreeMap<String, u64>>,
+    head_groups: Option<&'a BTreeMap<String, u64>>,
     warm_up: Option<&'a WarmUp>,
 }
 
@@ -121,6 +128,8 @@ pub fn compare(base: Side<'_>, head: Side<'_>, options: &Options) -> Comparison 
                 head: case,
                 base_samples: base.samples.cases.get(&case.id),
                 head_samples: head.samples.cases.get(&case.id),
+                base_groups: base.samples.groups.get(&case.id),
+                head_groups: head.samples.groups.get(&case.id),
                 warm_up: None,
             });
         }
@@ -156,6 +165,8 @@ pub fn compare_live(run: &Run, names: [&str; 2], pairs: &[LivePair], options: &O
             head: &pair.head.report,
             base_samples: Some(&pair.base.samples),
             head_samples: Some(&pair.head.samples),
+            base_groups: Some(&pair.base.groups),
+            head_groups: Some(&pair.head.groups),
             warm_up: Some(&pair.warm_up),
         })
         .collect();
@@ -169,25 +180,18 @@ pub fn compare_live(run: &Run, names: [&str; 2], pairs: &[LivePair], options: &O
 fn finish(mut comparison: Comparison, pairs: &[Pair<'_>], options: &Options) -> Comparison {
     comparison.seed = options.seed;
     let live = comparison.form == FormWord::Live;
-    let p_values: Vec<Option<f64>> =
-        pairs.iter().map(|pair| outcomes::mixes_p(pair.base, pair.head, options.seed)).collect();
-    let tested: Vec<f64> = p_values.iter().flatten().copied().collect();
-    let mut corrected = statistics::holm(&tested).into_iter();
-    comparison.cases = pairs
-        .iter()
-        .zip(p_values)
-        .map(|(pair, p)| {
-            let p = p.map(|p| (p, corrected.next().unwrap_or(p)));
-            case(pair, p, live, options)
-        })
-        .collect();
+    let mut tested: Vec<Tested> = pairs.iter().map(|pair| Tested::new(pair, options.seed)).collect();
+    let p_values: Vec<f64> = tested.iter_mut().flat_map(Tested::tests).map(|test| test.p).collect();
+    let corrected = statistics::holm(&p_values);
+    tested.iter_mut().flat_map(Tested::tests).zip(corrected).for_each(|(test, p)| test.p_corrected = p);
+    comparison.cases = pairs.iter().zip(tested).map(|(pair, tested)| case(pair, tested, live, options)).collect();
     let (verdict, reasons) = judge(&comparison, options);
     comparison.verdict = verdict.into();
     comparison.reasons = reasons;
     comparison
 }
 
-fn case(pair: &Pair<'_>, p: Option<(f64, f64)>, live: bool, options: &Options) -> CaseComparison {
+fn case(pair: &Pair<'_>, tested: Tested, live: bool, options: &Options) -> CaseComparison {
     let no_samples = BTreeMap::new();
     let (base, head) = (pair.base_samples.unwrap_or(&no_samples), pair.head_samples.unwrap_or(&no_samples));
     CaseComparison {
@@ -195,7 +199,7 @@ fn case(pair: &Pair<'_>, p: Option<(f64, f64)>, live: bool, options: &Options) -
         case: pair.head.id.clone(),
         base_rounds: pair.base.race.rounds,
         head_rounds: pair.head.race.rounds,
-        outcomes: outcomes::compare(pair.base, pair.head, p),
+        outcomes: tested.compare(pair.base, pair.head, live),
         latency: latency::compare(base, head, pair.rule, live, options),
         warnings: latency::warnings(base, head, live),
         percentiles: latency::percentiles(&pair.base.race, &pair.head.race),
@@ -221,6 +225,7 @@ fn judge(comparison: &Comparison, options: &Options) -> (RunVerdict, Vec<String>
             OutcomeChangeWord::Worse => {
                 cause(RunVerdict::Regression, format!("`{id}` is worse: {}", case.outcomes.reasons.join("; ")));
             }
+            OutcomeChangeWord::Changed if case.outcomes.weak && !any_change => {}
             OutcomeChangeWord::Changed => {
                 cause(RunVerdict::Regression, format!("`{id}` ends otherwise: {}", case.outcomes.reasons.join("; ")));
             }
@@ -332,7 +337,8 @@ pub(crate) mod tests {
         };
         let metrics = [("makespan", 2e6), ("p50", 1e6), ("append.p50", 5e5)];
         let metrics = metrics.map(|(name, centre)| (name.to_owned(), metric(centre)));
-        (report, Samples { cases: [("race[backend=memory]".to_owned(), metrics.into())].into() })
+        let cases = [("race[backend=memory]".to_owned(), metrics.into())].into();
+        (report, Samples { cases, ..Samples::default() })
     }
 
     pub(crate) const USUAL: [&str; 40] = ["1 success, 2 conflict"; 40];
@@ -407,10 +413,99 @@ pub(crate) mod tests {
             (better.cases[0].outcomes.change, better.verdict),
             (OutcomeChangeWord::Better, RunVerdictWord::Pass)
         );
-        wrong[8] = "2 success, 1 conflict";
-        let twice = compared(&bad, &run(&wrong, 1.0, 3), &Options::default());
-        assert_eq!(twice.cases[0].outcomes.change, OutcomeChangeWord::Changed, "both fail, in 1 and in 2 rounds of 40");
-        assert_eq!(twice.verdict, RunVerdictWord::Regression);
+    }
+
+    /// A run of which so many rounds have two winners.
+    fn broken(rounds: usize, seed: u64) -> (Report, Samples) {
+        let mut wrong = USUAL;
+        wrong[..rounds].fill("2 success, 1 conflict");
+        run(&wrong, 1.0, seed)
+    }
+
+    #[test]
+    fn where_both_fail_only_more_broken_rounds_than_chance_has_are_a_regression() {
+        let change = |base, head| {
+            let comparison = compared(&broken(base, 1), &broken(head, 2), &Options::default());
+            (comparison.cases[0].outcomes.change, comparison.verdict)
+        };
+        assert_eq!(change(1, 2), (OutcomeChangeWord::Same, RunVerdictWord::Pass));
+        assert_eq!(change(20, 23), (OutcomeChangeWord::Same, RunVerdictWord::Pass));
+        assert_eq!(change(3, 30), (OutcomeChangeWord::Changed, RunVerdictWord::Regression));
+        assert_eq!(change(30, 3), (OutcomeChangeWord::Better, RunVerdictWord::Pass));
+        assert_eq!(change(0, 1).1, RunVerdictWord::Regression, "BASE never deviated");
+        let fewer = compared(&broken(30, 1), &broken(3, 2), &fail_on(FailOn::Change));
+        assert_eq!(fewer.verdict, RunVerdictWord::Regression, "fewer is a change all the same");
+    }
+
+    #[test]
+    fn invariants_that_both_break_are_tested_too() {
+        let change = |base: u64, head: u64| {
+            let sides = [(base, 1), (head, 2)].map(|(rounds, seed)| {
+                let mut side = run(&USUAL, 1.0, seed);
+                side.0.scenarios[0].cases[0].race.invariants[0].broken = rounds;
+                side
+            });
+            compared(&sides[0], &sides[1], &Options::default()).cases[0].outcomes.change
+        };
+        assert_eq!(change(0, 1), OutcomeChangeWord::Changed);
+        assert_eq!(change(10, 12), OutcomeChangeWord::Same);
+        assert_eq!(change(3, 30), OutcomeChangeWord::Changed);
+        assert_eq!(change(30, 3), OutcomeChangeWord::Better);
+    }
+
+    /// The same run, of which the expectations are loosened and its failures so undone.
+    fn loosened((mut report, samples): (Report, Samples)) -> (Report, Samples) {
+        let case = &mut report.scenarios[0].cases[0];
+        case.verdict = VerdictWord::Pass;
+        for row in &mut case.race.expectations {
+            (row.expected, row.rounds_broken) = ("1..=2".to_owned(), 0);
+        }
+        (report, samples)
+    }
+
+    #[test]
+    fn a_loosened_expectation_hides_no_race() {
+        let hidden = compared(&broken(0, 1), &loosened(broken(3, 2)), &Options::default());
+        assert_eq!(hidden.verdict, RunVerdictWord::Regression);
+        assert!(hidden.reasons[0].contains("success was 1 a round, and is 1..=2 a round"), "{:?}", hidden.reasons);
+        assert!(hidden.reasons[0].contains("`1` was expected, and `1..=2` is"), "{:?}", hidden.reasons);
+        let unused = compared(&broken(0, 1), &loosened(broken(0, 2)), &Options::default());
+        assert_eq!(unused.verdict, RunVerdictWord::Pass, "{:?}", unused.reasons);
+    }
+
+    #[test]
+    fn mixes_that_may_vary_are_weak_evidence_in_stored_runs() {
+        let (base, head) = (loosened(broken(5, 1)), loosened(broken(35, 2)));
+        let quiet = compared(&base, &head, &Options::default());
+        let outcomes = &quiet.cases[0].outcomes;
+        assert_eq!((outcomes.change, outcomes.weak), (OutcomeChangeWord::Changed, true));
+        assert_eq!(quiet.verdict, RunVerdictWord::Pass);
+        assert_eq!(compared(&base, &head, &fail_on(FailOn::Change)).verdict, RunVerdictWord::Regression);
+        let pair = pair(&base, &head);
+        let live = compare_live(&base.0.run, ["a", "b"], &[pair], &Options::default());
+        assert_eq!(live.verdict, RunVerdictWord::Regression, "rounds raced in turns were taken at one time");
+    }
+
+    #[test]
+    fn who_wins_is_compared_where_it_may_vary() {
+        let of = |adder: u64, seed| {
+            let mut side = run(&USUAL, 1.0, seed);
+            let mixes = [
+                ("adder (1 success), remover (1 conflict)", adder),
+                ("adder (1 conflict), remover (1 success)", 40 - adder),
+            ];
+            let mixes = mixes.map(|(mix, rounds)| (mix.to_owned(), rounds));
+            side.1.groups.insert("race[backend=memory]".to_owned(), mixes.into());
+            side
+        };
+        let changed = compared(&of(40, 1), &of(1, 2), &fail_on(FailOn::Change));
+        assert_eq!(
+            changed.cases[0].outcomes.change,
+            OutcomeChangeWord::Changed,
+            "the counts of whole rounds are the same"
+        );
+        assert_eq!(changed.verdict, RunVerdictWord::Regression);
+        assert_eq!(compared(&of(20, 1), &of(23, 2), &fail_on(FailOn::Change)).verdict, RunVerdictWord::Pass);
     }
 
     #[test]
@@ -448,19 +543,25 @@ pub(crate) mod tests {
     #[test]
     fn live_pairs_gate_on_latency() {
         let (base, head) = (run(&USUAL, 1.0, 1), run(&USUAL, 1.5, 2));
-        let live = |(report, samples): &(Report, Samples)| LiveCase {
-            report: report.scenarios[0].cases[0].clone(),
-            samples: samples.cases["race[backend=memory]"].clone(),
-        };
-        let pair = LivePair {
-            scenario: "race".to_owned(),
-            rule: None,
-            base: live(&base),
-            head: live(&head),
-            warm_up: WarmUp { base_ns: vec![9], head_ns: vec![9] },
-        };
+        let pair = pair(&base, &head);
         let comparison = compare_live(&base.0.run, ["guard=server", "guard=none"], &[pair], &Options::default());
         assert_eq!((comparison.form, comparison.verdict), (FormWord::Live, RunVerdictWord::Regression));
         assert_eq!(gate(&comparison).samples, 40);
+    }
+
+    /// The two runs' case as if it had been raced in turns.
+    fn pair(base: &(Report, Samples), head: &(Report, Samples)) -> LivePair {
+        let live = |(report, samples): &(Report, Samples)| LiveCase {
+            report: report.scenarios[0].cases[0].clone(),
+            samples: samples.cases["race[backend=memory]"].clone(),
+            groups: BTreeMap::new(),
+        };
+        LivePair {
+            scenario: "race".to_owned(),
+            rule: None,
+            base: live(base),
+            head: live(head),
+            warm_up: WarmUp { base_ns: vec![9], head_ns: vec![9] },
+        }
     }
 }

@@ -2,154 +2,131 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::counts::{self, Trend};
+use super::{Pair, mixes, words};
 use crate::check::Verdict;
-use crate::outcome::OutcomeKind;
 use crate::report::schema::*;
 use crate::report::words::number;
 use crate::statistics::{ALPHA, mixes_differ};
 
-/// The p of the rounds ending in the same mixes as often on both sides. `None` where both sides expect exact counts only: then there is nothing to test.
-pub(super) fn mixes_p(base: &CaseReport, head: &CaseReport, seed: u64) -> Option<f64> {
-    if counts(&base.race, &head.race).iter().all(|count| count.exact) {
-        return None;
-    }
-    let (mut sorts, other) = (mixes(&base.race, &head.race), (base.race.other_mixes, head.race.other_mixes));
-    sorts.push(MixComparison { mix: String::new(), base: other.0, head: other.1 });
-    Some(mixes_differ(&sorts.iter().map(|mix| (mix.base, mix.head)).collect::<Vec<_>>(), seed))
+/// What was found in a case before the p of its tests are corrected for all tests of the comparison.
+pub(super) struct Tested {
+    counts: Vec<CountComparison>,
+    invariants: Vec<InvariantComparison>,
+    mixes: Vec<MixComparison>,
+    group_mixes: Vec<MixComparison>,
+    mixes_test: Option<TestReport>,
 }
 
-/// Compares them; `p` is that of the mixes, as it is and corrected.
-pub(super) fn compare(base: &CaseReport, head: &CaseReport, p: Option<(f64, f64)>) -> OutcomeComparison {
-    let counts = counts(&base.race, &head.race);
-    let controls = controls(base, head);
-    let (before, after) = (Verdict::from(base.verdict), Verdict::from(head.verdict));
-    let mut reasons = Vec::new();
-    if before != after {
-        let why = head.reasons.first().filter(|_| after > before).map(|why| format!(" ({why})")).unwrap_or_default();
-        reasons.push(format!("verdict {before} became {after}{why}"));
-    }
-    let survivors =
-        controls.iter().filter(|control| is_good(control.base) && control.head.is_some() && !is_good(control.head));
-    let survivors: Vec<&str> = survivors.map(|control| control.name.as_str()).collect();
-    reasons.extend(survivors.iter().map(|name| format!("control `{name}` is no longer caught")));
-    let mut changed = false;
-    for count in counts.iter().filter(|count| count.changed) {
-        changed = true;
-        reasons.push(count_reason(count, base.race.rounds, head.race.rounds));
-    }
-    for (invariant, before) in invariants(&base.race, &head.race) {
-        let share = |broken: u64, rounds: u64| format!("{broken} of {}", number(rounds, "round"));
-        let (was, is) = (share(before, base.race.rounds), share(invariant.broken, head.race.rounds));
-        if before * head.race.rounds != invariant.broken * base.race.rounds {
-            changed = true;
-            reasons.push(format!("invariant `{}` was broken in {was}, and is in {is}", invariant.name));
-        }
-    }
-    if let Some((_, corrected)) = p.filter(|(_, corrected)| *corrected < ALPHA) {
-        changed = true;
-        reasons.push(format!("rounds end in other mixes of outcomes (p = {corrected:.4})"));
-    }
-    let change = if after > before || !survivors.is_empty() {
-        OutcomeChangeWord::Worse
-    } else if after < before {
-        OutcomeChangeWord::Better
-    } else if changed {
-        OutcomeChangeWord::Changed
-    } else {
-        OutcomeChangeWord::Same
-    };
-    OutcomeComparison {
-        change,
-        reasons,
-        base_verdict: base.verdict,
-        head_verdict: head.verdict,
-        counts,
-        mixes: mixes(&base.race, &head.race),
-        p: p.map(|(p, _)| p),
-        p_corrected: p.map(|(_, corrected)| corrected),
-        controls,
-    }
-}
-
-fn count_reason(count: &CountComparison, base_rounds: u64, head_rounds: u64) -> String {
-    let group = count.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
-    let outcome = OutcomeKind::from(count.outcome);
-    let told = |side: &Option<SideCount>, rounds: u64| match side {
-        None => "none".to_owned(),
-        Some(side) if side.least == side.most => format!("{} a round", side.least),
-        Some(side) => {
-            format!(
-                "{}..={} a round ({} in {}, {} of them wrong)",
-                side.least,
-                side.most,
-                side.total,
-                number(rounds, "round"),
-                side.rounds_broken
-            )
-        }
-    };
-    format!("{group}{outcome} was {}, and is {}", told(&count.base, base_rounds), told(&count.head, head_rounds))
-}
-
-/// Every outcome that either side expects or saw.
-fn counts(base: &Race, head: &Race) -> Vec<CountComparison> {
-    type Key = (Option<String>, OutcomeWord);
-    let rows = |race: &Race| -> BTreeMap<Key, SideCount> {
-        let row = |row: &ExpectationRow| SideCount {
-            expected: row.expected.clone(),
-            least: row.least,
-            most: row.most,
-            total: row.total,
-            rounds_broken: row.rounds_broken,
+impl Tested {
+    pub(super) fn new(pair: &Pair<'_>, seed: u64) -> Self {
+        let (base, head) = (&pair.base.race, &pair.head.race);
+        let counts = counts::counts(base, head, seed);
+        let invariants = counts::invariants(base, head, seed);
+        let mixes = mixes::of_rounds(base, head);
+        let group_mixes = match (pair.base_groups, pair.head_groups) {
+            (Some(base), Some(head)) => mixes::of_groups(base, head),
+            _ => Vec::new(),
         };
-        race.expectations.iter().map(|it| ((it.group.clone(), it.outcome), row(it))).collect()
-    };
-    let (before, after) = (rows(base), rows(head));
-    let keys: BTreeSet<&Key> = before.keys().chain(after.keys()).collect();
-    keys.into_iter()
-        .map(|key| {
-            let (was, is) = (before.get(key), after.get(key));
-            // What is not listed was neither expected nor seen: exactly none.
-            let exact = [was, is].into_iter().flatten().all(|count| count.expected.parse::<u64>().is_ok());
-            let seen = |count: Option<&SideCount>| {
-                count.map_or((0, 0, 0, 0), |it| (it.least, it.most, it.total, it.rounds_broken))
-            };
-            let ((least, most, total, broken), (least_now, most_now, total_now, broken_now)) = (seen(was), seen(is));
-            let per_round = |before: u64, now: u64| before * head.rounds == now * base.rounds;
-            let same =
-                (least, most) == (least_now, most_now) && per_round(total, total_now) && per_round(broken, broken_now);
-            CountComparison {
-                group: key.0.clone(),
-                outcome: key.1,
-                exact,
-                base: was.cloned(),
-                head: is.cloned(),
-                changed: exact && !same,
+        // Who wins may vary also where it is exact how many do; but broken rounds are tested by themselves.
+        let broken = counts.iter().any(|count| count.changed || count.broken.is_some());
+        let may_vary = counts.iter().any(|count| !count.exact) || group_mixes.len() > 1 && !broken;
+        let sorts = if group_mixes.is_empty() { &mixes } else { &group_mixes };
+        let sorts: Vec<(u64, u64)> = sorts.iter().map(|mix| (mix.base, mix.head)).collect();
+        let p = may_vary.then(|| mixes_differ(&sorts, seed));
+        let mixes_test = p.map(|p| TestReport { p, p_corrected: p });
+        Tested { counts, invariants, mixes, group_mixes, mixes_test }
+    }
+
+    /// All tests, always in this order.
+    pub(super) fn tests(&mut self) -> impl Iterator<Item = &mut TestReport> {
+        let counts = self.counts.iter_mut().filter_map(|count| count.broken.as_mut());
+        let invariants = self.invariants.iter_mut().filter_map(|invariant| invariant.broken.as_mut());
+        counts.chain(invariants).chain(&mut self.mixes_test)
+    }
+
+    /// What the case comes to; `live` when its rounds were raced in turns.
+    pub(super) fn compare(self, base: &CaseReport, head: &CaseReport, live: bool) -> OutcomeComparison {
+        let controls = controls(base, head);
+        let (before, after) = (Verdict::from(base.verdict), Verdict::from(head.verdict));
+        let mut reasons = Vec::new();
+        if before != after {
+            let why =
+                head.reasons.first().filter(|_| after > before).map(|why| format!(" ({why})")).unwrap_or_default();
+            reasons.push(format!("verdict {before} became {after}{why}"));
+        }
+        let survivors =
+            controls.iter().filter(|control| is_good(control.base) && control.head.is_some() && !is_good(control.head));
+        let survivors: Vec<&str> = survivors.map(|control| control.name.as_str()).collect();
+        reasons.extend(survivors.iter().map(|name| format!("control `{name}` is no longer caught")));
+        let (trends, broken) = self.trends(base.race.rounds, head.race.rounds);
+        reasons.extend(broken);
+        let mixes = self.mixes_test.as_ref().filter(|test| test.p_corrected < ALPHA);
+        reasons.extend(mixes.map(|test| {
+            let p = words::p(test.p_corrected);
+            format!("rounds end in other mixes of outcomes (p = {p}{})", if live { "" } else { "; sequential: weak" })
+        }));
+        let mixes_changed = mixes.is_some();
+        let mut weak = false;
+        let change = if after > before || !survivors.is_empty() {
+            OutcomeChangeWord::Worse
+        } else if after < before {
+            OutcomeChangeWord::Better
+        } else if trends.contains(&Trend::More) {
+            OutcomeChangeWord::Changed
+        } else if trends.contains(&Trend::Fewer) {
+            OutcomeChangeWord::Better
+        } else if mixes_changed {
+            // Rounds of one run resemble each other more than those of another time.
+            weak = !live;
+            OutcomeChangeWord::Changed
+        } else {
+            OutcomeChangeWord::Same
+        };
+        OutcomeComparison {
+            change,
+            weak,
+            reasons,
+            base_verdict: base.verdict,
+            head_verdict: head.verdict,
+            counts: self.counts,
+            invariants: self.invariants,
+            mixes: self.mixes,
+            group_mixes: self.group_mixes,
+            p: self.mixes_test.as_ref().map(|test| test.p),
+            p_corrected: self.mixes_test.as_ref().map(|test| test.p_corrected),
+            controls,
+        }
+    }
+
+    /// Where counts and invariants went, and what there is to say of those that changed.
+    fn trends(&self, rounds: u64, head_rounds: u64) -> (BTreeSet<Trend>, Vec<String>) {
+        let (mut trends, mut reasons) = (BTreeSet::new(), Vec::new());
+        let mut note = |changed, test, (broke, breaks), told: &dyn Fn() -> String| {
+            let trend = counts::trend(changed, test, (broke, rounds), (breaks, head_rounds));
+            if trend != Trend::Same {
+                trends.insert(trend);
+                reasons.push(told());
             }
-        })
-        .collect()
-}
-
-/// Every mix that either side ended a round in, the most frequent first.
-fn mixes(base: &Race, head: &Race) -> Vec<MixComparison> {
-    let mut found: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    let text = |mix: &Mix| {
-        let counts = mix.counts.iter().map(|(outcome, count)| format!("{count} {}", OutcomeKind::from(*outcome)));
-        counts.collect::<Vec<_>>().join(", ")
-    };
-    base.mixes.iter().for_each(|mix| found.entry(text(mix)).or_default().0 += mix.rounds);
-    head.mixes.iter().for_each(|mix| found.entry(text(mix)).or_default().1 += mix.rounds);
-    let mut mixes: Vec<MixComparison> =
-        found.into_iter().map(|(mix, (base, head))| MixComparison { mix, base, head }).collect();
-    mixes.sort_by_key(|mix| std::cmp::Reverse(mix.base + mix.head));
-    mixes
-}
-
-/// The invariants that both have, with how often BASE broke them.
-fn invariants<'a>(base: &Race, head: &'a Race) -> Vec<(&'a InvariantReport, u64)> {
-    let before =
-        |name: &str| base.invariants.iter().find(|invariant| invariant.name == name).map(|invariant| invariant.broken);
-    head.invariants.iter().filter_map(|invariant| Some((invariant, before(&invariant.name)?))).collect()
+        };
+        let share = |broke: u64, rounds: u64| format!("{broke} of {}", number(rounds, "round"));
+        for count in &self.counts {
+            let broken = |side: &Option<SideCount>| side.as_ref().map_or(0, |side| side.rounds_broken);
+            let both = (broken(&count.base), broken(&count.head));
+            note(count.changed, count.broken.as_ref(), both, &|| match &count.broken {
+                Some(test) if !count.changed => words::broken_count(count, test, rounds, head_rounds),
+                _ => counts::told(count, rounds, head_rounds),
+            });
+        }
+        for invariant in &self.invariants {
+            let both = (invariant.base.unwrap_or(0), invariant.head.unwrap_or(0));
+            note(invariant.changed, invariant.broken.as_ref(), both, &|| {
+                let (was, is) = (share(both.0, rounds), share(both.1, head_rounds));
+                format!("invariant `{}` was broken in {was}, and is in {is}", invariant.name)
+            });
+        }
+        (trends, reasons)
+    }
 }
 
 /// The controls that ended otherwise, or that one side does not have.

@@ -57,7 +57,7 @@ pub(super) fn p_value(metric: &MetricComparison) -> String {
     metric.effect.as_ref().map(|effect| p(effect.p)).unwrap_or_default()
 }
 
-fn p(p: f64) -> String {
+pub(super) fn p(p: f64) -> String {
     if p < 0.0001 { "<0.0001".to_owned() } else { format!("{p:.4}") }
 }
 
@@ -122,9 +122,10 @@ pub(super) fn outcomes(case: &CaseComparison) -> Vec<String> {
         lines.push(format!("{verdict}{exact}"));
     }
     if let (Some(_), Some(corrected)) = (outcomes.p, outcomes.p_corrected) {
+        let tested = if outcomes.group_mixes.is_empty() { &outcomes.mixes } else { &outcomes.group_mixes };
         let mixes: Vec<String> =
-            outcomes.mixes.iter().take(4).map(|mix| format!("{} in {} and {}", mix.mix, mix.base, mix.head)).collect();
-        let more = outcomes.mixes.len().saturating_sub(4);
+            tested.iter().take(4).map(|mix| format!("{} in {} and {}", mix.mix, mix.base, mix.head)).collect();
+        let more = tested.len().saturating_sub(4);
         let more = if more > 0 { format!("; {more} other mixes") } else { String::new() };
         lines.push(format!(
             "mixes that may vary, in rounds of BASE and HEAD: {}{more} (p = {})",
@@ -132,6 +133,11 @@ pub(super) fn outcomes(case: &CaseComparison) -> Vec<String> {
             p(corrected)
         ));
     }
+    let tested = outcomes.counts.iter().filter_map(|count| {
+        let line = broken_count(count, count.broken.as_ref()?, case.base_rounds, case.head_rounds);
+        (!outcomes.reasons.contains(&line)).then_some(line)
+    });
+    lines.extend(tested);
     lines.extend(outcomes.controls.iter().map(|control| {
         let word = |verdict: Option<ControlVerdictWord>| match verdict {
             None => "absent",
@@ -207,6 +213,16 @@ fn count(count: &CountComparison) -> String {
         if side.least == side.most { side.most.to_string() } else { format!("{}..={}", side.least, side.most) }
     });
     format!("{group}{} {}", side.unwrap_or_default(), OutcomeKind::from(count.outcome))
+}
+
+/// How many rounds broke an expectation that both sides broke.
+pub(super) fn broken_count(count: &CountComparison, test: &TestReport, base_rounds: u64, head_rounds: u64) -> String {
+    let share = |side: &Option<SideCount>, rounds: u64| {
+        format!("{} of {}", side.as_ref().map_or(0, |side| side.rounds_broken), number(rounds, "round"))
+    };
+    let (was, is) = (share(&count.base, base_rounds), share(&count.head, head_rounds));
+    let name = super::counts::name(count);
+    format!("{name} was not as expected in {was}, and is not in {is} (p = {})", p(test.p_corrected))
 }
 
 /// `8 cases: 7 equivalent, 1 regressed`.

@@ -8,7 +8,10 @@ use crate::outcome::OutcomeKind;
 
 use super::data_file::{DataFileError, open};
 use super::load::REPORT_FILE;
-use super::schema::{Counts, Report};
+use super::schema::{Counts, Report, SchemaVersion};
+
+/// Rounds tell their outcomes by group from this version on.
+const GROUPS_SINCE: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
 
 /// A metric's value in nanoseconds by round.
 pub type RoundValues = BTreeMap<u64, f64>;
@@ -18,6 +21,9 @@ pub type RoundValues = BTreeMap<u64, f64>;
 pub struct Samples {
     /// `makespan`, `p50`, `p99`, and a step's, such as `append.p50`.
     pub cases: BTreeMap<String, BTreeMap<String, RoundValues>>,
+    /// Case id → how many of its rounds ended in each mix of outcomes by group, such as `adder (1 success), remover (1 deadlock)`. Cases of one
+    /// group have none, nor have reports of schema 1.0.
+    pub groups: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// The rounds of a report could not be read.
@@ -47,7 +53,7 @@ pub fn load_samples(path: &Path, report: &Report) -> Result<Samples, SamplesErro
     let mut samples = Samples::default();
     let file = folder.join("rounds.csv");
     let told = |kind| SamplesError { path: file.clone(), kind };
-    let counts = read(&file, report).and_then(|text| rounds(&text, &mut samples)).map_err(told)?;
+    let counts = read(&file, report).and_then(|text| rounds(&text, &mut samples, report.schema)).map_err(told)?;
     for case in report.scenarios.iter().flat_map(|scenario| &scenario.cases) {
         let (found, found_rounds) = counts.get(&case.id).cloned().unwrap_or_default();
         if found != case.race.counts || found_rounds != case.race.rounds {
@@ -126,10 +132,16 @@ fn add(
 }
 
 /// Adds makespans and medians to `samples`, and gives each case's counts and number of rounds.
-fn rounds(bytes: &[u8], samples: &mut Samples) -> Result<BTreeMap<String, (Counts, u64)>, SamplesErrorKind> {
+fn rounds(
+    bytes: &[u8],
+    samples: &mut Samples,
+    schema: SchemaVersion,
+) -> Result<BTreeMap<String, (Counts, u64)>, SamplesErrorKind> {
     let outcomes = OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"));
     let mut wanted = vec!["control", "case", "round", "makespan_us", "attempt_p50_us"];
     wanted.extend(outcomes.iter().map(String::as_str));
+    let by_group = schema >= GROUPS_SINCE;
+    wanted.extend(by_group.then_some("groups"));
     let mut counts: BTreeMap<String, (Counts, u64)> = BTreeMap::new();
     Rows::new(bytes, &wanted)?.each(|row| {
         let round = number(row[2])?;
@@ -144,9 +156,25 @@ fn rounds(bytes: &[u8], samples: &mut Samples) -> Result<BTreeMap<String, (Count
                 *sum.entry(kind.into()).or_default() += count;
             }
         }
+        if let Some(groups) = row.last().filter(|groups| by_group && !groups.is_empty()) {
+            let mixes = samples.groups.entry(row[1].to_owned()).or_default();
+            *mixes.entry(group_mix(groups)?).or_default() += 1;
+        }
         Ok(())
     })?;
     Ok(counts)
+}
+
+/// `adder (1 success), remover (1 deadlock)`, of a round's `groups`.
+fn group_mix(groups: &str) -> Result<String, SamplesErrorKind> {
+    let groups: BTreeMap<String, Counts> = serde_json::from_str(groups)
+        .map_err(|error| SamplesErrorKind::Malformed(format!("`{groups}` does not tell outcomes by group: {error}")))?;
+    let told = groups.into_iter().map(|(group, counts)| {
+        let counts: Vec<String> =
+            counts.into_iter().map(|(outcome, count)| format!("{count} {}", OutcomeKind::from(outcome))).collect();
+        format!("{group} ({})", counts.join(", "))
+    });
+    Ok(told.collect::<Vec<_>>().join(", "))
 }
 
 /// Adds the p99 of attempts, and the p50 and p99 of steps.
@@ -185,6 +213,27 @@ mod tests {
         folder.write_report(&mut report).unwrap();
         let path = folder.path().to_owned();
         (directory, path, report)
+    }
+
+    #[test]
+    fn rounds_of_several_groups_are_counted_by_their_groups_outcomes() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(directory.path(), "run").unwrap();
+        let case = TestCase::groups(&[("adder", 1), ("remover", 1)]).build();
+        for (round, outcomes) in (0..).zip(["1 success, 1 conflict", "1 success, 1 conflict", "2 success"]) {
+            let record = record(&case, round, outcomes);
+            folder.add_round(&case, &record, &judge_round(&case, &record), false).unwrap();
+        }
+        folder.write_report(&mut example::report()).unwrap();
+        let bytes = std::fs::read(folder.path().join("rounds.csv")).unwrap();
+        let mut samples = Samples::default();
+        rounds(&bytes, &mut samples, GROUPS_SINCE).unwrap();
+        let mixes = [("adder (1 success), remover (1 conflict)", 2), ("adder (1 success), remover (1 success)", 1)];
+        let mixes = mixes.map(|(mix, rounds)| (mix.to_owned(), rounds)).into();
+        assert_eq!(samples.groups, [(case.id.clone(), mixes)].into());
+        let mut older = Samples::default();
+        rounds(&bytes, &mut older, SchemaVersion { major: 1, minor: 0 }).unwrap();
+        assert_eq!(older.groups, BTreeMap::new(), "1.0 has no such column");
     }
 
     fn error(path: &Path, report: &Report) -> String {

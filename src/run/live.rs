@@ -15,7 +15,7 @@ use crate::endpoints::{Source, Unavailable};
 use crate::engine::Race;
 use crate::plan::Case;
 use crate::report::schema::{CaseReport, Report, ScenarioReport, SkippedCase, WarmUp};
-use crate::report::{RunFolder, SinkError, build, load_samples};
+use crate::report::{RunFolder, Samples, SinkError, build, load_samples};
 use crate::target::Description;
 
 /// A case in both variants, with where the systems of each are.
@@ -107,11 +107,16 @@ pub async fn live(
     let [base_samples, head_samples] =
         [&base, &head].map(|(context, report)| load_samples(context.folder.path(), report));
     let (base_samples, head_samples) = (base_samples?, head_samples?);
+    let case = |report: CaseReport, samples: &Samples| LiveCase {
+        samples: samples.cases.get(&report.id).cloned().unwrap_or_default(),
+        groups: samples.groups.get(&report.id).cloned().unwrap_or_default(),
+        report,
+    };
     let pairs = raced.into_iter().map(|(pair, base, head, warm_up)| LivePair {
         scenario: pair.head.0.scenario.name.clone(),
         rule: pair.head.0.scenario.compare.as_ref().map(build::compare_rule),
-        base: LiveCase { samples: base_samples.cases.get(&base.id).cloned().unwrap_or_default(), report: base },
-        head: LiveCase { samples: head_samples.cases.get(&head.id).cloned().unwrap_or_default(), report: head },
+        base: case(base, &base_samples),
+        head: case(head, &head_samples),
         warm_up,
     });
     Ok(pairs.collect())

@@ -14,7 +14,7 @@ pub const COMPARISON_KIND: &str = "deadheat-comparison";
 /// The version of a comparison's form.
 ///
 /// - 1.0: first.
-/// - 1.1: `growth`.
+/// - 1.1: `growth`; `broken` of counts; `invariants`, `group_mixes` and `weak` of outcomes.
 pub const COMPARISON_SCHEMA: &str = "1.1";
 
 /// Two runs, or two variants raced in turns, held against each other.
@@ -130,14 +130,23 @@ pub struct OutcomeComparison {
     pub base_verdict: VerdictWord,
     /// The case's verdict in HEAD.
     pub head_verdict: VerdictWord,
+    /// Whether `changed` is only about mixes of outcomes, which may vary, in runs taken at two times: that fails nothing by itself. Since 1.1.
+    #[serde(default)]
+    pub weak: bool,
     /// Counts by outcome.
     pub counts: Vec<CountComparison>,
-    /// How many rounds ended in each mix of outcomes.
+    /// Invariants of either side. Since 1.1.
+    #[serde(default)]
+    pub invariants: Vec<InvariantComparison>,
+    /// How many rounds ended in each mix of outcomes; `other mixes` are those that not both sides list, where one did not list all.
     pub mixes: Vec<MixComparison>,
-    /// The p of "both sides' rounds end in these mixes alike"; absent where no count may vary.
+    /// The same with the outcomes of each worker group told apart, where there are several; `other mixes` are the rarest. Since 1.1.
+    #[serde(default)]
+    pub group_mixes: Vec<MixComparison>,
+    /// The p of "both sides' rounds end in these mixes (those by group, where there are any) alike"; absent where nothing may vary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
-    /// The same, corrected for the number of cases tested (Holm).
+    /// The same, corrected for the number of tests in the comparison (Holm).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_corrected: Option<f64>,
     /// Controls whose end changed.
@@ -159,14 +168,14 @@ pub enum OutcomeChangeWord {
 }
 
 /// Counts of one outcome on both sides.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CountComparison {
     /// The group; absent for the whole round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// The outcome.
     pub outcome: OutcomeWord,
-    /// Whether both sides expect one exact count, so that any other is no chance.
+    /// Whether HEAD is held to one exact count: BASE expects it, and never had another or HEAD expects it too.
     pub exact: bool,
     /// In BASE; absent when it neither occurred nor was expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -174,8 +183,38 @@ pub struct CountComparison {
     /// In HEAD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<SideCount>,
-    /// Whether an exact count changed.
+    /// Whether HEAD deviated from what BASE never deviated from.
     pub changed: bool,
+    /// Of "as many rounds break the expectation on both sides"; absent where BASE never broke it. Since 1.1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<TestReport>,
+}
+
+/// An invariant on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InvariantComparison {
+    /// Its name.
+    pub name: String,
+    /// Rounds of BASE that broke it; absent when it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<u64>,
+    /// Rounds of HEAD that broke it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<u64>,
+    /// Whether HEAD broke it, and BASE never did.
+    pub changed: bool,
+    /// Of "as many rounds break it on both sides"; absent where BASE never broke it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<TestReport>,
+}
+
+/// An exact test of whether both sides are alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TestReport {
+    /// How often chance alone gives a difference like this.
+    pub p: f64,
+    /// The same, corrected for the number of tests in the comparison (Holm).
+    pub p_corrected: f64,
 }
 
 /// Counts of one outcome on one side.
@@ -196,7 +235,7 @@ pub struct SideCount {
 /// A mix of outcomes, and how many rounds ended in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MixComparison {
-    /// `1 success, 49 conflict`.
+    /// `1 success, 49 conflict`; by group, `adder (1 success), remover (1 deadlock)`.
     pub mix: String,
     /// Rounds in BASE.
     pub base: u64,
