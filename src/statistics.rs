@@ -110,12 +110,20 @@ impl Effect {
         }
     }
 
-    /// About how many more rounds a side an inconclusive effect needs, if the ratio stays what it is: intervals narrow with the root of the rounds.
+    /// About how many more rounds a side an inconclusive effect needs, if the ratio stays what it is: each arm of the interval narrows with the root of
+    /// the rounds. Beyond a threshold, the arm that faces it must clear it; between the thresholds, either arm its own.
     /// `None` when the ratio is so close to the threshold that no reasonable number would do.
     pub fn rounds_to_settle(&self, threshold: f64) -> Option<u64> {
-        let width = (self.high.ln() - self.low.ln()) / 2.0;
-        let distance = (self.ratio.ln().abs() - (1.0 + threshold).ln()).abs();
-        let times = (width / distance).powi(2);
+        let (ratio, slow) = (self.ratio.ln(), (1.0 + threshold).ln());
+        let (down, up) = (ratio - self.low.ln(), self.high.ln() - ratio);
+        let share = if ratio > slow {
+            down / (ratio - slow)
+        } else if ratio < -slow {
+            up / (-slow - ratio)
+        } else {
+            (up / (slow - ratio)).max(down / (ratio + slow))
+        };
+        let times = share.powi(2);
         let more = (times - 1.0) * self.samples as f64;
         (times.is_finite() && times <= MORE_AT_MOST).then(|| more.ceil().max(1.0) as u64)
     }
@@ -241,6 +249,22 @@ pub(crate) mod tests {
         let (near, far) = (effect(1.15).rounds_to_settle(0.1), effect(1.3).rounds_to_settle(0.1));
         assert!(near.unwrap() > far.unwrap(), "{near:?} {far:?}");
         assert_eq!(effect(1.1).rounds_to_settle(0.1), None);
+    }
+
+    #[test]
+    fn the_arm_that_faces_the_threshold_says_how_many_rounds_would_settle() {
+        let sixty = |ratio, low: f64, high: f64| {
+            let rounds = Effect { ratio, low, high, p: 0.01, samples: 20 }.rounds_to_settle(0.1);
+            assert!(matches!(rounds, Some(60..=61)), "{rounds:?}, but for rounding 60");
+        };
+        // In logarithms, the lower arm is twice as long as the way to the threshold: four times the rounds.
+        let far = |ratio: f64| 1.1 * (ratio / 1.1).powi(-1);
+        sixty(1.3, far(1.3), 1.31);
+        sixty(1.3, far(1.3), 4.0); // The other arm faces no threshold.
+        sixty(1.0 / 1.3, 0.1, 1.0 / far(1.3)); // The same on the fast side.
+        // To be equivalent, both arms must be within.
+        sixty(1.0, 0.99, 1.21);
+        sixty(1.0, 1.0 / 1.21, 1.01);
     }
 
     #[test]
