@@ -1,5 +1,6 @@
 //! `deadheat compare`: two stored reports, or two variants raced in turns.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Failure;
@@ -27,7 +28,26 @@ fn stored(args: &CompareArgs, names: [&String; 2], output: &Output) -> Result<Co
     let options = options(args, args.seed.unwrap_or(statistics::SEED));
     let base = Side { name: names[0], report: &base, samples: &base_samples };
     let head = Side { name: names[1], report: &head, samples: &head_samples };
-    Ok(compare::compare(base, head, &options))
+    let comparison = compare::compare(base, head, &options);
+    if !comparison.cases.is_empty() {
+        let metrics = comparison.cases.iter().flat_map(|case| &case.latency).filter(|metric| metric.samples > 0);
+        known_thresholds(args, &metrics.map(|metric| metric.metric.clone()).collect())?;
+    }
+    Ok(comparison)
+}
+
+/// A threshold of a metric that no case has would hold nothing to anything.
+pub(super) fn known_thresholds(args: &CompareArgs, metrics: &BTreeSet<String>) -> Result<(), Failure> {
+    match args.threshold.iter().find(|(metric, _)| !metrics.contains(metric)) {
+        None => Ok(()),
+        Some((metric, _)) => {
+            let known: Vec<&str> = metrics.iter().map(String::as_str).collect();
+            let known = known.join(", ");
+            let message =
+                format!("`--threshold {metric}=…` names a metric that no compared case has; there are {known}");
+            Err(Failure::new(RunVerdict::Usage, message))
+        }
+    }
 }
 
 /// A run by its path, or the newest of a branch, with its rounds.

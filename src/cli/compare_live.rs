@@ -1,6 +1,6 @@
 //! `deadheat compare --live`: two variants of a scenario's cases, raced in turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::{compare, select, signals};
 use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
 use crate::endpoints::Endpoints;
-use crate::plan::{Case, PlannedScenario};
+use crate::plan::{Action, Case, PlannedScenario};
 use crate::report::schema::{Comparison, Report};
 use crate::report::sinks::{create_folder, write_file};
 use crate::report::{RunFolder, SinkError, run_name};
@@ -43,6 +43,7 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
         .map(|(side, variant)| plan(args, scenario, variant, &format!("{run}{side}"), output));
     let [base, head] = planned;
     let cases = pair_cases(base?, head?, &variants)?;
+    compare::known_thresholds(args, &metrics(&cases))?;
     let report = new_report(args.seed);
     let name = format!("{}-live", run_name(&report.run.started, report.run.git.as_ref()));
     let folder = create_folder(&args.reports, &name).map_err(environment)?;
@@ -130,7 +131,7 @@ fn plan(
     Ok(cases)
 }
 
-/// Each case of HEAD with the case of BASE that has the same place in the matrix, but for the axes that a variant sets.
+/// Each case of HEAD with the case of BASE that has the same place in the matrix, but for the axes that a variant sets. No case of either is left out.
 fn pair_cases(
     base: Vec<Arc<Case>>,
     head: Vec<Arc<Case>>,
@@ -140,15 +141,17 @@ fn pair_cases(
     let place = |case: &Case| -> Vec<String> {
         case.axes.iter().filter(|(name, _)| !is_set(name)).map(|(name, value)| format!("{name}={value}")).collect()
     };
+    let at = |cases: &[Arc<Case>], wanted: &Case| -> Vec<Arc<Case>> {
+        cases.iter().filter(|case| place(case) == place(wanted)).cloned().collect()
+    };
     let mut pairs = Vec::new();
-    for case in &head {
-        let mut same = base.iter().filter(|other| place(other) == place(case));
-        let several = head.iter().filter(|other| place(other) == place(case)).count() > 1;
-        match (same.next(), same.next()) {
-            (Some(other), None) if !several => pairs.push([other.clone(), case.clone()]),
+    for (case, side) in head.iter().map(|case| (case, "HEAD")).chain(base.iter().map(|case| (case, "BASE"))) {
+        match (at(&base, case).as_slice(), at(&head, case).as_slice()) {
+            ([base], [head]) if side == "HEAD" => pairs.push([base.clone(), head.clone()]),
+            ([_], [_]) => {}
             _ => {
                 let message = format!(
-                    "`{}` has no single counterpart in the other variant; give each axis that `--base` or `--head` sets one value on both sides",
+                    "`{}` of {side} has no single counterpart in the other variant; give each axis that `--base` or `--head` sets one value on both sides, or leave cases out with `--filter`",
                     case.id
                 );
                 return Err(Failure::new(RunVerdict::Usage, message));
@@ -156,6 +159,20 @@ fn pair_cases(
         }
     }
     Ok(pairs)
+}
+
+/// The metrics that a race of these cases can have.
+fn metrics(cases: &[[Arc<Case>; 2]]) -> BTreeSet<String> {
+    let mut steps = BTreeSet::new();
+    for case in cases.iter().flatten() {
+        let called = case.groups.iter().flat_map(|group| &group.steps);
+        steps.extend(called.filter(|step| matches!(step.action, Action::Call { .. })).map(|step| step.name.as_str()));
+        if case.workers.iter().any(|worker| worker.transaction.is_some()) {
+            steps.extend(["begin", "commit"]);
+        }
+    }
+    let of_steps = steps.iter().flat_map(|step| ["p50", "p99"].map(|quantile| format!("{step}.{quantile}")));
+    of_steps.chain(["makespan", "p50", "p99"].map(str::to_owned)).collect()
 }
 
 async fn race(
@@ -239,4 +256,41 @@ async fn provide_and_race(
     let raced = raced?;
     closed.map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     Ok(raced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::TestCase;
+    use crate::value::Value;
+
+    fn cases(backends: &[&str]) -> Vec<Arc<Case>> {
+        let case = |backend: &&str| {
+            let axis = ("backend".to_owned(), Value::text(*backend));
+            let id = format!("race[backend={backend}]");
+            Arc::new(TestCase::new(3).change(|case| (case.axes, case.id) = ([axis].into(), id)).build())
+        };
+        backends.iter().map(case).collect()
+    }
+
+    #[test]
+    fn no_case_of_either_variant_is_left_out_in_silence() {
+        let variants = [variant(&[]), variant(&[])];
+        let paired = |base, head| {
+            let paired = pair_cases(cases(base), cases(head), &variants);
+            paired.map(|pairs| pairs.len()).map_err(|failure| failure.message)
+        };
+        assert_eq!(paired(&["memory", "sqlite"], &["memory", "sqlite"]), Ok(2));
+        let of_base = paired(&["memory", "sqlite"], &["memory"]).unwrap_err();
+        assert!(of_base.starts_with("`race[backend=sqlite]` of BASE has no single counterpart"), "{of_base}");
+        let of_head = paired(&["memory"], &["memory", "sqlite"]).unwrap_err();
+        assert!(of_head.starts_with("`race[backend=sqlite]` of HEAD has no single counterpart"), "{of_head}");
+    }
+
+    #[test]
+    fn a_race_has_the_metrics_of_its_steps() {
+        let pair = [cases(&["memory"]).remove(0), cases(&["memory"]).remove(0)];
+        let known: Vec<String> = metrics(&[pair]).into_iter().collect();
+        assert_eq!(known, ["append.p50", "append.p99", "makespan", "p50", "p99"]);
+    }
 }
