@@ -182,6 +182,29 @@ fn what_is_not_comparable_needs_force() {
 }
 
 #[test]
+fn a_run_held_against_itself_needs_force() {
+    let place = Place::new();
+    place.on_branch(&place.run("a", &[]), "main");
+    let (stdout, _) = ends(&place.deadheat(&["compare", "main", "main"]), 5);
+    assert!(stdout.contains("both sides are the same run: `"), "{stdout}");
+    ends(&place.deadheat(&["compare", "main", "main", "--force"]), 0);
+}
+
+#[test]
+fn a_threshold_of_a_metric_that_no_case_has_is_refused() {
+    let place = Place::new();
+    place.run("a", &[]);
+    place.run("b", &[]);
+    for sides in [["reports/a", "reports/b"], ["--live", "guarded.toml"]] {
+        let (_, stderr) =
+            ends(&place.deadheat(&[&["compare"], &sides[..], &["--threshold", "nostep.p50=5%"]].concat()), 64);
+        assert!(stderr.contains("`--threshold nostep.p50=…` names a metric that no compared case has"), "{stderr}");
+        assert!(stderr.contains("append.p50") && stderr.contains("makespan"), "{stderr}");
+    }
+    ends(&place.deadheat(&["compare", "reports/a", "reports/b", "--threshold", "append.p50=5%"]), 0);
+}
+
+#[test]
 fn too_few_rounds_are_inconclusive() {
     let place = Place::new();
     place.run("a", &["--rounds", "5"]);

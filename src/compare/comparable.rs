@@ -49,6 +49,12 @@ fn end_of(report: &Report) -> String {
     }
 }
 
+/// A run held against itself: whatever it is to show, it would find nothing.
+pub(super) fn same_run(report: &Report) -> DifferenceReport {
+    let id = report.run.id.clone();
+    DifferenceReport { case: None, what: "both sides are the same run".to_owned(), base: id.clone(), head: id }
+}
+
 /// Two runs without a case in common.
 pub(super) fn nothing_in_common(base: &Report, head: &Report) -> DifferenceReport {
     let ids = |report: &Report| {

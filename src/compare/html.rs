@@ -23,8 +23,8 @@ pub fn render(comparison: &Comparison) -> String {
             (list("Why", &comparison.reasons))
             (differences("Not comparable", &comparison.differences))
             (differences("What changed", &comparison.changes))
-            (list("Only in BASE, not compared", &comparison.only_in_base))
-            (list("Only in HEAD, not compared", &comparison.only_in_head))
+            (list("Only in BASE, not compared", &words::unpaired(comparison, true)))
+            (list("Only in HEAD, not compared", &words::unpaired(comparison, false)))
             @for case in &comparison.cases { (case_section(case)) }
             @if !comparison.growth.is_empty() { (growth_section(&comparison.growth)) }
             p class="note" {

@@ -156,7 +156,12 @@ mod tests {
     fn fewer_than_six_rounds_say_how_many_are_missing() {
         let four: RoundValues = (0..4).map(|round| (round, 1.0)).collect();
         let compared = metric("makespan", true, 0.1, &four, &four, true, 0);
-        assert_eq!((compared.effect, compared.change, compared.more_rounds), (None, ChangeWord::Inconclusive, Some(2)));
+        assert_eq!(
+            (&compared.effect, compared.change, compared.more_rounds),
+            (&None, ChangeWord::Inconclusive, Some(2))
+        );
+        let told = super::super::words::change(&compared);
+        assert_eq!(told, "inconclusive, gate at 10 %; needs at least 2 more rounds a side");
     }
 
     #[test]

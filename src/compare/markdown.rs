@@ -12,8 +12,8 @@ pub fn render(comparison: &Comparison) -> String {
     let told = |differences: &[DifferenceReport]| differences.iter().map(words::difference).collect::<Vec<_>>();
     text += &list("Not comparable", &told(&comparison.differences));
     text += &list("What changed", &told(&comparison.changes));
-    text += &list("Only in BASE, not compared", &comparison.only_in_base);
-    text += &list("Only in HEAD, not compared", &comparison.only_in_head);
+    text += &list("Only in BASE, not compared", &words::unpaired(comparison, true));
+    text += &list("Only in HEAD, not compared", &words::unpaired(comparison, false));
     if comparison.cases.is_empty() {
         return text;
     }

@@ -14,6 +14,7 @@ mod outcomes;
 mod plot;
 pub mod terminal;
 pub mod trend;
+mod unpaired;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,7 +111,13 @@ pub fn compare(base: Side<'_>, head: Side<'_>, options: &Options) -> Comparison 
     };
     comparison.only_in_base = only(&of_base, &of_head);
     comparison.only_in_head = only(&of_head, &of_base);
+    for ids in [&comparison.only_in_base, &comparison.only_in_head] {
+        comparison.unpaired.extend(unpaired::compare(base.report, head.report, ids));
+    }
     comparison.differences = comparable::runs(base.report, head.report);
+    if base.report == head.report && base.samples == head.samples {
+        comparison.differences.push(comparable::same_run(base.report));
+    }
     let mut pairs = Vec::new();
     // In HEAD's order, which is that of the run.
     for scenario in &head.report.scenarios {
@@ -268,13 +275,25 @@ fn judge(comparison: &Comparison, options: &Options) -> (RunVerdict, Vec<String>
             _ => {}
         }
     }
+    let failed_alone: Vec<&UnpairedCase> =
+        comparison.unpaired.iter().filter(|case| case.head.state == CaseStateWord::Fail).collect();
+    for UnpairedCase { case, head, .. } in &failed_alone {
+        let why = head.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        cause(RunVerdict::Regression, format!("only HEAD has `{case}`, and it failed{why}"));
+    }
     if any_change {
         for growth in comparison.growth.iter().filter(|growth| growth.base.is_none() || growth.head.is_none()) {
             let side = if growth.base.is_some() { "BASE" } else { "HEAD" };
             cause(RunVerdict::Regression, format!("only {side} has {}", words::growth(growth)));
         }
         for (ids, side) in [(&comparison.only_in_base, "BASE"), (&comparison.only_in_head, "HEAD")] {
-            ids.iter().for_each(|id| cause(RunVerdict::Regression, format!("only {side} has `{id}`")));
+            let ids = ids.iter().filter(|id| failed_alone.iter().all(|case| case.case != **id));
+            ids.for_each(|id| cause(RunVerdict::Regression, format!("only {side} has `{id}`")));
+        }
+        for case in &comparison.cases {
+            for what in words::one_sided(&case.outcomes) {
+                cause(RunVerdict::Regression, format!("`{}`: {what}", case.case));
+            }
         }
     }
     (RunVerdict::decide(causes), reasons)
@@ -311,6 +330,7 @@ fn empty(form: FormWord, base: SideReport, head: SideReport) -> Comparison {
         changes: Vec::new(),
         only_in_base: Vec::new(),
         only_in_head: Vec::new(),
+        unpaired: Vec::new(),
         cases: Vec::new(),
         growth: Vec::new(),
         seed: statistics::SEED,
@@ -523,6 +543,17 @@ pub(crate) mod tests {
         let nothing = compared(&base, &head, &Options { force: true, ..Options::default() });
         assert_eq!(nothing.verdict, RunVerdictWord::NotComparable, "force cannot compare nothing");
         assert_eq!(nothing.only_in_base, ["race[backend=memory]"]);
+    }
+
+    #[test]
+    fn a_run_is_not_compared_with_itself_unless_forced() {
+        let run = run(&USUAL, 1.0, 1);
+        let refused = compared(&run, &run, &Options::default());
+        assert_eq!(refused.verdict, RunVerdictWord::NotComparable);
+        let told = words::difference(&refused.differences[0]);
+        assert_eq!(told, "both sides are the same run: `20260131T120000Z-main-1a2b3c4`");
+        let forced = compared(&run, &run, &Options { force: true, ..Options::default() });
+        assert_eq!(forced.verdict, RunVerdictWord::Pass);
     }
 
     #[test]

@@ -27,9 +27,11 @@ pub fn render(comparison: &Comparison, style: Style) -> String {
         lines.push(style.paint(Role::Strong, "what changed"));
         lines.extend(comparison.changes.iter().map(|it| format!("{INDENT}{}", words::difference(it))));
     }
-    for (ids, side) in [(&comparison.only_in_base, "BASE"), (&comparison.only_in_head, "HEAD")] {
-        if !ids.is_empty() {
-            lines.push(format!("only in {side}, not compared: {}", ids.join(", ")));
+    for (in_base, side) in [(true, "BASE"), (false, "HEAD")] {
+        let cases = words::unpaired(comparison, in_base);
+        if !cases.is_empty() {
+            lines.push(style.paint(Role::Strong, format!("only in {side}, not compared")));
+            lines.extend(cases.iter().map(|case| format!("{INDENT}{case}")));
         }
     }
     for case in &comparison.cases {

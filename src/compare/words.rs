@@ -39,6 +39,9 @@ pub(super) fn change(metric: &MetricComparison) -> String {
     let word = change_word(metric.change);
     let gate = if metric.gate { format!(", gate at {}", percent(metric.threshold)) } else { String::new() };
     match metric.more_rounds {
+        Some(rounds) if metric.effect.is_none() => {
+            format!("{word}{gate}; needs at least {} a side", number(rounds, "more round"))
+        }
         Some(rounds) => format!("{word}{gate}; about {} a side would settle it", number(rounds, "more round")),
         None => format!("{word}{gate}"),
     }
@@ -84,6 +87,42 @@ pub(super) fn side(side: &SideReport, form: FormWord) -> String {
     parts.join(", ")
 }
 
+/// ``race[backend=sqlite]`: fail (a reason); absent in BASE`.
+pub(super) fn unpaired(comparison: &Comparison, in_base: bool) -> Vec<String> {
+    let state = |state: &CaseState| {
+        let word = match state.state {
+            CaseStateWord::Pass => "pass",
+            CaseStateWord::Inconclusive => "inconclusive",
+            CaseStateWord::Fail => "fail",
+            CaseStateWord::Skipped => "skipped",
+            CaseStateWord::NotRaced => "not raced",
+            CaseStateWord::Absent => "absent",
+        };
+        let why = state.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+        format!("{word}{why}")
+    };
+    let ids = if in_base { &comparison.only_in_base } else { &comparison.only_in_head };
+    let cases = comparison.unpaired.iter().filter(|case| ids.contains(&case.case));
+    let told = cases.map(|UnpairedCase { case, base, head }| {
+        let (own, other, side) = if in_base { (base, head, "HEAD") } else { (head, base, "BASE") };
+        format!("`{case}`: {}; {} in {side}", state(own), state(other))
+    });
+    told.collect()
+}
+
+/// Controls and invariants that only one side has.
+pub(super) fn one_sided(outcomes: &OutcomeComparison) -> Vec<String> {
+    let told = |sort: &str, name: &str, base: bool, head: bool| {
+        let side = if base { "BASE" } else { "HEAD" };
+        (base != head).then(|| format!("only {side} has {sort} `{name}`"))
+    };
+    let controls = outcomes.controls.iter();
+    let controls = controls.filter_map(|it| told("control", &it.name, it.base.is_some(), it.head.is_some()));
+    let invariants = outcomes.invariants.iter();
+    let invariants = invariants.filter_map(|it| told("invariant", &it.name, it.base.is_some(), it.head.is_some()));
+    controls.chain(invariants).collect()
+}
+
 /// `processor: A became B`.
 pub(super) fn difference(difference: &DifferenceReport) -> String {
     let case = difference.case.as_ref().map(|case| format!("`{case}`: ")).unwrap_or_default();
@@ -95,6 +134,9 @@ pub(super) fn difference(difference: &DifferenceReport) -> String {
             None => format!("`{line}`"),
         }
     };
+    if difference.base == difference.head {
+        return format!("{case}{}: {}", difference.what, shown(&difference.base));
+    }
     format!("{case}{} was {}, is {}", difference.what, shown(&difference.base), shown(&difference.head))
 }
 

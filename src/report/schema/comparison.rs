@@ -14,7 +14,7 @@ pub const COMPARISON_KIND: &str = "deadheat-comparison";
 /// The version of a comparison's form.
 ///
 /// - 1.0: first.
-/// - 1.1: `growth`; `broken` of counts; `invariants`, `group_mixes` and `weak` of outcomes.
+/// - 1.1: `unpaired`; `growth`; `broken` of counts; `invariants`, `group_mixes` and `weak` of outcomes.
 pub const COMPARISON_SCHEMA: &str = "1.1";
 
 /// Two runs, or two variants raced in turns, held against each other.
@@ -44,6 +44,9 @@ pub struct Comparison {
     pub only_in_base: Vec<String>,
     /// Cases that only HEAD has.
     pub only_in_head: Vec<String>,
+    /// Both sorts, with what became of them on either side. Since 1.1.
+    #[serde(default)]
+    pub unpaired: Vec<UnpairedCase>,
     /// The cases that both have.
     pub cases: Vec<CaseComparison>,
     /// The growth checks of stored reports, whose verdicts are over several cases. Since 1.1.
@@ -93,6 +96,45 @@ pub struct DifferenceReport {
     pub base: String,
     /// What it is in HEAD.
     pub head: String,
+}
+
+/// A case that only one side raced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnpairedCase {
+    /// Its id.
+    pub case: String,
+    /// What became of it in BASE.
+    pub base: CaseState,
+    /// What became of it in HEAD.
+    pub head: CaseState,
+}
+
+/// What became of a case in one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseState {
+    /// In one word.
+    pub state: CaseStateWord,
+    /// Why it is not a pass, or why it was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What became of a case in one run, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CaseStateWord {
+    /// It passed.
+    Pass,
+    /// It proved nothing.
+    Inconclusive,
+    /// It failed.
+    Fail,
+    /// It was not raced for want of a server.
+    Skipped,
+    /// The run ended before.
+    NotRaced,
+    /// The run knows no such case.
+    Absent,
 }
 
 /// A case on both sides.
