@@ -494,6 +494,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn an_expectation_of_a_group_that_only_one_side_has_is_no_changed_count() {
+        let (base, mut head) = (run(&USUAL, 1.0, 1), run(&USUAL, 1.0, 2));
+        let rows = &mut head.0.scenarios[0].cases[0].race.expectations;
+        let of_group = rows.iter().cloned().map(|row| ExpectationRow { group: Some("writer".to_owned()), ..row });
+        let of_group: Vec<ExpectationRow> = of_group.collect();
+        rows.extend(of_group);
+        for (base, head) in [(&base, &head), (&head, &base)] {
+            let comparison = compared(base, head, &fail_on(FailOn::Change));
+            assert_eq!(comparison.verdict, RunVerdictWord::Pass, "{:?}", comparison.reasons);
+        }
+    }
+
+    #[test]
     fn mixes_that_may_vary_are_weak_evidence_in_stored_runs() {
         let (base, head) = (loosened(broken(5, 1)), loosened(broken(35, 2)));
         let quiet = compared(&base, &head, &Options::default());
