@@ -114,7 +114,7 @@ fn a_newest_run_that_is_damaged_or_did_not_finish_is_not_passed_over_in_silence(
     place.on_branch(&old, "main");
     place.on_branch(&new, "main");
     place.edit(&new, |report| report["verdict"] = "interrupted".into());
-    let (_, stderr) = ends(&place.deadheat(&["compare", "main", "main"]), 0);
+    let (_, stderr) = ends(&place.deadheat(&["compare", "main", "main", "--force"]), 0);
     assert!(stderr.contains("its newest finished run is reports/a; reports/b did not finish"), "{stderr}");
     let text = fs::read_to_string(new.join("report.json")).unwrap();
     fs::write(new.join("report.json"), &text[..text.len() / 2]).unwrap();

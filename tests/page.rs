@@ -157,7 +157,7 @@ fn on_a_phone_pages_are_as_wide_as_the_screen_and_counts_are_seen_whole() {
         page
     };
     let deadheat = || Command::new(env!("CARGO_BIN_EXE_deadheat"));
-    let comparison = made("cmp.html", deadheat().arg("compare").args([run, run]).args(["--format", "html"]));
+    let comparison = made("cmp.html", deadheat().arg("compare").args([run, run]).args(["--force", "--format", "html"]));
     let trend = folder.path().join("trend.html");
     let trend = made("trend.html", deadheat().arg("trend").arg(run.parent().unwrap()).arg("--html").arg(&trend));
     for page in [&comparison, &trend] {
