@@ -15,7 +15,7 @@ use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
 use crate::target::{Description, shown};
 use crate::value::Value;
 
-use super::load::check_case;
+use super::agreement::check_case;
 use super::rows::base_id;
 use super::schema::*;
 

@@ -1,5 +1,6 @@
 //! What a run leaves on disk and on the terminal. [`schema`] is the only thing that is written to disk.
 
+mod agreement;
 pub mod annotations;
 pub mod build;
 mod checks;
