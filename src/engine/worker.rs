@@ -173,6 +173,7 @@ impl WorkerTask {
     /// Forgets what was saved, and binds `round`.
     fn name_round(&mut self, round: &Round) {
         self.scope.clear();
+        self.scope.set_deadline(round.deadline);
         self.scope.bind("round", Value::Int(i64::try_from(round.number).unwrap_or(i64::MAX)));
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::budget::BYTES_MAX;
 use super::{CompileError, EvaluateError, Expression, Scope};
 use crate::value::Value;
 
@@ -84,7 +85,13 @@ impl Template {
                 for part in parts {
                     match part {
                         Part::Literal(literal) => text.push_str(literal),
-                        Part::Expression(expression) => text.push_str(&expression.evaluate(scope)?.to_string()),
+                        Part::Expression(expression) => {
+                            text.push_str(&expression.evaluate(scope)?.to_string());
+                            if text.len() as u64 > BYTES_MAX {
+                                let message = format!("makes a text of more than {} MiB", BYTES_MAX >> 20);
+                                return Err(EvaluateError { expression: expression.source().to_owned(), message });
+                            }
+                        }
                     }
                 }
                 Value::text(text)

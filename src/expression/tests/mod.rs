@@ -1,0 +1,5 @@
+//! Tests of expressions as a whole.
+
+mod bounds;
+mod oracle;
+mod rules;
