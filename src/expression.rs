@@ -62,7 +62,7 @@ impl Expression {
             message: fault.message,
             offset: Some(fault.at),
         })?;
-        let variables = tree.names.iter().map(|name| name.to_string()).collect();
+        let variables = tree.names.iter().map(ToString::to_string).collect();
         Ok(Expression { source: source.into(), tree: Arc::new(tree), variables: Arc::new(variables) })
     }
 
@@ -99,7 +99,7 @@ impl Expression {
 
     /// The names of the functions it calls and that there are not.
     pub fn unknown_functions(&self) -> BTreeSet<String> {
-        self.tree.unknown.iter().map(|name| name.to_string()).collect()
+        self.tree.unknown.iter().map(ToString::to_string).collect()
     }
 
     /// The value of the expression in `scope`. A bare name gives the bound value as it is.
