@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde::Serialize;
 
+use crate::secrets::{hidden_in_lines, hidden_in_place};
+
 /// Bytes of a source file.
 pub type Span = Range<usize>;
 
@@ -208,19 +210,22 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let name = source.name.to_string_lossy();
+        let name = hidden_in_lines(&source.name.to_string_lossy());
         let length = source.text.len();
-        let annotations = self.labels.iter().map(|label| {
+        let text = hidden_in_place(&source.text);
+        let [message, help] = [Some(&self.message), self.help.as_ref()].map(|it| it.map(|text| hidden_in_lines(text)));
+        let remarks: Vec<String> = self.labels.iter().map(|label| hidden_in_lines(&label.text)).collect();
+        let annotations = self.labels.iter().zip(&remarks).map(|(label, remark)| {
             let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
             let annotation = kind.span(label.span.start.min(length)..label.span.end.min(length));
-            if label.text.is_empty() { annotation } else { annotation.label(label.text.as_str()) }
+            if remark.is_empty() { annotation } else { annotation.label(remark.as_str()) }
         });
-        let title = level.primary_title(self.message.as_str()).id(self.code.as_str());
+        let title = level.primary_title(message.as_deref().unwrap_or_default()).id(self.code.as_str());
         let mut group = annotate_snippets::Group::with_title(title);
         if !self.labels.is_empty() {
-            group = group.element(Snippet::source(source.text.as_str()).path(name.as_ref()).annotations(annotations));
+            group = group.element(Snippet::source(text.as_str()).path(name.as_str()).annotations(annotations));
         }
-        if let Some(help) = &self.help {
+        if let Some(help) = &help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         renderer.render(&[group])
@@ -237,12 +242,12 @@ impl Diagnostic {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             },
-            message: self.message.clone(),
-            file: source.name.to_string_lossy().into_owned(),
+            message: hidden_in_lines(&self.message),
+            file: hidden_in_lines(&source.name.to_string_lossy()),
             line: start.map(|(line, _)| line),
             column: start.map(|(_, column)| column),
             end: end.map(|(line, column)| PositionJson { line, column }),
-            help: self.help.clone(),
+            help: self.help.as_deref().map(hidden_in_lines),
         }
     }
 }

@@ -9,9 +9,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::plan::{Case, TargetSpec};
+use crate::secrets::{misplaced_at, redacted};
 use crate::server::find::{self, SearchPath};
 use crate::server::{self, NotFound, PrivateServer, ServerError, ServerKind};
-use crate::target::{Endpoint, postgres, redacted};
+use crate::target::{Endpoint, postgres};
 
 /// The URL of the PostgreSQL in this project's docker-compose.yml.
 pub const COMPOSE_POSTGRES: &str = "postgres://deadheat:deadheat@127.0.0.1:25432/deadheat";
@@ -257,13 +258,18 @@ impl Sources {
             reason,
             wanted,
         };
+        if let Some(reason) = misplaced_at(&endpoint.url) {
+            return Err(not_a_url(reason.to_owned()));
+        }
         let url = url::Url::parse(&endpoint.url).map_err(|error| not_a_url(error.to_string()))?;
         let schemes: &[&str] = match kind {
             ServerKind::Postgres => &["postgres", "postgresql"],
             ServerKind::Nats => &["nats", "tls"],
         };
         if !schemes.contains(&url.scheme()) {
-            return Err(not_a_url(format!("its scheme is `{}`", url.scheme())));
+            // Without `//` it may be a user, and what follows a password.
+            let known = endpoint.url.contains("://").then(|| format!("its scheme is `{}`", url.scheme()));
+            return Err(not_a_url(known.unwrap_or_else(|| "it does not begin with a scheme and `://`".to_owned())));
         }
         let hosts = match kind {
             ServerKind::Postgres => postgres::hosts(&endpoint.url).map_err(not_a_url)?,

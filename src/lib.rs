@@ -17,6 +17,7 @@ pub mod rejudge;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod secrets;
 pub mod server;
 pub mod statistics;
 pub mod target;

@@ -336,7 +336,10 @@ fn threshold(text: &str) -> Result<(String, f64), String> {
 
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        // A name before the first `=` of a URL is a piece of the URL.
+        Some((name, value)) if !name.is_empty() && !name.contains("://") && !name.contains('@') => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
         _ => Err("wanted NAME=VALUE".to_owned()),
     }
 }

@@ -37,7 +37,7 @@ fn directory() -> PathBuf {
 fn append(path: &Path, report: &Report) -> std::io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(path)?;
     let written = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    let text = summary(report, LIMIT.saturating_sub(written + 1));
+    let text = crate::secrets::hidden(&summary(report, LIMIT.saturating_sub(written + 1)));
     // Whatever an earlier command left there, a heading begins a line.
     file.write_all(if written > 0 { b"\n" } else { b"" })?;
     file.write_all(text.as_bytes())

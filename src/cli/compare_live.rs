@@ -18,7 +18,7 @@ use crate::report::schema::{Comparison, Report};
 use crate::report::sinks::{create_folder, write_file};
 use crate::report::{RunFolder, SinkError, run_name};
 use crate::run::{self, Event, LiveSide, OpenTargets, PlannedPair, Stop, Turns};
-use crate::target::{redacted, shown};
+use crate::secrets::{redacted, shown};
 
 /// What one side sets.
 struct Variant<'a> {

@@ -26,6 +26,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::check::RunVerdict;
 use crate::report::schema::{Comparison, Report};
+use crate::secrets::{hidden, hidden_in_lines};
 use args::{Cli, Command, SchemaOf};
 use output::Output;
 
@@ -40,20 +41,20 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(verdict: RunVerdict, message: impl std::fmt::Display) -> Self {
-        Failure { message: message.to_string(), verdict }
+        Failure { message: hidden_in_lines(&message.to_string()), verdict }
     }
 }
 
 /// Runs the command line `args` (the program's name first) and returns its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let output = Output::detect();
-    let cli = match Cli::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors. clap's own code for errors is 2, which make uses for its own.
             let verdict = if error.use_stderr() { RunVerdict::Usage } else { RunVerdict::Pass };
-            // Nobody is left to tell when the terminal itself is gone.
-            drop(error.print());
+            print_parse_error(&error, &args, &output);
             return verdict.exit_code().into();
         }
     };
@@ -80,6 +81,25 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     verdict.exit_code().into()
+}
+
+/// Prints what the command line's parser says, help and version as well. It quotes arguments, of which some hold logins.
+fn print_parse_error(error: &clap::Error, args: &[OsString], output: &Output) {
+    let colour = if error.use_stderr() { output.error_style.colour } else { output.style.colour };
+    let rendered = error.render();
+    let mut text = if colour { rendered.ansi().to_string() } else { rendered.to_string() };
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let values = args.iter().filter_map(|arg| arg.split_once('=').map(|(_, value)| value));
+    let mut quoted: Vec<&str> = args.iter().map(String::as_str).chain(values).collect();
+    // A value is a part of its argument, which is therefore replaced first.
+    quoted.sort_by_key(|quoted| std::cmp::Reverse(quoted.len()));
+    for argument in quoted {
+        let shown = run::shown(argument);
+        if shown != argument {
+            text = text.replace(argument, &shown);
+        }
+    }
+    if error.use_stderr() { output.note(text.trim_end()) } else { output.data(&hidden(&text)) }
 }
 
 fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {

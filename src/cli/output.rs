@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use anstyle::{AnsiColor, Style as Colours};
 
 use crate::report::terminal::Style;
+use crate::secrets::{hidden, hidden_in_lines};
 
 /// The terminal, as far as it was found out.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +42,7 @@ impl Output {
     /// written is told by [`Output::lost`] at the end.
     pub(crate) fn data(&self, text: &str) {
         let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let written = stdout.write_all(hidden(text).as_bytes()).and_then(|()| stdout.flush());
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
@@ -71,10 +72,10 @@ impl Output {
 
     fn labelled(&self, label: &str, colour: AnsiColor, message: &str) {
         let style = if self.error_style.colour { colour.on_default().bold() } else { Colours::new() };
-        self.line(&format!("{style}{label}{style:#}: {}", PLAIN.screened(message)));
+        self.line(&format!("{style}{label}{style:#}: {}", PLAIN.screened(&hidden_in_lines(message))));
     }
 
     fn line(&self, text: &str) {
-        drop(writeln!(io::stderr().lock(), "{text}"));
+        drop(writeln!(io::stderr().lock(), "{}", hidden(text)));
     }
 }

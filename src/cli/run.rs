@@ -17,9 +17,9 @@ use crate::report::html::HTML_FILE;
 use crate::report::schema::Report;
 use crate::report::{RunFolder, forms, run_name, terminal};
 use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
+use crate::secrets;
 use crate::server::find::SearchPath;
 use crate::server::leftover;
-use crate::target::redacted;
 
 /// How long the second Ctrl-C gives to what can be removed at once.
 pub(super) const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
@@ -240,15 +240,22 @@ fn command_line() -> Vec<String> {
     std::env::args_os().map(|argument| shown(&argument.to_string_lossy())).collect()
 }
 
-fn shown(argument: &str) -> String {
-    match argument.find("://") {
-        None => argument.to_owned(),
-        Some(_) => match argument.split_once('=') {
-            // `--target db=URL` and `--target=db=URL`.
-            Some((name, rest)) if !name.contains("://") => format!("{name}={}", shown(rest)),
-            _ => redacted(argument),
-        },
+/// An argument as it may be shown, of `--target db=URL` and `--target=db=URL` with the names.
+pub(super) fn shown(argument: &str) -> String {
+    match argument.split_once('=') {
+        Some((name, rest))
+            if secrets::shown(name) == name && !name.contains(['@', ':', ' ']) && !is_login_key(name) =>
+        {
+            format!("{name}={}", shown(rest))
+        }
+        Some((name, rest)) if name.starts_with("target:") && !name.contains('@') => format!("{name}={}", shown(rest)),
+        _ => secrets::shown(argument),
     }
+}
+
+/// Whether a value after this name may be a password: `--target db=password=…`.
+fn is_login_key(name: &str) -> bool {
+    ["password", "passwd"].iter().any(|key| name.eq_ignore_ascii_case(key))
 }
 
 #[cfg(test)]
@@ -274,6 +281,15 @@ mod tests {
         assert_eq!(shown("run"), "run");
         assert_eq!(shown("db=postgres://u:s3cret@h:1/d?password=s3cret"), "db=postgres://h:1/d");
         assert_eq!(shown("--target=db=nats://token@h:1"), "--target=db=nats://h:1");
+        assert_eq!(shown("target:db=postgres://u:s3cret@h/d"), "target:db=postgres://h/d");
         assert_eq!(shown("writers=3"), "writers=3");
+        for argument in [
+            "db=u:s3cret@h/d",
+            "db=postgres://u:p@s3cret@h/d",
+            "db=host=h password=s3cret",
+            "postgres://u:s3cret@h?a=b",
+        ] {
+            assert!(!shown(argument).contains("s3cret"), "{argument}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use crate::plan::{self, Overrides, PlannedScenario};
 use crate::report::schema::{CaseReport, Report};
 use crate::report::words::number;
 use crate::scenario::{self, LoadError, Scenario};
+use crate::secrets::hidden_in_lines;
 
 /// The scenarios chosen, planned for a run called `run`. Warnings have been printed.
 pub(crate) fn plan(
@@ -217,7 +218,9 @@ impl<'a> Faults<'a> {
         self.errors += 1;
         match self.format {
             Format::Text => self.output.error(message),
-            Format::Json => self.json.push(serde_json::json!({ "severity": "error", "message": message })),
+            Format::Json => {
+                self.json.push(serde_json::json!({ "severity": "error", "message": hidden_in_lines(message) }));
+            }
         }
     }
 

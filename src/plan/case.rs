@@ -11,7 +11,7 @@ use crate::scenario::Scenario;
 use crate::scenario::model::{self, CountAt, ExpressionAt, TemplateAt};
 use crate::scenario::steps::PAUSES;
 use crate::scenario::variant::{ResolvedStep, steps_of};
-use crate::target::shown;
+use crate::secrets::shown;
 
 /// How long a step that does not say may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -12,7 +12,8 @@ use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
-use crate::target::{Description, shown};
+use crate::secrets::shown;
+use crate::target::Description;
 use crate::value::Value;
 
 use super::agreement::check_case;
@@ -423,11 +424,18 @@ fn invariant_round(name: &str, result: &InvariantResult) -> InvariantRoundReport
     InvariantRoundReport { name: name.to_owned(), result, detail }
 }
 
-/// Values by name, as JSON. URLs lose their credentials.
+/// Values by name, as JSON. URLs lose their credentials, in lists and tables too.
 pub fn values(values: &BTreeMap<String, Value>) -> BTreeMap<String, serde_json::Value> {
-    let shown = |value: &Value| match value {
-        Value::Text(text) => shown(text).into(),
-        value => value.to_json(),
-    };
-    values.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
+    values.iter().map(|(name, value)| (name.clone(), without_logins(value.to_json()))).collect()
+}
+
+fn without_logins(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::String(text) => shown(&text).into(),
+        serde_json::Value::Array(items) => items.into_iter().map(without_logins).collect(),
+        serde_json::Value::Object(entries) => {
+            entries.into_iter().map(|(name, value)| (name, without_logins(value))).collect()
+        }
+        value => value,
+    }
 }

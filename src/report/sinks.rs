@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::check::RoundJudgement;
 use crate::engine::record::RoundRecord;
 use crate::plan::Case;
+use crate::secrets;
 
 use super::history::history;
 use super::load::REPORT_FILE;
@@ -127,13 +128,13 @@ impl RunFolder {
         judgement: &RoundJudgement,
         kept: bool,
     ) -> Result<(), SinkError> {
-        self.rounds.write(csv_line(&round_row(case, record, judgement)).as_bytes(), 1)?;
+        self.rounds.write(secrets::hidden(&csv_line(&round_row(case, record, judgement))).as_bytes(), 1)?;
         let steps: Vec<String> = step_rows(case, record).iter().map(|row| csv_line(row)).collect();
-        self.steps.write(steps.concat().as_bytes(), steps.len() as u64)?;
+        self.steps.write(secrets::hidden(&steps.concat()).as_bytes(), steps.len() as u64)?;
         if kept {
             for event in history(case, record, self.history.rows) {
                 let line = serde_json::to_string(&event).expect("events have text keys only");
-                self.history.write(format!("{line}\n").as_bytes(), 1)?;
+                self.history.write(secrets::hidden(&format!("{line}\n")).as_bytes(), 1)?;
             }
         }
         Ok(())
@@ -163,7 +164,7 @@ pub fn write_file(folder: &Path, name: &str, content: &str) -> Result<(), SinkEr
         name.rsplit_once('/').map_or((folder.to_owned(), name), |(parent, file_name)| (folder.join(parent), file_name));
     fs::create_dir_all(&parent).map_err(|error| SinkError::new("create", &parent, error))?;
     let temporary = parent.join(format!(".{file_name}.tmp"));
-    fs::write(&temporary, content).map_err(|error| SinkError::new("write", &path, error))?;
+    fs::write(&temporary, secrets::hidden(content)).map_err(|error| SinkError::new("write", &path, error))?;
     fs::rename(&temporary, &path).map_err(|error| SinkError::new("replace", &path, error))
 }
 

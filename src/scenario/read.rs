@@ -260,7 +260,7 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
     };
     let url_span = table.key_span("url");
     let url = table.get(reader, "url", Reader::template);
-    let url_env = table.get(reader, "url_env", Reader::name);
+    let url_env = table.get(reader, "url_env", variable);
     if let (Some(url), Some(variable)) = (url_span, &url_env) {
         let message = "`url` and `url_env` exclude each other";
         let diagnostic = Diagnostic::error(Code::ConflictingKeys, message).at(&variable.span, "one too many");
@@ -268,6 +268,18 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
     }
     table.finish(reader);
     Some(Target { name, driver: driver?, settings, url, url_env })
+}
+
+/// The name of an environment variable, and not what the variable should hold.
+fn variable<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<At<String>> {
+    let name = reader.name(node)?;
+    if name.value.contains([':', '/', '@', '=', ' ']) {
+        let message = "`url_env` takes the name of an environment variable, not a URL";
+        let help = "write `url_env = \"MY_SERVER\"` and set that variable to the URL";
+        reader.push(Diagnostic::error(Code::BadValue, message).at(&name.span, "not a variable's name").help(help));
+        return None;
+    }
+    Some(name)
 }
 
 fn store_options<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Option<StoreOptions> {

@@ -186,7 +186,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// The URL without password, token and query.
     pub fn redacted(&self) -> String {
-        redacted(&self.url)
+        crate::secrets::redacted(&self.url)
     }
 }
 
@@ -194,25 +194,6 @@ impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint").field("url", &self.redacted()).field("origin", &self.origin).finish()
     }
-}
-
-/// A URL as it may be shown: scheme, host, port and path. Whatever cannot be parsed is not shown at all.
-pub fn redacted(url: &str) -> String {
-    match url::Url::parse(url) {
-        Ok(mut parsed) if parsed.has_host() => {
-            // Both fail only for URLs that cannot have a user; a bare user may be a token.
-            let cleared = parsed.set_password(None).and_then(|()| parsed.set_username(""));
-            parsed.set_query(None);
-            parsed.set_fragment(None);
-            cleared.map_or_else(|()| "(a URL)".to_owned(), |()| parsed.to_string())
-        }
-        _ => "(not a URL)".to_owned(),
-    }
-}
-
-/// A text that may be a URL, as it may be shown.
-pub fn shown(text: &str) -> String {
-    if text.contains("://") { redacted(text) } else { text.to_owned() }
 }
 
 impl TargetError {

@@ -84,3 +84,47 @@ fn the_event_store_keeps_them_too() {
     assert_eq!(postgres.schemas(), [""; 0]);
     assert_eq!(nats.streams(), [""; 0]);
 }
+
+#[test]
+fn no_argument_or_variable_that_could_hold_a_login_is_printed_whole() {
+    let urls = [
+        "postgres://u:s3cret@h/d",
+        "postgres://u:p@s3cret@127.0.0.1/d",
+        "postgres://s3cret/x@127.0.0.1/d",
+        "u:s3cret@127.0.0.1/d",
+        "postgres://u:a s3cret'@h/d?sslmode=require",
+    ];
+    let own_url = with(INSERT, "driver   = \"postgres\"", "driver = \"postgres\"\nurl_env = \"MY_SERVER\"");
+    for url in urls {
+        let named = |prefix: &str| format!("{prefix}{url}");
+        let commands: Vec<Vec<String>> = vec![
+            vec!["run".into(), "--target".into(), url.into()],
+            vec!["run".into(), "--target".into(), named("nobody=")],
+            vec!["run".into(), "--target".into(), named("db=")],
+            vec!["run".into(), "--param".into(), url.into()],
+            vec!["run".into(), "--param".into(), named("nothing=")],
+            vec!["run".into(), "--filter".into(), url.into()],
+            vec!["run".into(), "--rounds".into(), url.into()],
+            vec!["run".into(), "--out".into(), url.into(), "--target".into(), named("db=")],
+            vec!["run".into(), url.into()],
+            vec!["check".into(), url.into()],
+            vec!["list".into(), url.into()],
+            vec!["show".into(), url.into()],
+            vec!["trend".into(), url.into()],
+            vec!["compare".into(), url.into(), url.into()],
+            vec!["compare".into(), "--live".into(), url.into()],
+            vec!["judge".into(), url.into(), "--scenario".into(), url.into()],
+            vec!["clean".into(), url.into()],
+            vec![url.into()],
+        ];
+        for command in commands {
+            let ended = Cli::new().scenario(INSERT).no_servers().args(command).run();
+            assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("s3cret"), "{ended:?}");
+        }
+        let in_variable = Cli::new().scenario(&own_url).no_servers().args(["run"]).env("MY_SERVER", url).run();
+        let as_variable = own_url.replace("MY_SERVER", url);
+        for ended in [in_variable, Cli::new().scenario(&as_variable).args(["check"]).run().exits(64)] {
+            assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("s3cret"), "{ended:?}");
+        }
+    }
+}
