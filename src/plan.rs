@@ -244,7 +244,7 @@ pub enum Start {
 pub struct Worker {
     /// Index into [`Case::groups`].
     pub group: usize,
-    /// Its names: params, axes, its row of `each`, `worker`, `workers`, `group`, `run`. The engine adds `round` and what is saved.
+    /// Its names: params, axes, its row of `each`, `worker`, `workers`, `group`, `run`. The engine adds `round`, `round_id` and what is saved.
     pub scope: Arc<Scope>,
     /// The transaction around its steps, if any.
     pub transaction: Option<Transaction>,

@@ -345,6 +345,7 @@ impl<'a> RaceState<'a> {
         let attempts = attempts.ok_or_else(|| format!("round {} has another number of workers", row.round))?;
         Ok(RoundRecord {
             round: row.round,
+            since_setup: row.since_setup.unwrap_or(row.round),
             attempts,
             barriers: vec![BarrierRecord::default(); self.case.barriers.len()],
             invariants: self.invariants(row)?,

@@ -120,10 +120,10 @@ pub fn judge_case(case: &Case, tally: &CaseTally, controls: &[(String, ControlVe
 /// What must hold and did not.
 fn failures(tally: &CaseTally, controls: &[(String, ControlVerdict)], latency: &[LatencyCheck]) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Some(first) = tally.first_failed {
+    if tally.first_failed.is_some() {
         let rounds = count(tally.rounds, "round");
         let failed = if tally.failed == 1 { "failed" } else { "failed, first" };
-        reasons.push(format!("{} of {rounds} {failed}: round {first}", tally.failed));
+        reasons.push(format!("{} of {rounds} {failed}: round {}", tally.failed, tally.first_failed_name));
     }
     for check in latency.iter().filter(|check| check.verdict == Verdict::Fail) {
         let observed = check.observed.map(duration).unwrap_or_default();

@@ -209,6 +209,7 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
     let makespan = attempts.last().map_or(0, |attempt| attempt.ended_ns - released);
     RoundRecord {
         round,
+        since_setup: round,
         overlap: attempts.len() as u64,
         makespan: Duration::from_nanos(makespan),
         barriers: vec![BarrierRecord {

@@ -20,6 +20,7 @@ pub use count::{Assignment, assign_unknowns};
 pub use growth::{GrowthPoint, GrowthVerdict, judge_growth};
 pub(crate) use round::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
+pub(crate) use tally::round_name;
 pub use tally::{
     BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, all_outcomes, step_name,
 };

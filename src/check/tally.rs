@@ -31,8 +31,10 @@ pub struct CaseTally {
     pub open: u64,
     /// The first failing round.
     pub first_failed: Option<u64>,
+    /// What messages call it.
+    pub first_failed_name: String,
     /// Why the first inconclusive round was so.
-    pub first_open: Option<(u64, String)>,
+    pub first_open: Option<(String, String)>,
     /// How all attempts ended.
     pub tally: Tally,
     /// The same by group, by index into [`Case::groups`].
@@ -179,6 +181,7 @@ impl CaseTally {
             failed: 0,
             open: 0,
             first_failed: None,
+            first_failed_name: String::new(),
             first_open: None,
             tally: Tally::default(),
             groups: vec![Tally::default(); case.groups.len()],
@@ -244,11 +247,15 @@ impl CaseTally {
             Verdict::Pass => {}
             Verdict::Fail => {
                 self.failed += 1;
-                self.first_failed.get_or_insert(record.round);
+                if self.first_failed.is_none() {
+                    self.first_failed = Some(record.round);
+                    self.first_failed_name = round_name(record.round, record.since_setup);
+                }
             }
             Verdict::Inconclusive => {
                 self.open += 1;
-                self.first_open.get_or_insert((record.round, judgement.open.clone().unwrap_or_default()));
+                let name = || round_name(record.round, record.since_setup);
+                self.first_open.get_or_insert_with(|| (name(), judgement.open.clone().unwrap_or_default()));
             }
         }
         for failure in &judgement.failures {
@@ -365,6 +372,22 @@ fn steps_of(case: &Case) -> (Vec<StepTally>, BTreeMap<(usize, usize), usize>) {
     (steps, index)
 }
 
+/// What messages call a round: `23`, or `23, the 3rd after set-up` where `setup` ran again since the run's first round.
+pub(crate) fn round_name(round: u64, since_setup: u64) -> String {
+    if since_setup == round {
+        return round.to_string();
+    }
+    let position = since_setup.saturating_add(1);
+    let suffix = match (position % 10, position % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{round}, the {position}{suffix} after set-up")
+}
+
 /// The name of a step in reports and messages: `begin` and `commit` for a transaction's ends.
 pub fn step_name(case: &Case, group: usize, step: usize) -> &str {
     match step {
@@ -383,6 +406,15 @@ mod tests {
     fn add(case: &Case, sum: &mut CaseTally, round: u64, outcomes: &str) -> bool {
         let record = record(case, round, outcomes);
         sum.add(case, &record, &judge_round(case, &record))
+    }
+
+    #[test]
+    fn a_round_is_told_by_its_place_after_set_up_where_that_differs() {
+        assert_eq!(round_name(2, 2), "2");
+        assert_eq!(round_name(23, 2), "23, the 3rd after set-up");
+        let places = [0, 1, 3, 10, 20, 110].map(|since_setup| round_name(500, since_setup));
+        let suffixes: Vec<&str> = places.iter().map(|name| name.split(' ').nth(2).unwrap()).collect();
+        assert_eq!(suffixes, ["1st", "2nd", "4th", "11th", "21st", "111th"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod barrier;
 mod clock;
+mod number;
 mod observe;
 mod race;
 mod ready;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::EngineError;
+use super::number::RoundNumber;
 use super::record::InvariantResult;
 use super::worker::rows_value;
 use crate::expression::Scope;
@@ -14,15 +15,15 @@ use crate::value::Value;
 /// At most so many characters of what a broken invariant saw are kept.
 const OBSERVED_MAX: usize = 2000;
 
-/// Evaluates one invariant after round `round`, whose attempts ended as `tally` counts.
+/// Evaluates one invariant after the round of these numbers, whose attempts ended as `tally` counts.
 pub(crate) async fn evaluate(
     invariant: &Invariant,
     target: &dyn Target,
-    round: u64,
+    round: RoundNumber,
     tally: &Tally,
 ) -> Result<InvariantResult, EngineError> {
     let mut scope = Scope::inside(invariant.scope.clone());
-    scope.bind("round", Value::Int(i64::try_from(round).unwrap_or(i64::MAX)));
+    round.bind(&mut scope);
     let fault = |message: String| EngineError::Fault { place: Some(invariant.place.clone()), message };
     let probe = invariant.probe.resolve(&scope).map_err(|error| fault(error.to_string()))?;
     let done = match target.observe(&probe).await {

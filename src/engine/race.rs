@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::EngineError;
+use super::number::RoundNumber;
 use super::observe::evaluate;
 use super::record::{Attempt, RoundRecord};
 use super::round::Round;
@@ -33,6 +34,10 @@ pub struct Race {
     case: Arc<Case>,
     targets: Vec<Arc<dyn Target>>,
     scope: Arc<Scope>,
+    /// Names the run.
+    run: String,
+    /// Rounds begun since `setup` ran.
+    begun: u64,
     workers: Vec<mpsc::Sender<Arc<Round>>>,
     tasks: JoinSet<()>,
     /// Orders the workers anew in each round: the one thing about a race that is ours to choose.
@@ -57,11 +62,22 @@ impl Race {
             workers.push(sender);
             tasks.spawn(WorkerTask::new(case.clone(), worker, sessions).run(receiver));
         }
-        Ok(Race { case, targets, scope, workers, tasks, order: StdRng::seed_from_u64(seed) })
+        Ok(Race {
+            case,
+            targets,
+            scope,
+            run: run.to_owned(),
+            begun: 0,
+            workers,
+            tasks,
+            order: StdRng::seed_from_u64(seed),
+        })
     }
 
-    /// Races once: fresh state, workers released together, outcomes counted, invariants evaluated.
+    /// Races round `number` of the run: fresh state, workers released together, outcomes counted, invariants evaluated.
     pub async fn round(&mut self, number: u64) -> Result<RoundRecord, EngineError> {
+        let number = RoundNumber::new(&self.run, number, self.begun);
+        self.begun += 1;
         let scope = self.round_scope(number);
         apply(&self.case.fixture.before_round, &self.targets, &scope).await?;
         let round = Arc::new(Round::new(&self.case, number));
@@ -69,7 +85,8 @@ impl Race {
         order.shuffle(&mut self.order);
         let attempts = self.attempts(&round, &order).await?;
         let mut record = RoundRecord {
-            round: number,
+            round: number.of_run,
+            since_setup: number.since_setup,
             barriers: round.barriers.iter().map(super::barrier::Barrier::record).collect(),
             invariants: Vec::with_capacity(self.case.checks.invariants.len()),
             overlap: overlap(&attempts),
@@ -125,14 +142,14 @@ impl Race {
         apply(&self.case.fixture.teardown, &self.targets, &self.scope).await
     }
 
-    fn round_scope(&self, number: u64) -> Arc<Scope> {
+    fn round_scope(&self, number: RoundNumber) -> Arc<Scope> {
         let mut scope = Scope::inside(self.scope.clone());
-        scope.bind("round", Value::Int(i64::try_from(number).unwrap_or(i64::MAX)));
+        number.bind(&mut scope);
         Arc::new(scope)
     }
 }
 
-/// The names that fixtures may use: params, axes, `run` and `workers`; around a round also `round`.
+/// The names that fixtures may use: params, axes, `run` and `workers`; around a round also `round` and `round_id`.
 fn case_scope(case: &Case, run: &str) -> Scope {
     let mut scope: Scope =
         case.params.iter().chain(&case.axes).map(|(name, value)| (name.as_str(), value.clone())).collect();

@@ -7,8 +7,10 @@ use crate::outcome::{OutcomeKind, Tally};
 /// One race, as it happened. Times are nanoseconds since the round's origin, the instant its workers were told to begin.
 #[derive(Debug, Clone)]
 pub struct RoundRecord {
-    /// The round's number, from 0.
+    /// The round's number in the run, from 0.
     pub round: u64,
+    /// Its number since `setup` ran, from 0: what the scenario calls `round`.
+    pub since_setup: u64,
     /// One attempt per worker, by worker number.
     pub attempts: Vec<Attempt>,
     /// What happened at each barrier, `start` included, by [`crate::plan::Case::barriers`].

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::EngineError;
 use super::barrier::Barrier;
 use super::clock::Clock;
+use super::number::RoundNumber;
 use super::record::{Attempt, Missing, Outcome};
 use super::waits::WaitGraph;
 use crate::plan::{Case, START};
@@ -22,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(4);
 /// The state that the workers of one round share.
 #[derive(Debug)]
 pub(crate) struct Round {
-    pub(crate) number: u64,
+    pub(crate) number: RoundNumber,
     pub(crate) clock: Clock,
     /// When every step of the round must have ended.
     pub(crate) deadline: Instant,
@@ -62,7 +63,7 @@ impl Default for Seat {
 }
 
 impl Round {
-    pub(crate) fn new(case: &Case, number: u64) -> Self {
+    pub(crate) fn new(case: &Case, number: RoundNumber) -> Self {
         let clock = Clock::start();
         Round {
             number,

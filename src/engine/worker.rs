@@ -170,11 +170,11 @@ impl WorkerTask {
         }
     }
 
-    /// Forgets what was saved, and binds `round`.
+    /// Forgets what was saved, and binds `round` and `round_id`.
     fn name_round(&mut self, round: &Round) {
         self.scope.clear();
         self.scope.set_deadline(round.deadline);
-        self.scope.bind("round", Value::Int(i64::try_from(round.number).unwrap_or(i64::MAX)));
+        round.number.bind(&mut self.scope);
     }
 
     /// Waits at a barrier. (`&mut`, since a shared worker could not cross threads.)
@@ -474,14 +474,16 @@ fn no_session(case: &Case, target: usize) -> StepEnd {
 mod tests {
     use super::*;
     use crate::check::fixture::TestCase;
+    use crate::engine::number::RoundNumber;
 
     #[test]
     fn what_was_saved_is_forgotten_before_the_next_round() {
         let case = Arc::new(TestCase::new(1).build());
         let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
-        task.name_round(&Round::new(&case, 0));
+        let number = |round| RoundNumber::new("run", round, round);
+        task.name_round(&Round::new(&case, number(0)));
         task.scope.bind("balance", Value::Int(100));
-        task.name_round(&Round::new(&case, 1));
+        task.name_round(&Round::new(&case, number(1)));
         assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
     }
 }

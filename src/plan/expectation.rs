@@ -102,7 +102,7 @@ pub struct Invariant {
     pub probe: Operation<Template>,
     /// What must be true of `rows`, `events`, `messages` or `result`, and of the round's counts: every outcome's word with `_` for `-`, such as `success` or `broken_barrier`.
     pub that: Expression,
-    /// Names the expression may use beside the probe's result: params, axes, `run`, `workers`. The engine adds `round`.
+    /// Names the expression may use beside the probe's result: params, axes, `run`, `workers`. The engine adds `round` and `round_id`.
     pub scope: Arc<Scope>,
     /// Where it stands.
     pub place: Place,

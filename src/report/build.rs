@@ -326,6 +326,7 @@ pub(super) fn round_report(case: &Case, kept: &KeptRound) -> RoundReport {
     let KeptRound { record, judgement } = kept;
     RoundReport {
         round: record.round,
+        since_setup: Some(record.since_setup),
         verdict: judgement.verdict().into(),
         failures: judgement.failures.iter().map(failure).collect(),
         inconclusive: judgement.open.clone(),

@@ -6,7 +6,7 @@ use crate::measure::more_rounds;
 use crate::outcome::OutcomeKind;
 
 use super::schema::*;
-use super::words::{ns, number, shortened};
+use super::words::{name_of, ns, number, shortened};
 
 /// What one check of a case, or a growth check of a scenario, proved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,19 +39,24 @@ impl CheckResult {
     }
 
     /// Adds what was expected and observed, in which round, and in how many of all rounds.
-    fn broken(mut self, evidence: Option<(u64, &FailureReport)>, guess: (&str, String), rounds: (u64, u64)) -> Self {
+    fn broken(
+        mut self,
+        evidence: Option<(&RoundReport, &FailureReport)>,
+        guess: (&str, String),
+        rounds: (u64, u64),
+    ) -> Self {
         let (expected, observed) = match evidence {
             Some((_, failure)) => (failure.expected.clone(), shortened(&failure.observed, 200)),
             None => (guess.0.to_owned(), guess.1),
         };
-        let round = evidence.map(|(round, _)| format!(" in round {round}")).unwrap_or_default();
+        let round = evidence.map(|(round, _)| format!(" in round {}", name_of(round))).unwrap_or_default();
         let (broken, raced) = rounds;
         self.message = format!(
             "expected {expected}, observed {observed}{round}; broken in {broken} of {}",
             number(raced, "round")
         );
         self.compared = Some((expected, observed));
-        self.round = evidence.map(|(round, _)| round);
+        self.round = evidence.map(|(round, _)| round.round);
         self.place = evidence.and_then(|(_, failure)| failure.place.clone()).or(self.place);
         self
     }
@@ -173,8 +178,8 @@ pub(super) fn growth_check(growth: &GrowthReport) -> CheckResult {
 }
 
 /// The failures of all kept rounds, each with its round.
-fn failures(race: &Race) -> impl Iterator<Item = (u64, &FailureReport)> {
-    race.kept.iter().flat_map(|kept| kept.failures.iter().map(|failure| (kept.round, failure)))
+fn failures(race: &Race) -> impl Iterator<Item = (&RoundReport, &FailureReport)> {
+    race.kept.iter().flat_map(|kept| kept.failures.iter().map(move |failure| (kept, failure)))
 }
 
 /// A JSON value as people write it: text without quotes.

@@ -168,9 +168,12 @@ mod tests {
         let case = &report.scenarios[0].cases[0];
         assert_eq!(case.controls[0].case_id(case), case.id);
         let report = load(&folder.join("v1.3.json")).unwrap();
-        assert_eq!(report.schema, SCHEMA);
+        assert_eq!(report.schema, SchemaVersion { major: 1, minor: 3 });
         assert_eq!(report.scenarios[0].cases[0].controls[0].case.as_deref(), Some("race[backend=none]"));
         assert_eq!((report.not_raced.len(), report.error.is_some()), (1, true));
+        let report = load(&folder.join("v1.4.json")).unwrap();
+        assert_eq!(report.schema, SCHEMA);
+        assert_eq!(report.scenarios[0].cases[0].race.kept[1].since_setup, Some(1));
     }
 
     #[test]
@@ -202,15 +205,15 @@ mod tests {
             error(r#"{"kind": "deadheat-report", "schema": "1.0"}"#).starts_with("it does not follow its schema: ")
         );
         assert_eq!(
-            error(&json.replace(r#""schema": "1.3""#, r#""schema": "2.3""#)),
-            "its schema is 2.3, but this deadheat reads up to 1.3; use the version that wrote it (deadheat 0.1.0), or a newer one"
+            error(&json.replace(r#""schema": "1.4""#, r#""schema": "2.3""#)),
+            "its schema is 2.3, but this deadheat reads up to 1.4; use the version that wrote it (deadheat 0.1.0), or a newer one"
         );
     }
 
     #[test]
     fn a_newer_minor_version_is_read_and_what_it_adds_is_ignored() {
         let json = to_json(&example::report());
-        let newer = json.replacen(r#""schema": "1.3","#, r#""schema": "1.7", "added": [1],"#, 1);
+        let newer = json.replacen(r#""schema": "1.4","#, r#""schema": "1.7", "added": [1],"#, 1);
         assert_eq!(parse(&newer).unwrap().schema.minor, 7);
     }
 

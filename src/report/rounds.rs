@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::outcome::{OutcomeKind, Tally};
 
 use super::data_file::{DataFileError, open};
-use super::rows::ROUND_COLUMNS;
 use super::schema::{Counts, Report};
 use super::sinks::ROUNDS_FILE;
 
@@ -21,6 +20,8 @@ pub struct StoredRound {
     pub control: String,
     /// Its number.
     pub round: u64,
+    /// Its number since `setup` ran; `None` before schema 1.4.
+    pub since_setup: Option<u64>,
     /// How its attempts ended.
     pub tally: Tally,
     /// The same by group; `None` for a single group, and before schema 1.1.
@@ -91,15 +92,15 @@ fn parse(columns: &csv::StringRecord, record: &csv::StringRecord) -> Result<Stor
         return Err(format!("{} outcomes of {workers} workers", tally.total()));
     }
     let names = |name: &str| optional(name).map(|text| list(name, text)).transpose();
-    let [.., groups, broken, unevaluated] = ROUND_COLUMNS;
-    let (broken, unevaluated) = (names(broken)?, names(unevaluated)?);
-    let groups = optional(groups).filter(|text| !text.is_empty());
+    let (broken, unevaluated) = (names("invariants_broken")?, names("invariants_unevaluated")?);
+    let groups = optional("groups").filter(|text| !text.is_empty());
     let groups = groups.map(|text| serde_json::from_str(text).map_err(|error| format!("`groups`: {error}")));
     Ok(StoredRound {
         scenario: text("scenario")?.to_owned(),
         case: text("case")?.to_owned(),
         control: text("control")?.to_owned(),
         round: number("round")?,
+        since_setup: optional("round_since_setup").map(|_| number("round_since_setup")).transpose()?,
         tally,
         groups: groups.transpose()?,
         overlap: number("overlap")?,

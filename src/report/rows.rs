@@ -13,8 +13,8 @@ use super::build::counts;
 use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
-/// The last three came with schema 1.1.
-pub(super) const ROUND_COLUMNS: [&str; 25] = [
+/// `groups` and the two after it came with schema 1.1, what follows them with 1.4.
+pub(super) const ROUND_COLUMNS: [&str; 26] = [
     "scenario",
     "case",
     "control",
@@ -40,6 +40,7 @@ pub(super) const ROUND_COLUMNS: [&str; 25] = [
     "groups",
     "invariants_broken",
     "invariants_unevaluated",
+    "round_since_setup",
 ];
 
 /// The columns of `steps.csv`: one row per round and step, and one for whole attempts, on both clocks.
@@ -88,6 +89,7 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
     row.push(names(failed_invariants(judgement, FailureKind::Invariant)));
     let undecided = judgement.undecided.iter().map(String::as_str);
     row.push(names(failed_invariants(judgement, FailureKind::Unevaluated).chain(undecided)));
+    row.push(record.since_setup.to_string());
     row
 }
 

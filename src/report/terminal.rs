@@ -13,7 +13,7 @@ use crate::outcome::OutcomeKind;
 use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
-use super::words::{not_raced, ns, number, one_line, percent, shortened, span, sum, visible};
+use super::words::{name_of, not_raced, ns, number, one_line, percent, shortened, span, sum, visible};
 
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -320,9 +320,11 @@ fn control_line(control: &ControlReport, style: Style) -> Option<String> {
 
 /// A round that did not pass: what broke, and who did what when.
 pub(super) fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<String> {
+    let name = name_of(round);
+    let name = if name.contains(',') { name + "," } else { name };
     let verdict = match round.verdict {
-        VerdictWord::Fail => style.paint(Role::Bad, format!("round {} failed", round.round)),
-        _ => style.paint(Role::Doubtful, format!("round {} is inconclusive", round.round)),
+        VerdictWord::Fail => style.paint(Role::Bad, format!("round {name} failed")),
+        _ => style.paint(Role::Doubtful, format!("round {name} is inconclusive")),
     };
     let mut lines = vec![format!("{verdict} {}", style.paint(Role::Faint, format!("(seed {})", run.seed)))];
     for failure in &round.failures {

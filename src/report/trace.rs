@@ -233,6 +233,7 @@ mod tests {
     fn round(attempts: Vec<AttemptReport>, barriers: Vec<BarrierRoundReport>) -> RoundReport {
         RoundReport {
             round: 3,
+            since_setup: None,
             verdict: VerdictWord::Fail,
             failures: Vec::new(),
             inconclusive: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::check::duration;
+use crate::check::{duration, round_name};
 
 use super::schema::*;
 
@@ -33,6 +33,11 @@ pub(super) fn not_raced(report: &Report) -> Option<String> {
 /// The counts of one outcome in a round: `1`, or `0..=3` when rounds differ.
 pub(super) fn span(row: &ExpectationRow) -> String {
     if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
+}
+
+/// What messages call a kept round.
+pub(super) fn name_of(round: &RoundReport) -> String {
+    round_name(round.round, round.since_setup.unwrap_or(round.round))
 }
 
 /// `1 round`, `20 rounds`.

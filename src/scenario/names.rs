@@ -10,7 +10,7 @@ use crate::outcome::OutcomeKind;
 use crate::plan::Operation;
 
 /// Names that are bound by the tool, somewhere or everywhere, and so cannot be given.
-const RESERVED: [&str; 8] = ["round", "worker", "workers", "group", "run", "rows", "affected", "result"];
+const RESERVED: [&str; 9] = ["round", "round_id", "worker", "workers", "group", "run", "rows", "affected", "result"];
 
 /// The names of a place, with what bound each and where.
 #[derive(Debug, Clone, Default)]
@@ -90,7 +90,7 @@ pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     for step in fixture.setup.iter().chain(&fixture.teardown) {
         case.check_operation(&step.operation, &mut diagnostics);
     }
-    let round = case.and(&["round"]);
+    let round = case.and(&["round", "round_id"]);
     for step in fixture.before_round.iter().chain(&fixture.after_round) {
         round.check_operation(&step.operation, &mut diagnostics);
     }
@@ -157,7 +157,7 @@ fn check_rows(group: &Group, names: &Names, diagnostics: &mut Vec<Diagnostic>) -
 
 /// Steps see what earlier steps saved. Counts are evaluated before the race and see only the `case`'s names.
 fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names, case: &Names, diagnostics: &mut Vec<Diagnostic>) {
-    let mut names = worker.and(&["round"]);
+    let mut names = worker.and(&["round", "round_id"]);
     let counts = case.and(&["group"]);
     for ResolvedStep { step, .. } in steps {
         match &step.action {
@@ -191,7 +191,7 @@ fn check_checks(checks: &Checks, case: &Names, diagnostics: &mut Vec<Diagnostic>
     for (_, count) in counts {
         case.check(&count.uses, diagnostics);
     }
-    let round = case.and(&["round"]);
+    let round = case.and(&["round", "round_id"]);
     let outcomes = OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"));
     for invariant in &checks.invariants {
         round.check_operation(&invariant.probe, diagnostics);

@@ -9,6 +9,7 @@ mod faults;
 mod folder;
 mod given;
 mod interrupts;
+mod order;
 mod scenarios;
 mod secrets;
 mod servers;

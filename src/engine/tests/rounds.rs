@@ -207,3 +207,22 @@ async fn what_depends_on_unknown_attempts_is_not_decided() {
     let broken = InvariantResult::Broken { observed: "rows = [[2]]".to_owned() };
     assert_eq!(round.invariants, [InvariantResult::Unevaluated { reason }, InvariantResult::Held, broken]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn round_begins_at_nought_wherever_setup_ran_and_its_id_goes_on() {
+    let tables = r#"
+        [[workers]]
+        name  = "worker"
+        steps = [{ sql = "row", args = ["${round_id}"], save = "id" }, { assert = "round == 0 && id > 0" }]
+
+        [[invariants]]
+        name = "the third round of the run is the first since set-up"
+        sql  = "calls row"
+        that = "round == 0"
+    "#;
+    let mut stage = Stage::open(tables).await;
+    let round = stage.round(2).await;
+    assert_eq!((round.round, round.since_setup), (2, 0));
+    assert_eq!(kinds(&round), [OutcomeKind::Success]);
+    assert_eq!(round.invariants, [InvariantResult::Held]);
+}

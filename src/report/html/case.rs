@@ -12,7 +12,7 @@ use super::super::checks::plain;
 use super::super::schema::{
     CaseReport, ControlReport, ControlVerdictWord, GroupReport, RoundReport, TargetReport, VerdictWord,
 };
-use super::super::words::{ns, number, shortened};
+use super::super::words::{name_of, ns, number, shortened};
 use super::{badge, barriers, counts, latency, marks, timeline};
 
 /// Characters shown of what a check observed; report.json has them all.
@@ -128,7 +128,7 @@ fn folded(lead: Markup, round: &RoundReport, raced: u64, groups: &[GroupReport],
     html! {
         details.round open[open] {
             summary {
-                (lead) " round " (round.round) @if last > 0 { span.faint { " of 0 to " (last) } } " "
+                (lead) " round " (name_of(round)) @if last > 0 { span.faint { " of 0 to " (last) } } " "
                 (marks::bar(&round.counts)) " " span.faint { (marks::counts_text(&round.counts)) ", " (ns(round.makespan_ns)) }
             }
             @for failure in &round.failures {

@@ -372,6 +372,7 @@ mod tests {
         let arrival = |worker, how, at_ns, by| ArrivalReport { worker, how, at_ns, by };
         RoundReport {
             round: 4,
+            since_setup: None,
             verdict: super::super::super::schema::VerdictWord::Pass,
             failures: Vec::new(),
             inconclusive: None,

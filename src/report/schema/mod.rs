@@ -27,7 +27,8 @@ pub use words::*;
 ///   and invariants in `rounds.csv`.
 /// - 1.2: `not_raced` and `error`.
 /// - 1.3: `case` of controls.
-pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 3 };
+/// - 1.4: `since_setup` of kept rounds, and `round_since_setup` in `rounds.csv`.
+pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 4 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -363,7 +364,7 @@ mod tests {
     #[test]
     fn versions_are_written_as_major_and_minor() {
         assert_eq!("1.0".parse(), Ok(SchemaVersion { major: 1, minor: 0 }));
-        assert_eq!(SCHEMA.to_string(), "1.3");
+        assert_eq!(SCHEMA.to_string(), "1.4");
         assert!("1".parse::<SchemaVersion>().is_err());
     }
 

@@ -9,8 +9,11 @@ use super::words::{ArrivalWord, FailureKindWord, InvariantWord, OutcomeWord, Ver
 /// A round kept in full. Times are nanoseconds since the round's origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RoundReport {
-    /// Its number, from 0.
+    /// Its number in the run, from 0.
     pub round: u64,
+    /// Its number since `setup` ran, from 0: what the scenario calls `round`. Since 1.4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_setup: Option<u64>,
     /// What it proved.
     pub verdict: VerdictWord,
     /// What did not hold.

@@ -1,0 +1,47 @@
+//! What a round is called, who goes first in it, and whether its workers met at all.
+
+use crate::cli::Cli;
+
+/// Rows of earlier rounds stay, so that the invariant knows which round since set-up it is.
+const TALLIED: &str = r#"
+schema = 1
+name   = "tallied"
+rounds = 3
+
+[targets.store]
+driver  = "event-store"
+backend = "memory"
+guard   = "none"
+
+[[workers]]
+name  = "writer"
+count = 2
+steps = [{ append = { actor = "a-${worker}", version = "${round + 1}", type = "T", data = { id = "${round_id}" } } }]
+
+[expect]
+success = 2
+
+[[invariants]]
+name   = "one event of each round so far"
+events = { actor = "a-0" }
+that   = "size(events) == round + 1 && distinct(events.map(e, e.data.id)) == events.map(e, e.data.id)"
+"#;
+
+#[test]
+fn every_pass_sets_up_again_and_counts_its_rounds_from_nought() {
+    let ended = Cli::new().scenario(TALLIED).args(["run", "--for", "300ms"]).run().exits(0).stdout_has("PASS tallied");
+    let race = &ended.report().scenarios[0].cases[0].race;
+    assert_eq!(race.rounds_failed, 0);
+    assert!(race.kept.iter().all(|kept| kept.since_setup == Some(kept.round)), "those of the first pass are kept");
+}
+
+#[test]
+fn a_round_of_a_later_pass_is_told_by_its_place_after_set_up() {
+    // The run's random name decides: nothing but the third round fails, and only from some pass on.
+    let text = TALLIED
+        .replace("size(events) == round + 1", "size(events) == round + 1 && (round < 2 || round_id % 4294967296 < 5)");
+    let ended = Cli::new().scenario(&text).args(["run", "--until-fail"]).run().exits(1);
+    ended
+        .stdout_has("1 of 6 rounds failed: round 5, the 3rd after set-up")
+        .stdout_has("round 5, the 3rd after set-up, failed");
+}
