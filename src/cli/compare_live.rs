@@ -8,11 +8,10 @@ use super::Failure;
 use super::args::{CompareArgs, Format, Selection};
 use super::output::Output;
 use super::progress::Progress;
-use super::run::{TEARDOWN_LIMIT, new_report, not_provided, sources, sweep, tear_down, with_obituaries};
+use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_obituaries};
 use super::{compare, select, signals};
 use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
-use crate::endpoints::Endpoints;
 use crate::plan::{Action, Case, PlannedScenario};
 use crate::report::schema::{Comparison, Report};
 use crate::report::sinks::{create_folder, write_file};
@@ -60,7 +59,8 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
         runtime.map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
     let names = variants.each_ref().map(|variant| variant.name.as_str());
     let ended = runtime.block_on(race(args, &cases, names, &mut sides, &run, output));
-    runtime.shutdown_timeout(TEARDOWN_LIMIT);
+    let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |comparison| comparison.verdict.into());
+    shut_down(runtime, verdict);
     let comparison = ended?;
     let json = serde_json::to_string_pretty(&comparison).expect("comparisons have text keys only");
     write_file(&folder, "comparison.json", &format!("{json}\n")).map_err(environment)?;
@@ -186,7 +186,7 @@ async fn race(
     let stop = Stop::default();
     signals::listen(stop.clone(), *output)
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot listen for Ctrl-C: {error}")))?;
-    sweep(output).await;
+    sweep(output, &stop).await;
     let mut progress = Progress::new(*output, false);
     let open = OpenTargets::default();
     let ended = {
@@ -194,7 +194,7 @@ async fn race(
         let racing = provide_and_race(args, cases, sides, &stop, &open, &mut tell, output);
         tokio::select! {
             ended = racing => ended,
-            () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
+            () = overdue(&stop) => Err(Failure::new(RunVerdict::Interrupted, "")),
         }
     };
     progress.end();
@@ -228,7 +228,7 @@ async fn provide_and_race(
     let all = cases.iter().flatten().map(AsRef::as_ref);
     let sources = sources(&args.target, args.allow_remote);
     sources.check(all.clone()).map_err(not_provided)?;
-    let endpoints = Endpoints::provide(sources, 2, all).await.map_err(not_provided)?;
+    let endpoints = provide(sources, 2, all, stop).await?;
     let mut pairs = Vec::new();
     for [base, head] in cases {
         let sources =

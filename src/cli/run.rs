@@ -12,7 +12,7 @@ use crate::check::RunVerdict;
 use crate::duration::as_ns;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::engine::EngineError;
-use crate::plan::PlannedScenario;
+use crate::plan::{Case, PlannedScenario};
 use crate::report::html::HTML_FILE;
 use crate::report::schema::Report;
 use crate::report::{RunFolder, forms, run_name, terminal};
@@ -23,6 +23,9 @@ use crate::server::leftover;
 
 /// How long the second Ctrl-C gives to what can be removed at once.
 pub(super) const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long an interrupted run waits for threads that it has given up on, such as one that looks up a host.
+const GIVEN_UP_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long after a server's failure a private one may take to be seen dead.
 const OBITUARY_PATIENCE: Duration = Duration::from_secs(1);
@@ -55,9 +58,20 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
     let job = Job { began, args, run: &run, planned: &planned, output };
     let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
-    // Whatever still blocks a thread has been given up on.
-    runtime.shutdown_timeout(TEARDOWN_LIMIT);
+    let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |verdict| *verdict);
+    shut_down(runtime, verdict);
     ended
+}
+
+/// Ends the threads; whatever still blocks one has been given up on.
+pub(super) fn shut_down(runtime: tokio::runtime::Runtime, ended: RunVerdict) {
+    runtime.shutdown_timeout(if ended == RunVerdict::Interrupted { GIVEN_UP_LIMIT } else { TEARDOWN_LIMIT });
+}
+
+/// Returns when the run should have ended at once, and did not.
+pub(super) async fn overdue(stop: &Stop) {
+    stop.now().await;
+    tokio::time::sleep(TEARDOWN_LIMIT).await;
 }
 
 async fn race(
@@ -70,7 +84,7 @@ async fn race(
     let stop = Stop::default();
     signals::listen(stop.clone(), *output)
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot listen for Ctrl-C: {error}")))?;
-    sweep(output).await;
+    sweep(output, &stop).await;
     let mut progress = Progress::new(*output, args.quiet);
     let open = OpenTargets::default();
     let ended = {
@@ -78,7 +92,7 @@ async fn race(
         let running = provide_and_run(&job, sources, &stop, &open, report, folder, &mut tell);
         tokio::select! {
             ended = running => ended,
-            () = stop.now() => Err(Failure::new(RunVerdict::Interrupted, "")),
+            () = overdue(&stop) => Err(Failure::new(RunVerdict::Interrupted, "")),
         }
     };
     progress.end();
@@ -119,7 +133,7 @@ async fn provide_and_run(
 ) -> Result<RunVerdict, Failure> {
     let Job { began, args, run, planned, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
-    let endpoints = Endpoints::provide(sources, 1, cases).await.map_err(not_provided)?;
+    let endpoints = provide(sources, 1, cases, stop).await?;
     let options = Options {
         lasting: args.lasting,
         until_fail: args.until_fail,
@@ -187,6 +201,18 @@ pub(super) async fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> 
     )
 }
 
+/// Finds or starts the servers of `cases`, of which `at_once` are raced side by side.
+pub(super) async fn provide<'a>(
+    sources: Sources,
+    at_once: usize,
+    cases: impl Iterator<Item = &'a Case> + Clone,
+    stop: &Stop,
+) -> Result<Endpoints, Failure> {
+    let provided = async { Ok::<_, RunError>(Endpoints::provide(sources, at_once, cases).await) };
+    let provided = stop.unless_asked(provided).await.map_err(|_| Failure::new(RunVerdict::Interrupted, ""))?;
+    provided.map_err(not_provided)
+}
+
 /// Closes what is still set up, and says what stays behind.
 pub(super) async fn tear_down(open: &OpenTargets, run: &str, output: &Output) {
     for left in open.close(TEARDOWN_LIMIT).await {
@@ -195,8 +221,12 @@ pub(super) async fn tear_down(open: &OpenTargets, run: &str, output: &Output) {
 }
 
 /// Removes what runs that were killed left behind. A fresh start does not depend on it.
-pub(super) async fn sweep(output: &Output) {
-    if let Ok(swept) = tokio::task::spawn_blocking(leftover::sweep).await {
+pub(super) async fn sweep(output: &Output, stop: &Stop) {
+    let swept = tokio::select! {
+        swept = tokio::task::spawn_blocking(leftover::sweep) => swept,
+        () = stop.asked() => return,
+    };
+    if let Ok(swept) = swept {
         swept.removed.iter().for_each(|removed| output.note(&removed.to_string()));
         swept.failed.iter().for_each(|error| output.warning(&error.to_string()));
     }

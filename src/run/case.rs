@@ -22,15 +22,14 @@ impl Opened {
         let mut opened = Opened { targets: Vec::with_capacity(case.targets.len()) };
         for (spec, source) in case.targets.iter().zip(sources) {
             let space = context.next_space();
-            match target::open(spec, source, &space).await {
+            let target =
+                async { target::open(spec, source, &space).await.map_err(|error| EngineError::at(&spec.place, error)) };
+            match context.stop.unless_asked(target).await {
                 Ok(target) => {
                     context.open.add(&target);
                     opened.targets.push(target);
                 }
-                Err(error) => {
-                    let error = RunError::Engine(EngineError::at(&spec.place, error));
-                    return Err(error.besides(opened.close(context).await));
-                }
+                Err(error) => return and_cleaned(Err(error), opened.close(context).await),
             }
         }
         Ok(opened)
@@ -44,8 +43,12 @@ impl Opened {
     pub(super) async fn close(self, context: &mut Context<'_>) -> Result<(), RunError> {
         let mut result = Ok(());
         for target in &self.targets {
-            let closed = target.close().await.map_err(|error| RunError::Engine(error.into()));
-            context.open.remove(target);
+            let closing = async { target.close().await.map_err(EngineError::from) };
+            let closed = context.stop.unless_now(closing).await;
+            // One that was given up is still in the list, and closed from there within a limit.
+            if !matches!(closed, Err(RunError::Stopped)) {
+                context.open.remove(target);
+            }
             result = result.and(closed);
         }
         result
@@ -56,22 +59,26 @@ impl Opened {
 pub(super) fn and_cleaned<T>(done: Result<T, RunError>, cleaned: Result<(), RunError>) -> Result<T, RunError> {
     match done {
         Ok(done) => cleaned.map(|()| done),
+        // Whoever stops the run at once says himself what stays behind.
+        Err(RunError::Stopped) => Err(RunError::Stopped),
         Err(error) => Err(error.besides(cleaned)),
     }
 }
 
-/// Races the rounds of `case`, numbered on from those that `tally` has, and adds them to it.
+/// Races the rounds of `case`, numbered on from those that `tally` has, and adds them to it. Notes in `descriptions` what
+/// its targets are.
 pub(super) async fn race(
     context: &mut Context<'_>,
     case: &Arc<Case>,
     sources: &[Source],
     tally: &mut CaseTally,
-) -> Result<Vec<Description>, RunError> {
+    descriptions: &mut Vec<Description>,
+) -> Result<(), RunError> {
     let opened = Opened::open(context, case, sources).await?;
-    let descriptions = opened.descriptions();
+    *descriptions = opened.descriptions();
     let rounds = guarded(race_rounds(context, case, &opened, tally)).await;
     let closed = opened.close(context).await;
-    and_cleaned(rounds, closed).map(|()| descriptions)
+    and_cleaned(rounds, closed)
 }
 
 async fn race_rounds(
@@ -80,15 +87,19 @@ async fn race_rounds(
     opened: &Opened,
     tally: &mut CaseTally,
 ) -> Result<(), RunError> {
-    let mut race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case)).await?;
+    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case));
+    let mut race = context.stop.unless_asked(race).await?;
     let mut raced = Ok(());
     for _ in 0..case.rounds {
+        if context.stop.is_asked() {
+            break;
+        }
         raced = race_round(context, case, &mut race, tally).await.map(drop);
         if raced.is_err() || context.is_over() || (context.options.stops_at_failure() && tally.failed > 0) {
             break;
         }
     }
-    let closed = race.close().await.map_err(RunError::from);
+    let closed = context.stop.unless_now(race.close()).await;
     raced.and(closed)
 }
 
@@ -99,7 +110,7 @@ pub(super) async fn race_round(
     race: &mut Race,
     tally: &mut CaseTally,
 ) -> Result<RoundJudgement, RunError> {
-    let record = race.round(tally.rounds).await?;
+    let record = context.stop.unless_now(race.round(tally.rounds)).await?;
     let judgement = judge_round(case, &record);
     let kept = tally.add(case, &record, &judgement);
     context.folder.add_round(case, &record, &judgement, kept)?;
@@ -127,16 +138,20 @@ async fn race_control_rounds(
     tally: &mut CaseTally,
 ) -> Result<Option<ControlVerdict>, RunError> {
     let control = case.control.as_ref().expect("a control's case says which control it is");
-    let mut race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case)).await?;
+    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case));
+    let mut race = context.stop.unless_asked(race).await?;
     let mut ended = Ok(None);
     for _ in 0..case.rounds {
+        if context.stop.is_asked() {
+            break;
+        }
         let judgement = race_round(context, case, &mut race, tally).await;
         ended = judgement.map(|judgement| judge_control_round(control, &judgement));
         if !matches!(ended, Ok(None)) || context.stop.is_asked() {
             break;
         }
     }
-    let closed = race.close().await.map_err(RunError::from);
+    let closed = context.stop.unless_now(race.close()).await;
     let ended = ended?;
     closed?;
     Ok(ended.or_else(|| (!context.stop.is_asked()).then(|| judge_control(case, tally))))

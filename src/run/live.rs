@@ -85,10 +85,13 @@ pub async fn live(
         let began = Instant::now();
         let mut variants = [Variant::new(&mut base.0, &pair.base.0), Variant::new(&mut head.0, &pair.head.0)];
         let ended = race_pair(&mut variants, pair, turns, stop, tell).await;
-        let [of_base, of_head] = variants.map(|variant| (variant.tally, variant.warm_up_ns));
-        let [base_targets, head_targets] = ended?;
-        let base_report = report(&pair.base.0, &of_base.0, &base_targets, began);
-        let head_report = report(&pair.head.0, &of_head.0, &head_targets, began);
+        ended?;
+        let [of_base, of_head] = variants.map(|variant| (variant.tally, variant.warm_up_ns, variant.targets));
+        if of_base.0.rounds == 0 || of_head.0.rounds == 0 {
+            break;
+        }
+        let base_report = report(&pair.base.0, &of_base.0, &of_base.2, began);
+        let head_report = report(&pair.head.0, &of_head.0, &of_head.2, began);
         for ((context, report), (case, case_report)) in
             [(&mut base, (&pair.base.0, &base_report)), (&mut head, (&pair.head.0, &head_report))]
         {
@@ -167,21 +170,31 @@ struct Variant<'a, 'b> {
     case: &'a Arc<Case>,
     opened: Option<Opened>,
     race: Option<Race>,
+    targets: Vec<Description>,
     tally: CaseTally,
     warm_up_ns: Vec<u64>,
 }
 
 impl<'a, 'b> Variant<'a, 'b> {
     fn new(context: &'a mut Context<'b>, case: &'a Arc<Case>) -> Self {
-        Variant { context, case, opened: None, race: None, tally: CaseTally::new(case), warm_up_ns: Vec::new() }
+        Variant {
+            context,
+            case,
+            opened: None,
+            race: None,
+            targets: Vec::new(),
+            tally: CaseTally::new(case),
+            warm_up_ns: Vec::new(),
+        }
     }
 
     async fn open(&mut self, sources: &[Source]) -> Result<(), RunError> {
         let opened = self.opened.insert(Opened::open(self.context, self.case, sources).await?);
+        self.targets = opened.descriptions();
         // Both variants seed their workers' order alike.
         let seed = self.context.seed;
-        let race = Race::open(self.case.clone(), opened.targets.clone(), &self.context.run, seed).await?;
-        self.race = Some(race);
+        let race = Race::open(self.case.clone(), opened.targets.clone(), &self.context.run, seed);
+        self.race = Some(self.context.stop.unless_asked(race).await?);
         Ok(())
     }
 
@@ -191,32 +204,31 @@ impl<'a, 'b> Variant<'a, 'b> {
         let Some(number) = warm_up else {
             return race_round(self.context, self.case, race, &mut self.tally).await.map(drop);
         };
-        let record = race.round(number).await?;
+        let record = self.context.stop.unless_now(race.round(number)).await?;
         self.warm_up_ns.push(as_ns(record.makespan));
         Ok(())
     }
 
     /// Removes what the variant created, whatever happened to it.
-    async fn close(&mut self) -> Result<Vec<Description>, RunError> {
+    async fn close(&mut self) -> Result<(), RunError> {
         let ended = match self.race.take() {
-            Some(race) => race.close().await.map_err(RunError::from),
+            Some(race) => self.context.stop.unless_now(race.close()).await,
             None => Ok(()),
         };
-        let Some(opened) = self.opened.take() else { return ended.map(|()| Vec::new()) };
-        let descriptions = opened.descriptions();
+        let Some(opened) = self.opened.take() else { return ended };
         let closed = opened.close(self.context).await;
-        and_cleaned(ended, closed).map(|()| descriptions)
+        and_cleaned(ended, closed)
     }
 }
 
-/// Races the rounds of a pair, and gives what is known of each variant's systems.
+/// Races the rounds of a pair, all of them or those until the run was told to stop.
 async fn race_pair(
     [base, head]: &mut [Variant<'_, '_>; 2],
     pair: &PlannedPair,
     turns: Turns,
     stop: &Stop,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
-) -> Result<[Vec<Description>; 2], RunError> {
+) -> Result<(), RunError> {
     let raced = guarded(async {
         base.open(&pair.base.1).await?;
         head.open(&pair.head.1).await?;
@@ -241,9 +253,9 @@ async fn race_pair(
     })
     .await;
     let (base, head) = (base.close().await, head.close().await);
-    match raced {
-        Ok(()) => Ok([base?, head?]),
-        Err(error) => Err(error.besides(base.map(drop)).besides(head.map(drop))),
+    match and_cleaned(raced, and_cleaned(base, head)) {
+        Ok(()) | Err(RunError::Stopped) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -101,6 +101,9 @@ pub enum RunError {
         /// What came of cleaning up.
         cleaning: Box<RunError>,
     },
+    /// It was told to stop before its time.
+    #[error("the run was told to stop")]
+    Stopped,
     /// Our own fault.
     #[error("deadheat itself failed: {message}; this is a bug: please report it with the scenario and the seed")]
     Harness {
@@ -117,6 +120,7 @@ impl RunError {
             RunError::Engine(EngineError::Environment { .. }) | RunError::Sink(_) | RunError::Samples(_) => {
                 RunVerdict::Environment
             }
+            RunError::Stopped => RunVerdict::Interrupted,
             RunError::Harness { .. } => RunVerdict::Fail,
             RunError::Uncleaned { cause, .. } => cause.verdict(),
         }
@@ -329,7 +333,11 @@ async fn pass(
             }
             report.run.elapsed_ns = as_ns(context.began.elapsed());
             context.folder.write_report(report)?;
-            raced?;
+            match raced {
+                // What was raced until then is judged and reported like any other case.
+                Ok(()) | Err(RunError::Stopped) => {}
+                Err(error) => return Err(error),
+            }
         }
         // Of a scenario that the run did not come to, there is no growth to tell.
         if report.scenarios[index].cases.is_empty() {
@@ -381,7 +389,7 @@ async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Resu
     let case = &state.planned.case;
     context.tell(Event::Begin { case, rounds: case.rounds });
     let first_pass = state.tally.rounds == 0;
-    state.targets = race(context, case, &state.sources, &mut state.tally).await?;
+    race(context, case, &state.sources, &mut state.tally, &mut state.targets).await?;
     if first_pass {
         for control in &state.planned.controls {
             if context.stop.is_asked() {
@@ -489,6 +497,64 @@ mod tests {
         assert_eq!(decide(&report, true), RunVerdict::Environment);
         report.scenarios.clear();
         assert_eq!(decide(&report, false), RunVerdict::Inconclusive, "every case was skipped");
+    }
+
+    const ENDLESS: &str = r#"
+        schema = 1
+        name = "endless"
+        rounds = 1000000
+        [targets.store]
+        driver = "event-store"
+        backend = "memory"
+        guard = "mutex"
+        [[workers]]
+        name = "writer"
+        count = 2
+        steps = [{ append = { actor = "a-${round}", version = 1, type = "T" } }]
+        [expect]
+        success = 1
+        conflict = 1
+    "#;
+
+    #[tokio::test]
+    async fn a_run_that_is_told_to_stop_now_reports_the_rounds_before() {
+        let source = crate::diagnostic::SourceFile { name: "endless.toml".into(), text: ENDLESS.to_owned() };
+        let scenario = crate::scenario::parse(source, std::path::Path::new("")).unwrap();
+        let cases = crate::plan::cases(&scenario, &crate::plan::Overrides::default()).unwrap().cases;
+        let scenarios = [PlannedScenario { head: scenario.head.clone(), cases }];
+        let sources = crate::endpoints::Sources {
+            given: BTreeMap::new(),
+            postgres_url: None,
+            nats_url: None,
+            compose: false,
+            search: crate::server::find::SearchPath::below(std::path::Path::new("/"), None),
+            allow_remote: false,
+        };
+        let endpoints = Endpoints::provide(sources, 1, std::iter::empty()).await.unwrap();
+        let (stop, open) = (Stop::default(), OpenTargets::default());
+        let inputs = Inputs {
+            began: Instant::now(),
+            run: "dh_test",
+            scenarios: &scenarios,
+            endpoints: &endpoints,
+            options: Options::default(),
+            stop: &stop,
+            open: &open,
+        };
+        let out = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(out.path(), "run").unwrap();
+        let mut report = new_report(1, Vec::new());
+        let mut tell = |event: Event<'_>| {
+            if matches!(event, Event::Round { raced: 10, .. }) {
+                stop.ask();
+                stop.ask();
+            }
+        };
+        run(inputs, &mut report, &mut folder, &mut tell).await.unwrap();
+        assert_eq!(RunVerdict::from(report.verdict), RunVerdict::Interrupted);
+        let case = &report.scenarios[0].cases[0];
+        assert_eq!((case.race.rounds, case.race.rounds_planned, case.targets.len()), (10, 1_000_000, 1));
+        open.close(Duration::from_secs(1)).await;
     }
 
     #[test]

@@ -249,6 +249,12 @@ impl Running {
         self
     }
 
+    /// Waits for so long that another signal is not part of the first.
+    pub(crate) fn after_a_moment(&mut self) -> &mut Self {
+        thread::sleep(Duration::from_millis(1_100));
+        self
+    }
+
     pub(crate) fn signal(&mut self, signal: Signal) -> &mut Self {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         self

@@ -50,7 +50,7 @@ fn twice_ends_the_run_at_once() {
             .any(|process| process.starts_with("postgres: ") && process.trim_end().ends_with(" DO"))
             .then_some(())
     });
-    running.signal(Signal::INT).until_stderr_has("once more to stop now").signal(Signal::INT);
+    running.signal(Signal::INT).until_stderr_has("once more to stop now").after_a_moment().signal(Signal::INT);
     let ended = running.wait().exits(130).stderr_has("stopping now");
     assert_eq!(RunVerdict::from(ended.report().verdict), RunVerdict::Interrupted);
 }
@@ -66,7 +66,7 @@ fn an_interrupt_before_the_first_race_leaves_nothing() {
         });
         running.signal(Signal::INT);
         if twice {
-            running.until_stderr_has("once more to stop now").signal(Signal::INT);
+            running.signal(Signal::INT);
         }
         running
             .wait()
@@ -116,8 +116,8 @@ fn twice_removes_files_as_well() {
     let text = with(CLAIM, "\"memory\"", "\"sqlite\"");
     let mut running = Cli::new().scenario(&with(&text, "rounds = 10", "rounds = 1000000")).args(["run"]).start();
     running.until_racing().signal(Signal::TERM).signal(Signal::TERM);
-    // Two signals at once may arrive as one, or the round may be over between them: then it is the orderly end.
-    running.wait().exits(130);
+    // Two at once are one wish: what was raced is judged and reported.
+    is_partial(&running.wait().exits(130));
 }
 
 #[test]
