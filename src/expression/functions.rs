@@ -53,6 +53,11 @@ impl<'a> Evaluation<'a> {
                 let items = items.chain((0..right.len()).map(|index| right.item(index)));
                 Ok(Operand::List(List::Own(Rc::new(items.collect::<Result<_, _>>()?))))
             }
+            // CEL's list takes whatever has items: of a map, its keys.
+            (Operand::List(_), Operand::Map(keys)) => {
+                self.budget.bytes(keys.len() * ITEM_BYTES)?;
+                self.joined(left, &Operand::List(List::Own(Rc::new(keys.keys()))))
+            }
             _ => Stop::failed(mismatch(Binary::Add, left, right)),
         }
     }

@@ -278,15 +278,17 @@ impl<'a> Operand<'a> {
                     Text::Own(text) => Value::Text(text),
                 }
             }
+            // Most lists and maps are returned as they are: rows, events.
+            Operand::List(List::Lent(items)) if !has_decimals(items.iter(), depth, budget)? => {
+                Value::List(Arc::clone(items))
+            }
+            Operand::Map(Map::Lent(entries)) if !has_decimals(entries.values(), depth, budget)? => {
+                Value::Map(Arc::clone(entries))
+            }
             Operand::List(list) => {
                 budget.bytes(list.len().saturating_mul(size_of::<Value>()))?;
                 let item = |index| list.item(index)?.into_value(depth + 1, budget);
-                let items: Vec<Value> = (0..list.len()).map(item).collect::<Result<_, _>>()?;
-                match &list {
-                    // Most lists are returned as they are: rows, events.
-                    List::Lent(known) if ***known == *items => Value::List(Arc::clone(known)),
-                    _ => Value::List(items.into()),
-                }
+                Value::List((0..list.len()).map(item).collect::<Result<_, _>>()?)
             }
             Operand::Map(map) => {
                 let mut entries = BTreeMap::new();
@@ -309,6 +311,36 @@ impl<'a> Operand<'a> {
             }
         })
     }
+}
+
+/// Whether there is a decimal in `values`, which becomes a float in a result. What is looked at counts as returned, since
+/// items that lists share are there as often as they occur.
+fn has_decimals<'a>(
+    values: impl ExactSizeIterator<Item = &'a Value>,
+    depth: usize,
+    budget: &mut Budget,
+) -> Result<bool, Stop> {
+    if depth >= DEPTH_MAX {
+        return Stop::failed(format!("the result has more than {DEPTH_MAX} lists or maps inside one another"));
+    }
+    budget.steps(values.len() as u64)?;
+    budget.bytes(values.len().saturating_mul(size_of::<Value>()))?;
+    for value in values {
+        let found = match value {
+            Value::Decimal(_) => true,
+            Value::Text(text) => {
+                budget.bytes(text.len())?;
+                false
+            }
+            Value::List(items) => has_decimals(items.iter(), depth + 1, budget)?,
+            Value::Map(entries) => has_decimals(entries.values(), depth + 1, budget)?,
+            _ => false,
+        };
+        if found {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The whole number that a float is, if it is one that an int or uint can be.
