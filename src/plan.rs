@@ -6,10 +6,11 @@ mod case;
 mod cells;
 mod checks;
 mod expectation;
+pub mod headers;
 mod operation;
 mod targets;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use crate::expression::{Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
 use crate::server::ServerKind;
 use crate::value::Value;
+
+use self::headers::ServerHeader;
 
 pub use cells::{Overrides, Plan, PlannedCase, PlannedScenario, cases};
 pub use expectation::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound};
@@ -147,6 +150,8 @@ pub enum Driver {
     JetStream {
         /// `duplicate_window`: how long the server remembers message ids.
         duplicate_window: Duration,
+        /// The headers of the case's messages that a server acts on.
+        headers: BTreeSet<ServerHeader>,
     },
     /// `event-store`: the reference event store.
     EventStore(StoreOptions),

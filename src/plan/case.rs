@@ -294,6 +294,11 @@ impl Builder<'_> {
         if let Operation::Append { pause: Some((point, barrier)), .. } = &mut operation {
             *barrier = self.barrier(pause_word(*point), None);
         }
+        if let Operation::Publish { headers, .. } = &operation
+            && let Driver::JetStream { headers: known, .. } = &mut self.targets[target].driver
+        {
+            known.extend(headers.keys().filter_map(|name| headers::known(name)));
+        }
         Some((target, operation))
     }
 

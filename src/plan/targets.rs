@@ -1,5 +1,6 @@
 //! Resolves targets for a case: templates become words, words become drivers' options.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::case::Builder;
@@ -13,6 +14,9 @@ use crate::value::Value;
 
 /// How long JetStream remembers message ids when the target does not say: the server's own default.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// The shortest one that JetStream takes; 0 means its own default there.
+const DUPLICATE_WINDOW_MIN: Duration = Duration::from_millis(100);
 
 const BACKENDS: [(&str, Backend); 4] = [
     ("memory", Backend::Memory),
@@ -34,14 +38,20 @@ pub(super) fn resolve(builder: &mut Builder<'_>, target: &model::Target, scope: 
                 Some(window) => builder.resolve(window, scope).and_then(|value| {
                     let parsed = duration::parse(&value.to_string());
                     let parsed = parsed.map_err(|error| error.to_string()).and_then(|window| {
-                        let zero =
-                            "`duplicate_window` must be longer than nothing: JetStream takes 0 for its own default";
-                        if window.is_zero() { Err(zero.to_owned()) } else { Ok(window) }
+                        if window < DUPLICATE_WINDOW_MIN {
+                            let least = DUPLICATE_WINDOW_MIN.as_millis();
+                            Err(format!(
+                                "`duplicate_window` must be at least {least}ms: JetStream refuses a shorter one"
+                            ))
+                        } else {
+                            Ok(window)
+                        }
                     });
                     parsed.map_err(|message| builder.fault(Code::BadDuration, message, &window.span)).ok()
                 }),
             };
-            window.map(|duplicate_window| Driver::JetStream { duplicate_window })
+            // The headers become known with the steps.
+            window.map(|duplicate_window| Driver::JetStream { duplicate_window, headers: BTreeSet::new() })
         }
         model::Driver::EventStore(options) => {
             let model::StoreOptions { backend, guard, lookup, cache, instances } = options.as_ref();

@@ -171,7 +171,10 @@ fn target() -> Value {
             ("url", text("Where it is. Without it, the tool looks for a server or starts one.")),
             ("url_env", text("The environment variable that says where it is.")),
             ("settings", map("PostgreSQL: settings of each session, such as `deadlock_timeout`.", json!({}))),
-            ("duplicate_window", text("JetStream: how long message ids are remembered, such as `30s`; default 2m.")),
+            (
+                "duplicate_window",
+                text("JetStream: how long message ids are remembered, such as `30s`; at least 100ms, default 2m."),
+            ),
             (
                 "backend",
                 word_or_template("Event store: where events are kept.", ["memory", "sqlite", "postgres", "jetstream"]),
@@ -444,7 +447,10 @@ fn publish() -> Value {
             ("expected_last_sequence", any("Stores only if this is the stream's last sequence.")),
             ("expected_last_subject_sequence", any("Stores only if this is the subject's last sequence.")),
             ("message_id", any("The id by which duplicates are known.")),
-            ("headers", map("Further headers.", any("A value."))),
+            (
+                "headers",
+                map("Further headers; the case of those that the server acts on makes no difference.", any("A value.")),
+            ),
         ],
     )
 }

@@ -1,6 +1,5 @@
 //! Reads steps: of workers, of fixtures, and the probes of invariants. Which key is there says what a step does.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use toml::de::DeValue;
@@ -9,10 +8,10 @@ use super::model::{Action, At, FixtureStep, Save, Step, StepRef, TemplateAt};
 use super::reader::{Node, Reader};
 use super::syntax;
 use super::table::Table;
-use crate::diagnostic::{Code, Diagnostic, Span, ticked};
+use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
 use crate::event_store::PausePoint;
 use crate::expression::Template;
-use crate::plan::Operation;
+use crate::plan::{Operation, headers};
 use crate::value::Value;
 
 /// The keys that say what a worker's step does.
@@ -243,7 +242,14 @@ fn store_or_stream<'a>(
             let expected_last_sequence = table.get(reader, "expected_last_sequence", Reader::template);
             let expected_last_subject_sequence = table.get(reader, "expected_last_subject_sequence", Reader::template);
             let message_id = table.get(reader, "message_id", Reader::template);
-            let headers = table.get(reader, "headers", headers).unwrap_or_default();
+            let written = table.get(reader, "headers", headers).unwrap_or_default();
+            let keys = [
+                ("message_id", &message_id),
+                ("expected_last_sequence", &expected_last_sequence),
+                ("expected_last_subject_sequence", &expected_last_subject_sequence),
+            ];
+            check_headers(reader, &written, &keys);
+            let headers = written.into_iter().map(|(name, value)| (name.value, value)).collect();
             Operation::Publish {
                 subject: subject?,
                 data,
@@ -256,9 +262,44 @@ fn store_or_stream<'a>(
     })
 }
 
-fn headers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<BTreeMap<String, TemplateAt>> {
+/// A table of headers. Those that a server acts on get the server's spelling: it compares them with case.
+fn headers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<(At<String>, TemplateAt)>> {
     let entries = reader.entries(node)?;
-    Some(entries.into_iter().filter_map(|(name, node)| Some((name.value, reader.template(node)?))).collect())
+    let spelled = |name: At<String>| match headers::known(&name.value) {
+        Some(known) => At { value: known.name.to_owned(), span: name.span },
+        None => name,
+    };
+    Some(entries.into_iter().filter_map(|(name, node)| Some((spelled(name), reader.template(node)?))).collect())
+}
+
+/// Notes headers that say twice what only one can say, and those that no server knows.
+fn check_headers(reader: &mut Reader<'_>, written: &[(At<String>, TemplateAt)], keys: &[(&str, &Option<TemplateAt>)]) {
+    for (position, (name, _)) in written.iter().enumerate() {
+        let text = &name.value;
+        let key = headers::key_of(text).and_then(|key| keys.iter().find(|(known, _)| *known == key));
+        if let Some((key, Some(value))) = key {
+            let message = format!("the header `{text}` and the key `{key}` say the same thing");
+            let diagnostic = Diagnostic::error(Code::ConflictingKeys, message).at(&name.span, "one too many");
+            reader.push(diagnostic.see(&value.span, "said here").help("keep one of them"));
+        }
+        let other = written[..position].iter().find(|(other, _)| other.value.eq_ignore_ascii_case(text));
+        if let Some((other, _)) = other {
+            let message = format!("the header `{text}` is written twice; case makes no difference");
+            let diagnostic = Diagnostic::error(Code::ConflictingKeys, message).at(&name.span, "one too many");
+            reader.push(diagnostic.see(&other.span, "written here").help("keep one of them"));
+        }
+        if text.eq_ignore_ascii_case(headers::DATA_MARK) {
+            let message = format!("the header `{text}` is deadheat's own: it says what type `data` has");
+            reader.push(Diagnostic::error(Code::BadValue, message).at(&name.span, "reserved"));
+        }
+        let is_of_nats = text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("nats-"));
+        if is_of_nats && headers::known(text).is_none() {
+            let message = format!("no server is known to act on the header `{text}`");
+            let mut diagnostic = Diagnostic::warning(Code::BadValue, message).at(&name.span, "only stored");
+            diagnostic.help = suggestion(text, headers::KNOWN.iter().map(|header| header.name));
+            reader.push(diagnostic);
+        }
+    }
 }
 
 fn pause<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(PausePoint, usize)> {

@@ -10,6 +10,7 @@ mod faults;
 mod folder;
 mod given;
 mod interrupts;
+mod messages;
 mod order;
 mod scenarios;
 mod secrets;

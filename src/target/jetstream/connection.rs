@@ -102,6 +102,11 @@ impl Address {
         }
     }
 
+    /// `NATS at host:port (from origin)`.
+    pub(super) fn described(&self) -> String {
+        format!("NATS at {self} (from {})", self.origin)
+    }
+
     async fn options(&self) -> Result<ConnectOptions, TargetError> {
         let mut options = ConnectOptions::new()
             .connection_timeout(CONNECT_LIMIT)

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use async_nats::{Client, HeaderMap, Message, Subject};
+use async_nats::{Client, HeaderMap, HeaderValue, Subject};
 use futures::StreamExt as _;
 use serde_json::{Value as Json, json};
 use tokio::time::{Instant, timeout_at};
@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::request::{CONNECTION_LOST, Failure, api};
 use super::stream::Stream;
 use crate::outcome::OutcomeKind;
+use crate::plan::headers::DATA_MARK;
 use crate::target::{Done, Refusal, Reply, TargetError, api_code};
 use crate::value::Value;
 
@@ -109,7 +110,7 @@ async fn collect(
         messages.push(Value::map([
             ("sequence", Value::Int(i64::try_from(position.sequence).unwrap_or(i64::MAX))),
             ("subject", Value::text(stream.relative(&message.subject))),
-            ("data", data(&message)),
+            ("data", data(&message.payload, message.headers.as_ref().and_then(|headers| headers.get(DATA_MARK)))),
             ("headers", message.headers.as_ref().map_or_else(|| Value::map::<String>([]), headers)),
         ]));
     }
@@ -135,14 +136,29 @@ impl Position {
     }
 }
 
-/// The payload: a JSON value, else text, else hex digits.
-fn data(message: &Message) -> Value {
-    if let Ok(json) = serde_json::from_slice::<Json>(&message.payload) {
+/// The value of [`DATA_MARK`] for text that looks like a JSON object or array.
+pub(super) const MARK_TEXT: &str = "text";
+/// The value of [`DATA_MARK`] for JSON that is neither an object nor an array.
+pub(super) const MARK_JSON: &str = "json";
+
+/// Whether a payload without a mark is read as JSON: only objects and arrays are. Text such as `7` or `true` stays text.
+pub(super) fn is_structure(payload: &[u8]) -> bool {
+    matches!(payload.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+/// What was published: by its mark, else by [`is_structure`]; hex digits where it is not text at all.
+fn data(payload: &[u8], mark: Option<&HeaderValue>) -> Value {
+    let is_json = match mark.map(HeaderValue::as_str) {
+        Some(MARK_TEXT) => false,
+        Some(MARK_JSON) => true,
+        _ => is_structure(payload),
+    };
+    if is_json && let Ok(json) = serde_json::from_slice::<Json>(payload) {
         return Value::from_json(&json);
     }
-    match std::str::from_utf8(&message.payload) {
+    match std::str::from_utf8(payload) {
         Ok(text) => Value::text(text),
-        Err(_) => Value::text(message.payload.iter().fold(String::new(), |mut hex, byte| {
+        Err(_) => Value::text(payload.iter().fold(String::new(), |mut hex, byte| {
             // Writing to a string cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex
@@ -150,9 +166,10 @@ fn data(message: &Message) -> Value {
     }
 }
 
-/// Each header's text, or the list of its texts if it occurs more than once.
+/// Each header's text, or the list of its texts if it occurs more than once. The mark is ours, and left out.
 fn headers(headers: &HeaderMap) -> Value {
-    Value::map(headers.iter().map(|(name, values)| {
+    let theirs = headers.iter().filter(|(name, _)| AsRef::<str>::as_ref(name) != DATA_MARK);
+    Value::map(theirs.map(|(name, values)| {
         let value = match values.as_slice() {
             [only] => Value::text(only),
             several => Value::list(several.iter().map(Value::text)),
@@ -164,6 +181,20 @@ fn headers(headers: &HeaderMap) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_published_as_text_is_read_as_text() {
+        for text in ["12e4", "7", "true", "null", "", " 7", "\"7\"", "héllo {", "{oops", "[1"] {
+            assert_eq!(data(text.as_bytes(), None), Value::text(text));
+        }
+        for structure in [r#"{"a":1}"#, " [1, 2]"] {
+            assert_eq!(data(structure.as_bytes(), Some(&HeaderValue::from(MARK_TEXT))), Value::text(structure));
+            assert_ne!(data(structure.as_bytes(), None), Value::text(structure));
+        }
+        assert_eq!(data(b"7", Some(&HeaderValue::from(MARK_JSON))), Value::Int(7));
+        assert_eq!(data(b"true", Some(&HeaderValue::from(MARK_JSON))), Value::Bool(true));
+        assert_eq!(data(&[0xff, 0x00], None), Value::text("ff00"));
+    }
 
     #[test]
     fn positions_are_read_in_the_old_and_the_new_form() {

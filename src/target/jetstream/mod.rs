@@ -1,6 +1,7 @@
 //! NATS JetStream: workers publish to a stream that is the case's own.
 
 pub(crate) mod connection;
+mod features;
 mod messages;
 mod publish;
 mod request;
@@ -36,14 +37,16 @@ const READ_LIMIT: Duration = Duration::from_secs(60);
 
 /// Connects and creates the stream `space` with the subjects `space.>`.
 pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
-    let Driver::JetStream { duplicate_window } = &spec.driver else {
+    let Driver::JetStream { duplicate_window, headers } = &spec.driver else {
         return Err(TargetError::Fault { message: format!("`{}` is not a `jetstream` target", spec.name) });
     };
     let stream = Stream::new(Address::parse(&spec.name, endpoint)?, space);
     let control = connect(&stream).await?;
-    stream.create(&control, *duplicate_window, Instant::now() + REQUEST_LIMIT).await?;
-
     let server = control.server_info();
+    let warnings = features::check(&spec.name, &stream.address, &server.version, headers)?;
+    let settings = features::stream_settings(headers);
+    stream.create(&control, *duplicate_window, &settings, Instant::now() + REQUEST_LIMIT).await?;
+
     let mut settings = BTreeMap::from([
         ("max_payload".to_owned(), server.max_payload.to_string()),
         ("replicas".to_owned(), "1".to_owned()),
@@ -55,7 +58,7 @@ pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result
         version: server.version,
         origin: endpoint.origin.clone(),
         settings,
-        warnings: Vec::new(),
+        warnings,
     };
     Ok(Box::new(JetStream { stream: Arc::new(stream), control: Mutex::new(control), description }))
 }

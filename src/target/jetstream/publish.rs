@@ -9,10 +9,12 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::messages::{MARK_JSON, MARK_TEXT, is_structure};
 use super::request::{ApiError, CONNECTION_LOST, Failure, send};
 use super::stream::Stream;
 use crate::outcome::OutcomeKind;
 use crate::plan::Operation;
+use crate::plan::headers::{DATA_MARK, names_subject};
 use crate::target::{Done, Refusal, Reply, TargetError, api_code};
 use crate::value::Value;
 
@@ -42,7 +44,8 @@ impl Outgoing {
             let header: HeaderName = name.parse().map_err(|_| TargetError::Fault {
                 message: format!("`{}` is not a header name; use letters, digits and `-`", name.escape_debug()),
             })?;
-            headers.insert(header, header_value(name, text)?);
+            let value = if names_subject(name) { Value::text(stream.subject(text)?) } else { text.clone() };
+            headers.insert(header, header_value(name, &value)?);
         }
         for (key, name, sequence) in [
             ("expected_last_sequence", NATS_EXPECTED_LAST_SEQUENCE, expected_last_sequence),
@@ -55,6 +58,9 @@ impl Outgoing {
         if let Some(id) = message_id {
             headers.insert(NATS_MESSAGE_ID, header_value("message_id", id)?);
         }
+        if let Some(mark) = mark(data) {
+            headers.insert(HeaderName::from_static(DATA_MARK), HeaderValue::from(mark));
+        }
         Ok(Some(Outgoing {
             subject: stream.subject(subject)?.into(),
             headers: (!headers.is_empty()).then_some(headers),
@@ -65,6 +71,13 @@ impl Outgoing {
         }))
     }
 
+    /// Whether the message is part of an atomic batch and not the last one. The server stores it with the last, and answers
+    /// with nothing until then.
+    fn is_staged(&self) -> bool {
+        let has = |name: &str| self.headers.as_ref().is_some_and(|headers| headers.get(name).is_some());
+        has("Nats-Batch-Id") && !has("Nats-Batch-Commit")
+    }
+
     /// Sends the message and waits for the stream's acknowledgement.
     pub(super) async fn publish(
         self,
@@ -72,7 +85,15 @@ impl Outgoing {
         stream: &Stream,
         deadline: Instant,
     ) -> Result<Reply, TargetError> {
+        let is_staged = self.is_staged();
         let sent = send(client, self.subject, self.headers, self.payload, deadline).await;
+        if is_staged && matches!(&sent, Ok(message) if message.payload.is_empty()) {
+            return Ok(Reply::Done(Done::result(Value::map([
+                ("sequence", Value::Null),
+                ("stream", Value::text(&stream.name)),
+                ("duplicate", Value::Bool(false)),
+            ]))));
+        }
         let refused =
             |kind, code: &str, message: String| Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }));
         match sent.and_then(|message| Acknowledgement::read(&message.payload)) {
@@ -101,6 +122,15 @@ impl Outgoing {
                 ),
             }),
         }
+    }
+}
+
+/// How the payload of `data` has to be read, where it would be read as something else without being told.
+fn mark(data: &Value) -> Option<&'static str> {
+    match data {
+        Value::Text(text) => is_structure(text.as_bytes()).then_some(MARK_TEXT),
+        Value::List(_) | Value::Map(_) => None,
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Decimal(_) => Some(MARK_JSON),
     }
 }
 

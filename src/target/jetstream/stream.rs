@@ -1,6 +1,7 @@
 //! The stream of one case: its life and its subjects.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -32,9 +33,10 @@ impl Stream {
         &self,
         client: &Client,
         duplicate_window: Duration,
+        settings: &BTreeSet<&str>,
         deadline: Instant,
     ) -> Result<(), TargetError> {
-        let config = json!({
+        let mut config = json!({
             "name": self.name,
             "subjects": [format!("{}>", self.prefix)],
             "retention": "limits",
@@ -44,6 +46,9 @@ impl Stream {
             "duplicate_window": as_ns(duplicate_window),
             "allow_direct": true,
         });
+        for setting in settings {
+            config[*setting] = Json::Bool(true);
+        }
         match api(client, &format!("STREAM.CREATE.{}", self.name), &config, deadline).await {
             // nats-server 2.9 says of an old stream, too, that it was created.
             Ok(answer) if answer["state"]["last_seq"] == 0 => Ok(()),

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn spec() -> TargetSpec {
     TargetSpec {
         name: "bus".to_owned(),
-        driver: Driver::JetStream { duplicate_window: Duration::from_secs(60) },
+        driver: Driver::JetStream { duplicate_window: Duration::from_secs(60), headers: Default::default() },
         settings: BTreeMap::new(),
         url: None,
         unset_variable: None,
