@@ -201,16 +201,16 @@ impl Barrier {
         self.with(&state, Some(Came::Parked)).collect()
     }
 
-    /// Releases the barrier if every missing party is, in `waits`, blocked by a worker of `parked`: those who were
-    /// parked here before `waits` was read, and therefore still are.
-    pub(crate) fn release_if_rest_blocked(&self, waits: &WaitGraph, parked: &[usize], clock: &Clock) {
+    /// Releases the barrier if every missing party is, in `waits`, blocked by a worker of `holding`: those who before
+    /// `waits` was read were parked here, and therefore still are, or whose attempts had ended.
+    pub(crate) fn release_if_rest_blocked(&self, waits: &WaitGraph, holding: &[usize], clock: &Clock) {
         let mut state = self.lock();
         if self.phase() != Phase::Waiting || state.missing == 0 {
             return;
         }
         let mut blocked = Vec::new();
         for worker in self.with(&state, None) {
-            match waits.chain_to(worker, parked) {
+            match waits.chain_to(worker, holding) {
                 Some(by) => {
                     blocked.push(Arrival { worker, kind: ArrivalKind::Blocked { by }, at_ns: clock.now_ns() });
                 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::EngineError;
@@ -15,7 +16,7 @@ use super::number::RoundNumber;
 use super::observe::evaluate;
 use super::record::{Attempt, RoundRecord};
 use super::round::Round;
-use super::worker::WorkerTask;
+use super::worker::{Told, WorkerTask};
 use crate::expression::Scope;
 use crate::outcome::Tally;
 use crate::plan::{Action, Case, FixtureStep, START};
@@ -38,7 +39,7 @@ pub struct Race {
     run: String,
     /// Rounds begun since `setup` ran.
     begun: u64,
-    workers: Vec<mpsc::Sender<Arc<Round>>>,
+    workers: Vec<mpsc::Sender<Told>>,
     tasks: JoinSet<()>,
     /// Orders the workers anew in each round: the one thing about a race that is ours to choose.
     order: StdRng,
@@ -84,6 +85,7 @@ impl Race {
         let mut order: Vec<usize> = (0..self.workers.len()).collect();
         order.shuffle(&mut self.order);
         let attempts = self.attempts(&round, &order).await?;
+        settle(&self.targets).await?;
         let mut record = RoundRecord {
             round: number.of_run,
             since_setup: number.since_setup,
@@ -98,8 +100,23 @@ impl Race {
             let target = self.targets[invariant.target].as_ref();
             record.invariants.push(evaluate(invariant, target, number, &tally).await?);
         }
+        self.clean(&round).await?;
         apply(&self.case.fixture.after_round, &self.targets, &scope).await?;
         Ok(record)
+    }
+
+    /// Has the workers clean their sessions, all at once, and the targets their own connections.
+    async fn clean(&self, round: &Round) -> Result<(), EngineError> {
+        let mut replies = Vec::new();
+        for worker in round.to_clean() {
+            let (sender, reply) = oneshot::channel();
+            // The reply of a worker that is gone is missed below.
+            drop(self.workers[worker].send(Told::Clean(sender)).await);
+            replies.push(async move { reply.await.unwrap_or_else(|_| Err(gone(worker))) });
+        }
+        let targets = self.targets.iter().map(async |target| target.clean().await.map_err(EngineError::from));
+        tokio::try_join!(try_join_all(replies), try_join_all(targets))?;
+        Ok(())
     }
 
     /// Tells the workers of `round`, in `order`, and waits for every one's attempt while watching over the barriers.
@@ -107,7 +124,7 @@ impl Race {
         let raced = async {
             for worker in order {
                 // A worker that is gone is missed at the deadline, like one that does not come back.
-                drop(self.workers[*worker].send(round.clone()).await);
+                drop(self.workers[*worker].send(Told::Race(round.clone())).await);
             }
             round.over().await;
         };
@@ -139,6 +156,7 @@ impl Race {
         if tokio::time::timeout(ROUND_GRACE, ended).await.is_err() {
             self.tasks.shutdown().await;
         }
+        settle(&self.targets).await?;
         apply(&self.case.fixture.teardown, &self.targets, &self.scope).await
     }
 
@@ -165,6 +183,14 @@ async fn apply(steps: &[FixtureStep], targets: &[Arc<dyn Target>], scope: &Scope
             .resolve(scope)
             .map_err(|error| EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() })?;
         targets[step.target].apply(&operation).await.map_err(|error| EngineError::at(&step.place, error))?;
+    }
+    Ok(())
+}
+
+/// Ends what connections that were given up may still have in flight.
+async fn settle(targets: &[Arc<dyn Target>]) -> Result<(), EngineError> {
+    for target in targets {
+        target.settle().await?;
     }
     Ok(())
 }
@@ -219,6 +245,13 @@ fn overlap(attempts: &[Attempt]) -> u64 {
 fn makespan(attempts: &[Attempt], released_ns: Option<u64>) -> Duration {
     let last = attempts.iter().map(|attempt| attempt.ended_ns).max().unwrap_or(0);
     Duration::from_nanos(last.saturating_sub(released_ns.unwrap_or(0)))
+}
+
+/// The task of `worker` has ended before its race.
+fn gone(worker: usize) -> EngineError {
+    EngineError::Environment {
+        message: format!("worker {worker} ended while its session was cleaned: this is a defect of deadheat"),
+    }
 }
 
 fn stuck(case: &Case, workers: &[usize]) -> EngineError {

@@ -125,9 +125,9 @@ pub enum ArrivalKind {
     Arrived,
     /// Its attempt ended before the barrier, after its rollback.
     Failed,
-    /// It waits, directly or through others, for a worker parked at this barrier.
+    /// It waits, directly or through others, for a worker parked at this barrier, or for one whose attempt has ended.
     Blocked {
-        /// The chain of workers from the one it waits for to the parked one.
+        /// The chain of workers from the one it waits for to the last, which waits for nobody.
         by: Vec<usize>,
     },
     /// It reached the barrier after the release and passed at once.

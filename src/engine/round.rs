@@ -1,6 +1,6 @@
 //! What the workers of one round share, and the watch over its barriers.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +50,8 @@ struct Seat {
     /// What it is doing, for the message when a barrier waits for it in vain: the index of a step, or [`NOTHING`].
     step: AtomicUsize,
     since_ns: AtomicU64,
+    /// Whether its sessions must be cleaned before the next round.
+    wants_cleaning: AtomicBool,
     result: Mutex<Option<Result<Attempt, EngineError>>>,
 }
 
@@ -58,7 +60,12 @@ const NOTHING: usize = Outcome::BEGIN - 1;
 
 impl Default for Seat {
     fn default() -> Self {
-        Seat { step: AtomicUsize::new(NOTHING), since_ns: AtomicU64::new(0), result: Mutex::default() }
+        Seat {
+            step: AtomicUsize::new(NOTHING),
+            since_ns: AtomicU64::new(0),
+            wants_cleaning: AtomicBool::new(false),
+            result: Mutex::default(),
+        }
     }
 }
 
@@ -93,6 +100,23 @@ impl Round {
         seat.step.store(step, Ordering::Relaxed);
     }
 
+    /// Notes that `worker`'s sessions must be cleaned before the next round.
+    pub(crate) fn wants_cleaning(&self, worker: usize) {
+        self.seats[worker].wants_cleaning.store(true, Ordering::Relaxed);
+    }
+
+    /// The workers whose sessions must be cleaned before the next round.
+    pub(crate) fn to_clean(&self) -> impl Iterator<Item = usize> + '_ {
+        let seats = self.seats.iter().enumerate();
+        seats.filter(|(_, seat)| seat.wants_cleaning.load(Ordering::Relaxed)).map(|(worker, _)| worker)
+    }
+
+    /// The workers whose attempts have ended.
+    fn ended_workers(&self) -> impl Iterator<Item = usize> + '_ {
+        let has_ended = |seat: &Seat| seat.result.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        self.seats.iter().enumerate().filter(move |(_, seat)| has_ended(seat)).map(|(worker, _)| worker)
+    }
+
     /// Takes `worker`'s result after its rollback, and notes at every barrier that its attempt has ended.
     #[inline]
     pub(crate) fn ended(&self, worker: usize, result: Result<Attempt, EngineError>) {
@@ -124,8 +148,8 @@ impl Round {
         }
     }
 
-    /// Watches over the barriers: releases one when all that are missing are blocked by somebody parked there,
-    /// and breaks it when its deadline passes, or the round's. Never returns; dropped when the round is over.
+    /// Watches over the barriers: releases one when all that are missing are blocked by somebody parked there, or by
+    /// somebody whose attempt has ended, whose session keeps what it holds until the round is over; and breaks it when its deadline passes, or the round's. Never returns; dropped when the round is over.
     pub(crate) async fn watch(&self, targets: &[Arc<dyn Target>]) {
         let mut last = Look::default();
         loop {
@@ -133,7 +157,11 @@ impl Round {
             if !self.barriers.iter().any(Barrier::is_pending) {
                 continue;
             }
-            let parked: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
+            // Before looking: what these hold, they still hold when their waiters are seen.
+            let ended: Vec<usize> = self.ended_workers().collect();
+            let mut holding: Vec<Vec<usize>> = self.barriers.iter().map(Barrier::parked).collect();
+            // Where nobody is parked, nobody is to be released.
+            holding.iter_mut().filter(|parked| !parked.is_empty()).for_each(|parked| parked.extend(&ended));
             // A look that lasts is given up when a barrier has to break.
             let due =
                 self.barriers.iter().filter_map(Barrier::due_ns).map(|ns| self.clock.after(Duration::from_nanos(ns)));
@@ -141,8 +169,8 @@ impl Round {
             let from_ns = self.clock.now_ns();
             let looked = tokio::time::timeout_at(due, look(targets)).await.ok();
             if let Some(waits) = looked {
-                for (barrier, parked) in self.barriers.iter().zip(&parked) {
-                    barrier.release_if_rest_blocked(&waits, parked, &self.clock);
+                for (barrier, holding) in self.barriers.iter().zip(&holding) {
+                    barrier.release_if_rest_blocked(&waits, holding, &self.clock);
                 }
                 last = Look { from_ns, waits };
             }

@@ -11,6 +11,7 @@
 //! | `panic` | panics |
 //! | `fault`, `environment` | the harness cannot ask |
 //! | `lock NAME` | waits until nobody else holds the lock, and holds it until the session's commit or reset |
+//! | `keep NAME` | as `lock`, but holds it until the session is cleaned |
 //! | `calls TEXT` | is done, and returns how many calls of `TEXT` were ended by a session |
 //!
 //! An `append` comes to its pause point, if it has one, and is done.
@@ -18,7 +19,7 @@
 //! Everything is written down, in order, as `WORKER: WHAT`; fixtures and invariants as `control: WHAT`. With the clock
 //! of the test paused nothing here takes any real time, and every run of a test is like the one before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -56,6 +57,8 @@ struct Shared {
 struct Locks {
     /// Who holds each lock.
     held: BTreeMap<String, usize>,
+    /// Those of them that their holders keep until they are cleaned.
+    kept: BTreeSet<String>,
     /// Which lock each worker waits for.
     waiting: BTreeMap<usize, String>,
 }
@@ -163,7 +166,8 @@ impl FakeSession {
 
     fn unlock(&mut self) {
         self.in_transaction = false;
-        self.shared.locks().held.retain(|_, holder| *holder != self.worker);
+        let locks = &mut *self.shared.locks();
+        locks.held.retain(|name, holder| *holder != self.worker || locks.kept.contains(name));
         self.shared.freed.notify_waiters();
     }
 }
@@ -206,6 +210,11 @@ impl Session for FakeSession {
                 ("deaf", _) => std::future::pending().await,
                 ("panic", _) => panic!("as the script says"),
                 ("lock", name) => Ok(self.lock(name, deadline).await),
+                ("keep", name) => {
+                    let reply = self.lock(name, deadline).await;
+                    self.shared.locks().kept.insert(name.to_owned());
+                    Ok(reply)
+                }
                 _ => play(&self.shared, text, args),
             };
             self.shared.log(self.worker, text);
@@ -227,6 +236,20 @@ impl Session for FakeSession {
             sleep(RESET_TAKES).await;
             self.shared.log(self.worker, "rolled back");
             self.unlock();
+            Ok(())
+        })
+    }
+
+    fn needs_cleaning(&self) -> bool {
+        let locks = self.shared.locks();
+        locks.held.iter().any(|(name, holder)| *holder == self.worker && locks.kept.contains(name))
+    }
+
+    fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        Box::pin(async {
+            self.shared.log(self.worker, "cleaned");
+            let locks = &mut *self.shared.locks();
+            locks.held.retain(|_, holder| *holder != self.worker);
             Ok(())
         })
     }

@@ -19,9 +19,9 @@ impl WaitGraph {
         WaitGraph { holders }
     }
 
-    /// The shortest chain of waits from `worker` to one of `parked`: the workers after `worker`, the parked one last.
+    /// The shortest chain of waits from `worker` to one of `holding`: the workers after `worker`, the one that holds last.
     /// `None` if its waiting, if any, does not end there.
-    pub(crate) fn chain_to(&self, worker: usize, parked: &[usize]) -> Option<Vec<usize>> {
+    pub(crate) fn chain_to(&self, worker: usize, holding: &[usize]) -> Option<Vec<usize>> {
         let mut came_from = BTreeMap::from([(worker, worker)]);
         let mut queue = VecDeque::from([worker]);
         while let Some(waiter) = queue.pop_front() {
@@ -31,7 +31,7 @@ impl WaitGraph {
                     continue;
                 }
                 came_from.insert(holder, waiter);
-                if parked.contains(&holder) {
+                if holding.contains(&holder) {
                     return Some(path(&came_from, holder, worker));
                 }
                 queue.push_back(holder);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::ready::{Ready, bound_in_race, needs_none_of};
@@ -23,6 +23,14 @@ use crate::value::Value;
 
 /// At most so many step records are reserved before a round; more only grow the buffer as they come.
 const RESERVED_STEPS_MAX: usize = 1 << 20;
+
+/// What a worker is told to do.
+pub(crate) enum Told {
+    /// Race once.
+    Race(Arc<Round>),
+    /// Clean the sessions, now that the round's final state was read, and say what came of it.
+    Clean(oneshot::Sender<Result<(), EngineError>>),
+}
 
 /// A racing party, alive through all rounds of a case.
 pub(crate) struct WorkerTask {
@@ -92,10 +100,18 @@ impl WorkerTask {
         }
     }
 
-    /// Races in every round it is told of, until there are no more.
-    pub(crate) async fn run(mut self, mut rounds: mpsc::Receiver<Arc<Round>>) {
+    /// Races in every round it is told of, and cleans its sessions after it, until there are no more.
+    pub(crate) async fn run(mut self, mut told: mpsc::Receiver<Told>) {
         let case = self.case.clone();
-        while let Some(round) = rounds.recv().await {
+        while let Some(told) = told.recv().await {
+            let round = match told {
+                Told::Race(round) => round,
+                Told::Clean(reply) => {
+                    // Nobody waits for the answer any more only if the race was given up.
+                    drop(reply.send(self.clean().await));
+                    continue;
+                }
+            };
             let result = match AssertUnwindSafe(self.attempt(&case, &round)).catch_unwind().await {
                 Ok(result) => result,
                 Err(panic) => self.crashed(&round, panic_message(panic.as_ref())).await,
@@ -104,6 +120,9 @@ impl WorkerTask {
                 round.abandon();
             }
             let attempt = std::mem::replace(&mut self.attempt, Attempt::new(self.worker));
+            if self.sessions.iter().flatten().any(|session| session.needs_cleaning()) {
+                round.wants_cleaning(self.worker);
+            }
             round.ended(self.worker, result.map(|()| attempt));
         }
     }
@@ -379,7 +398,7 @@ impl WorkerTask {
         }
     }
 
-    /// Ends the attempt of a worker that panicked: a crash, after which its sessions begin anew.
+    /// Ends the attempt of a worker that panicked: a crash.
     async fn crashed(&mut self, round: &Round, message: String) -> Result<(), EngineError> {
         self.reset().await?;
         let ended_ns = round.clock.now_ns();
@@ -393,6 +412,13 @@ impl WorkerTask {
     async fn reset(&mut self) -> Result<(), EngineError> {
         for session in self.sessions.iter_mut().flatten() {
             session.reset().await.map_err(EngineError::from)?;
+        }
+        Ok(())
+    }
+
+    async fn clean(&mut self) -> Result<(), EngineError> {
+        for session in self.sessions.iter_mut().flatten() {
+            session.clean().await.map_err(EngineError::from)?;
         }
         Ok(())
     }

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
 use crate::endpoints::Source;
@@ -36,8 +37,9 @@ pub async fn open(spec: &TargetSpec, source: &Source, space: &str) -> Result<Arc
 
 /// A system raced against, with a schema, stream or file of its own for one case.
 ///
-/// Protocol: fixtures are `apply`d; one `session` per worker is opened; sessions race; after each round `observe`
-/// reads the final state; `close` removes what the case created. All but `session` use control connections of the target's own.
+/// Protocol: fixtures are `apply`d; one `session` per worker is opened; sessions race. When all attempts of a round have
+/// ended, `settle` ends what is still in flight, `observe` reads the final state, and then the sessions and the target are
+/// `clean`ed. `close` removes what the case created. All but `session` use control connections of the target's own.
 pub trait Target: Send + Sync {
     /// What is on the other side.
     fn description(&self) -> &Description;
@@ -47,6 +49,17 @@ pub trait Target: Send + Sync {
 
     /// Opens the session of worker `worker`: connected, settings applied, statements not yet prepared.
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>>;
+
+    /// Ends what connections that were given up may still have in flight, and returns when it is seen to be over. Called
+    /// when all attempts of a round have ended, before `observe`; the other sessions keep what they hold.
+    fn settle(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        ready(Ok(())).boxed()
+    }
+
+    /// Removes what reading the final state left in the target's own connections. Called at the end of each round.
+    fn clean(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        ready(Ok(())).boxed()
+    }
 
     /// Reads state for an invariant. A refusal is an error here: the invariant could not be evaluated.
     fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>>;
@@ -84,8 +97,20 @@ pub trait Session: Send {
     /// Commits the transaction. A commit of a failed transaction is never reported as done.
     fn commit(&mut self, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>>;
 
-    /// Makes the session fit for the next attempt after one that failed: rolls back, or connects anew and prepares.
+    /// Ends an attempt that failed, as a client would: rolls back over the live connection, or closes the socket. What
+    /// the session holds beyond its transaction, such as a lock, it keeps until `clean`: the other workers are to meet it.
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>>;
+
+    /// Whether `clean` has something to do.
+    fn needs_cleaning(&self) -> bool {
+        false
+    }
+
+    /// Makes the session as if it were new: nothing of a round reaches the next. Called when all attempts of the round have
+    /// ended and its final state was read.
+    fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        ready(Ok(())).boxed()
+    }
 }
 
 /// A barrier inside a target's operation.

@@ -1,7 +1,7 @@
 //! Who waits at a barrier for whom, and what releases it.
 
 use super::{arrivals, kinds, millis};
-use crate::engine::record::ArrivalKind;
+use crate::engine::record::{ArrivalKind, InvariantResult};
 use crate::engine::testing::{RESET_TAKES, Stage};
 use crate::outcome::OutcomeKind;
 use crate::plan::START;
@@ -165,4 +165,36 @@ async fn barriers_that_wait_for_each_other_break_when_the_round_is_over() {
     assert_eq!(kinds(&round), [OutcomeKind::BrokenBarrier; 2]);
     assert_eq!(round.attempts[0].ended_ns / 1_000_000_000, 20, "the round's own timeout");
     stage.close().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_party_that_waits_for_what_an_ended_attempt_keeps_is_blocked() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "leaky"
+        steps = [{ sql = "keep it" }, { barrier = "kept" }, { sql = "refuse conflict" }]
+
+        [[workers]]
+        name  = "next"
+        steps = [{ barrier = "kept" }, { sql = "lock it", timeout = "3s" }, { barrier = "inside" }]
+
+        [[workers]]
+        name  = "other"
+        steps = [{ barrier = "inside", timeout = "1s" }]
+
+        [[invariants]]
+        name = "read before anything is freed"
+        sql  = "calls cleaned"
+        that = "rows[0][0] == round"
+        "#,
+    )
+    .await;
+    for number in 0..2 {
+        let round = stage.round(number).await;
+        assert_eq!(kinds(&round), [OutcomeKind::Conflict, OutcomeKind::Timeout, OutcomeKind::Success]);
+        let blocked = ArrivalKind::Blocked { by: vec![0] };
+        assert_eq!(arrivals(&round, 2), [(2, ArrivalKind::Arrived), (1, blocked)]);
+        assert_eq!(round.invariants, [InvariantResult::Held]);
+    }
 }

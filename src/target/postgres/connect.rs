@@ -1,5 +1,6 @@
 //! Connections to one server, and what to say when there is none.
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::io;
@@ -18,6 +19,10 @@ use super::tls::TlsOptions;
 use crate::target::{Endpoint, TargetError};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The process that serves a connection: its id, and what tells it from a later one with the same id.
+const PROCESS: &str =
+    "SELECT pid, pid || ':' || extract(epoch FROM backend_start) FROM pg_stat_get_activity(pg_backend_pid())";
 
 /// The code of the warning that there is no transaction which a COMMIT or ROLLBACK could end.
 const NO_TRANSACTION: &str = "25P01";
@@ -79,15 +84,27 @@ impl Server {
     }
 
     /// Connects as `application`; unqualified names mean what is in the case's schema.
-    ///
-    /// The search path is given at start-up, so that a scenario's `RESET ALL` returns to it, and not to the user's tables.
     pub(super) async fn connect(&self, application: &str) -> Result<Link, TargetError> {
+        self.connect_with(application, &BTreeMap::new()).await?.map_err(|error| self.unavailable(&error))
+    }
+
+    /// Connects as `application`, with `settings`. `Err` within `Ok`: the server, or the way to it, refused.
+    ///
+    /// The search path and the settings are given at start-up, so that `RESET ALL` returns to them.
+    pub(super) async fn connect_with(
+        &self,
+        application: &str,
+        settings: &BTreeMap<String, String>,
+    ) -> Result<Result<Link, Error>, TargetError> {
         let mut config = self.config.clone();
         config.application_name(application);
         let public = if self.searches_public { ",public" } else { "" };
-        // A backslash keeps a blank from ending the value.
-        let schema = self.schema.replace('\\', "\\\\").replace(' ', "\\ ");
-        let options = format!("{} -c search_path={schema}{public}", config.get_options().unwrap_or_default());
+        let mut options = config.get_options().unwrap_or_default().to_owned();
+        let search_path = format!("{}{public}", self.schema);
+        let all = settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in all.chain([("search_path", search_path.as_str())]) {
+            options.push_str(&format!(" -c {name}={}", escaped(value)));
+        }
         config.options(options.trim_start());
         let link = async {
             let (client, mut connection) = config.connect(self.tls.clone()).await?;
@@ -111,19 +128,25 @@ impl Server {
                     }
                 }
             });
-            let mut link = Link { client, pid: 0, end, idle_ends, task: ConnectionTask(Some(task.abort_handle())) };
-            let answer = link.client.simple_query("SELECT pg_backend_pid()").await?;
-            let pid = answer.iter().find_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
+            let mut link = Link {
+                client,
+                pid: 0,
+                process: Arc::from(""),
+                end,
+                idle_ends,
+                task: ConnectionTask(Some(task.abort_handle())),
+            };
+            let answer = link.client.simple_query(PROCESS).await?;
+            let process = answer.iter().find_map(|message| match message {
+                SimpleQueryMessage::Row(row) => Some((row.get(0)?.parse().ok()?, Arc::from(row.get(1)?))),
                 _ => None,
             });
-            link.pid = pid.unwrap_or(0);
+            if let Some((pid, process)) = process {
+                (link.pid, link.process) = (pid, process);
+            }
             Ok(link)
         };
-        match timeout(CONNECT_DEADLINE, link).await {
-            Ok(link) => link.map_err(|error| self.unavailable(&error)),
-            Err(_) => Err(self.silent(CONNECT_DEADLINE)),
-        }
+        timeout(CONNECT_DEADLINE, link).await.map_err(|_| self.silent(CONNECT_DEADLINE))
     }
 
     /// The server did not answer in time.
@@ -172,6 +195,8 @@ pub(super) struct Link {
     pub(super) client: Client,
     /// The server process's id.
     pub(super) pid: i32,
+    /// The server process: its id, and when it began.
+    pub(super) process: Arc<str>,
     /// Why the connection ended, when it has.
     end: Arc<OnceLock<Error>>,
     /// How often the server has warned that there was no transaction to end.
@@ -217,6 +242,18 @@ pub(super) fn chain(error: &Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// A value among start-up options: a backslash keeps a blank from ending it.
+fn escaped(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for character in value.chars() {
+        if character == '\\' || character.is_ascii_whitespace() {
+            escaped.push('\\');
+        }
+        escaped.push(character);
+    }
+    escaped
 }
 
 /// A name in double quotes.
@@ -317,6 +354,11 @@ mod tests {
             assert!(message.contains(why), "{url}: {message}");
             assert!(!message.contains("s3cret"), "{message}");
         }
+    }
+
+    #[test]
+    fn blanks_and_backslashes_do_not_end_an_option() {
+        assert_eq!(escaped(r"Europe/Kyiv 'a\b'"), r"Europe/Kyiv\ 'a\\b'");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
@@ -22,16 +23,29 @@ pub(super) struct Control {
     server: Arc<Server>,
     application: String,
     open: Mutex<Option<Open>>,
+    /// The server process of the latest connection.
+    pid: AtomicI32,
 }
 
 struct Open {
     link: Link,
     statements: HashMap<Arc<str>, Prepared>,
+    /// Whether something was asked since it was cleaned.
+    is_used: bool,
+}
+
+/// Removes what may have been left in the connection; closes it if that cannot be done.
+async fn clean(place: &mut Option<Open>) {
+    let Some(open) = place.as_mut() else { return };
+    match leftovers::remove(&open.link.client, false, open.statements.len(), ROLLBACK_DEADLINE).await {
+        Ok(()) => open.is_used = false,
+        Err(leftovers::NotCleaned) => *place = None,
+    }
 }
 
 impl Control {
     pub(super) fn new(server: Arc<Server>, application: String) -> Self {
-        Control { server, application, open: Mutex::new(None) }
+        Control { server, application, open: Mutex::new(None), pid: AtomicI32::new(0) }
     }
 
     /// Carries out a text of one or several statements without arguments. What it sets holds for itself alone.
@@ -44,10 +58,28 @@ impl Control {
             *place = None;
             return Err(fault::left_open(text));
         }
-        if leftovers::may_stay(text) {
-            *place = None;
-        }
+        clean(&mut place).await;
         Ok(())
+    }
+
+    /// As [`Control::query`], for a fixture: what the statement sets holds for itself alone.
+    pub(super) async fn apply(&self, text: &Arc<str>, args: &[Value], deadline: Duration) -> Result<(), TargetError> {
+        self.query(text, args, deadline).await?;
+        clean(&mut *self.open.lock().await).await;
+        Ok(())
+    }
+
+    /// Removes what queries since the last time left in the connection.
+    pub(super) async fn clean(&self) {
+        let mut place = self.open.lock().await;
+        if place.as_ref().is_some_and(|open| open.is_used) {
+            clean(&mut place).await;
+        }
+    }
+
+    /// The server process that serves the connection, if one is open.
+    pub(super) fn pid(&self) -> i32 {
+        self.pid.load(Ordering::Acquire)
     }
 
     /// Whether a transaction was still open, which is rolled back.
@@ -73,10 +105,15 @@ impl Control {
     /// Takes the connection out of its place: whoever is cut off in the middle leaves none behind.
     async fn open(&self) -> Result<(MutexGuard<'_, Option<Open>>, Open), TargetError> {
         let mut place = self.open.lock().await;
-        let open = match place.take() {
+        let mut open = match place.take() {
             Some(open) if !open.link.client.is_closed() => open,
-            _ => Open { link: self.server.connect(&self.application).await?, statements: HashMap::new() },
+            _ => {
+                let link = self.server.connect(&self.application).await?;
+                self.pid.store(link.pid, Ordering::Release);
+                Open { link, statements: HashMap::new(), is_used: false }
+            }
         };
+        open.is_used = true;
         Ok((place, open))
     }
 

@@ -111,6 +111,16 @@ pub(super) fn snippet(text: &str) -> String {
     }
 }
 
+/// The final state could not be read, since a worker's session has a lock that reading it needs.
+pub(super) fn blocked(text: &str, lock: &str, worker: usize) -> TargetError {
+    let message = format!(
+        "{} was not read: it waits for {lock}, and the session of worker {worker} keeps a lock in its way until the round is over; \
+        read what needs no such lock, or have the step that takes it also free it",
+        snippet(text)
+    );
+    TargetError::Environment { message }
+}
+
 /// A fixture's text has begun a transaction and not ended it.
 pub(super) fn left_open(text: &str) -> TargetError {
     let message =

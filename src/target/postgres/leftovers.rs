@@ -1,56 +1,56 @@
-//! What a scenario's SQL may leave behind in its session, and how that is removed before the next round.
+//! What a session may keep beyond its transaction, and how that is removed.
 
-/// Removes it: what was begun, cursors, settings, the role, what is listened to, temporary tables, what sequences gave,
-/// advisory locks, and statements that were prepared by SQL. `DISCARD ALL` would take those that the driver prepared, too.
-pub(super) const REMOVE: &str = "ROLLBACK; CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; UNLISTEN *; \
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_postgres::{Client, Error, SimpleQueryMessage};
+
+/// Removes it in one round trip: cursors, settings, the role, what is listened to, temporary tables, what sequences gave,
+/// and advisory locks. `DISCARD ALL` would take the statements that the driver prepared, too: these are counted last, and
+/// those that were prepared by SQL are named.
+const REMOVE: &str = "CLOSE ALL; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; UNLISTEN *; \
     DISCARD TEMP; DISCARD SEQUENCES; SELECT pg_advisory_unlock_all(); \
-    DO $$ DECLARE it record; BEGIN \
-        FOR it IN SELECT name FROM pg_prepared_statements WHERE from_sql LOOP \
-            EXECUTE format('DEALLOCATE %I', it.name); \
-        END LOOP; \
-    END $$";
+    SELECT count(*) FILTER (WHERE NOT from_sql), string_agg(format('DEALLOCATE %I', name), ';') FILTER (WHERE from_sql) \
+    FROM pg_prepared_statements";
 
-/// Whether something of `sql` may outlive its transaction in the session. Only the words are looked at: it costs a round
-/// trip between rounds to remove what is not there, and a wrong count to leave what is. A function of the user's that does
-/// such a thing is only seen where it is created.
-pub(super) fn may_stay(sql: &str) -> bool {
-    let words: Vec<String> =
-        sql.split(|character: char| !character.is_alphanumeric() && character != '_').map(str::to_lowercase).collect();
-    let has = |wanted: &str| words.iter().any(|word| word == wanted);
-    let sets_columns = has("update") || has("alter");
-    (has("set") && !sets_columns)
-        || words.iter().any(|word| STAYING.contains(&word.as_str()) || word.contains("advisory_lock"))
+/// Why a session could not be cleaned; another connection has to take its place.
+pub(super) struct NotCleaned;
+
+/// Cleans a session: always, whatever its statements say. A view, a default, a function may do anything, and hardly more
+/// time is needed than to find out. `prepared` is how many statements the driver has prepared there.
+///
+/// `may_have_begun`: a transaction may be open. Where none can be, no ROLLBACK is sent, which the server would warn of in
+/// its log.
+pub(super) async fn remove(
+    client: &Client,
+    may_have_begun: bool,
+    prepared: usize,
+    deadline: Duration,
+) -> Result<(), NotCleaned> {
+    let removed = async {
+        if may_have_begun {
+            client.batch_execute("ROLLBACK").await?;
+        }
+        let answer = client.simple_query(REMOVE).await?;
+        let last = answer.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let left = last.and_then(|row| row.get(0)).and_then(|count| count.parse::<usize>().ok());
+        if let Some(deallocate) = last.and_then(|row| row.get(1)) {
+            client.batch_execute(deallocate).await?;
+        }
+        Ok::<_, Error>(left.is_some_and(|left| left >= prepared))
+    };
+    match timeout(deadline, removed).await {
+        Ok(Ok(true)) => Ok(()),
+        // Refused, lost or late; or a step has deallocated what the driver had prepared.
+        Ok(Ok(false) | Err(_)) | Err(_) => Err(NotCleaned),
+    }
 }
 
-/// Whether `sql` may begin a transaction.
+/// Whether `sql` may begin a transaction. No function can: where the words are not in the text, none is begun.
 pub(super) fn may_begin(sql: &str) -> bool {
     let mut words = sql.split(|character: char| !character.is_alphanumeric() && character != '_');
     words.any(|word| word.eq_ignore_ascii_case("begin") || word.eq_ignore_ascii_case("transaction"))
-}
-
-const STAYING: [&str; 10] =
-    ["currval", "declare", "discard", "lastval", "listen", "prepare", "reset", "set_config", "temp", "temporary"];
-
-#[cfg(test)]
-mod tests {
-    use super::may_stay;
-
-    #[test]
-    fn what_may_stay_in_a_session_is_seen() {
-        for sql in [
-            "SET work_mem = '77MB'",
-            "-- why\nset local role racer",
-            "SELECT set_config('search_path', '', false)",
-            "CREATE TEMP TABLE t (a int)",
-            "LISTEN news",
-            "PREPARE one AS SELECT 1",
-            "SELECT pg_try_advisory_lock(7)",
-            "DO $$ BEGIN PERFORM set_config('a.b', 'c', false); END $$",
-        ] {
-            assert!(may_stay(sql), "{sql}");
-        }
-        for sql in ["UPDATE t SET a = 1", "INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 2", "SELECT 1"] {
-            assert!(!may_stay(sql), "{sql}");
-        }
-    }
 }

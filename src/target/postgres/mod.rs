@@ -23,8 +23,9 @@ pub(crate) use connect::hosts;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -43,6 +44,8 @@ use crate::value::Value;
 /// Fixtures may fill large tables.
 const FIXTURE_DEADLINE: Duration = Duration::from_secs(60);
 const QUERY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a query that reads the final state may take before it is looked whom it waits for, and how often from then on.
+const LOOK_FOR_BLOCKERS: Duration = Duration::from_millis(200);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Connects to the server at `endpoint` and creates the schema `space`, which must not exist yet.
@@ -67,7 +70,8 @@ async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<P
     let statements: Vec<_> = spec.statements.iter().map(Statement::new).collect();
     let shared = Shared {
         watch: Watch::new(server.clone(), format!("deadheat {space} watch")),
-        leaves_something: AtomicBool::new(statements.iter().any(|statement| leftovers::may_stay(&statement.text))),
+        may_begin: statements.iter().any(|statement| leftovers::may_begin(&statement.text)),
+        changes_shapes: statements.iter().any(|statement| changes_shapes(&statement.text)),
         statements,
         server,
         application: format!("deadheat {space} "),
@@ -93,9 +97,11 @@ struct Shared {
     /// The settings that the server accepted.
     settings: BTreeMap<String, String>,
     statements: Vec<Statement>,
-    /// Whether a statement, or a function that a fixture made, may leave something in its session.
-    leaves_something: AtomicBool,
-    /// Counts how often fixtures may have changed the shape of tables.
+    /// Whether a statement may begin a transaction of its own.
+    may_begin: bool,
+    /// Whether a statement may change the shape of tables.
+    changes_shapes: bool,
+    /// Counts how often fixtures, or the steps of a round, may have changed the shape of tables.
     shape: AtomicU64,
 }
 
@@ -119,23 +125,27 @@ impl Shared {
 
     /// A connection called `name`, with the settings.
     async fn connect_session(&self, name: impl Display) -> Result<Link, TargetError> {
-        let link = self.server.connect(&self.application(name)).await?;
-        self.set(&link).await?;
-        Ok(link)
+        let link = self.server.connect_with(&self.application(name), &self.settings).await?;
+        link.map_err(|error| self.server.unavailable(&error))
     }
+}
 
-    /// Gives a connection the settings.
-    async fn set(&self, link: &Link) -> Result<(), TargetError> {
-        if self.settings.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<&str> = self.settings.keys().map(String::as_str).collect();
-        let values: Vec<&str> = self.settings.values().map(String::as_str).collect();
-        let set = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS setting (name, value)";
-        match timeout(QUERY_DEADLINE, link.client.query(set, &[&names, &values])).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(self.server.unavailable(&error)),
-            Err(_) => Err(self.server.silent(QUERY_DEADLINE)),
+impl PostgresTarget {
+    /// Reads state. A query that waits for a lock in a worker's session is given up: nobody frees it before the state was
+    /// read.
+    async fn read(&self, text: &Arc<str>, args: &[Value]) -> Result<Done, TargetError> {
+        let mut done = pin!(self.control.query(text, args, QUERY_DEADLINE));
+        loop {
+            if let Ok(done) = timeout(LOOK_FOR_BLOCKERS, &mut done).await {
+                return done;
+            }
+            let pid = self.control.pid();
+            if let Some((lock, worker)) = self.shared.watch.blocker(pid).await? {
+                self.shared.watch.cancel(pid).await?;
+                // The connection is kept if the answer to this comes.
+                drop(timeout(LOOK_FOR_BLOCKERS, done).await);
+                return Err(fault::blocked(text, &lock, worker));
+            }
         }
     }
 }
@@ -153,10 +163,7 @@ impl Target for PostgresTarget {
             if args.is_empty() {
                 self.control.batch(text, FIXTURE_DEADLINE).await?;
             } else {
-                self.control.query(text, args, FIXTURE_DEADLINE).await?;
-            }
-            if text.to_lowercase().contains("function") && leftovers::may_stay(text) {
-                self.shared.leaves_something.store(true, Ordering::Release);
+                self.control.apply(text, args, FIXTURE_DEADLINE).await?;
             }
             if changes_shapes(text) {
                 self.shared.shape.fetch_add(1, Ordering::AcqRel);
@@ -177,9 +184,24 @@ impl Target for PostgresTarget {
     fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
         async move {
             match operation {
-                Operation::Sql { text, args, .. } => self.control.query(text, args, QUERY_DEADLINE).await,
+                Operation::Sql { text, args, .. } => self.read(text, args).await,
                 other => Err(fault::not_sql(other.word())),
             }
+        }
+        .boxed()
+    }
+
+    fn settle(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        self.shared.watch.settle().boxed()
+    }
+
+    fn clean(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        async move {
+            if self.shared.changes_shapes {
+                self.shared.shape.fetch_add(1, Ordering::AcqRel);
+            }
+            self.control.clean().await;
+            Ok(())
         }
         .boxed()
     }
@@ -197,7 +219,8 @@ impl Target for PostgresTarget {
         async move {
             let Shared { server, watch, application, .. } = &*self.shared;
             self.control.close().await;
-            let ended = watch.terminate(application).await;
+            // By process as well: a step may have called its session something else.
+            let ended = watch.settle().await.and(watch.terminate(application).await);
             let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {} CASCADE", server.schema());
             let dropped = self.control.batch(&drop, CLOSE_DEADLINE).await;
             self.control.close().await;

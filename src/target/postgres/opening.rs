@@ -7,6 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::connect::{Link, Server};
 use super::execute::ends_connection;
+use crate::outcome::is_lost_connection;
 use crate::plan::TargetSpec;
 use crate::target::{Description, Endpoint, TargetError};
 
@@ -55,6 +56,7 @@ pub(super) async fn opened(
             Tried::NotAllowed(warning) => description.warnings.push(warning),
         }
     }
+    left_out_at_start_up(server, &mut settings, &mut description).await?;
     let free = link.client.query_one(PUBLIC_IS_FREE, &[]).await.map_err(|error| server.unavailable(&error))?;
     let public_is_free = free.get(0);
     let create = link.client.batch_execute(&format!("CREATE SCHEMA {}", server.schema())).await;
@@ -86,6 +88,31 @@ async fn described(server: &Server, link: &Link, endpoint: &Endpoint) -> Result<
         settings: DESCRIBED_SETTINGS.map(str::to_owned).into_iter().zip(values).collect(),
         warnings: Vec::new(),
     })
+}
+
+/// Takes out of `settings` what the server does not take at start-up, where sessions give them, with a warning each.
+async fn left_out_at_start_up(
+    server: &Server,
+    settings: &mut BTreeMap<String, String>,
+    description: &mut Description,
+) -> Result<(), TargetError> {
+    const TRIAL: &str = "deadheat settings";
+    if settings.is_empty() || server.connect_with(TRIAL, settings).await?.is_ok() {
+        return Ok(());
+    }
+    for (name, value) in settings.clone() {
+        let alone = BTreeMap::from([(name.clone(), value.clone())]);
+        let Err(error) = server.connect_with(TRIAL, &alone).await? else { continue };
+        match error.as_db_error() {
+            Some(refusal) if !is_lost_connection(refusal.code().code()) && refusal.code().code() != "53300" => {
+                description.warnings.push(not_allowed(server, &name, &value, refusal));
+                description.settings.remove(&name.to_lowercase());
+                settings.remove(&name);
+            }
+            _ => return Err(server.unavailable(&error)),
+        }
+    }
+    Ok(())
 }
 
 enum Tried {

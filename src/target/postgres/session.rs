@@ -38,6 +38,10 @@ pub(super) struct PostgresSession {
     link: Option<Link>,
     /// The process that serves the connection, also after it was lost.
     pid: i32,
+    /// The same process, until the connection is given up.
+    process: Option<Arc<str>>,
+    /// Whether something was asked since the session was cleaned.
+    is_used: bool,
     prepared: Arc<[Prepared]>,
     /// [`Shared::shape`] when the statements were prepared; `None` before.
     shape: Option<u64>,
@@ -81,6 +85,8 @@ impl PostgresSession {
         Ok(PostgresSession {
             shared,
             worker,
+            process: Some(link.process.clone()),
+            is_used: false,
             link: Some(link),
             pid,
             prepared: Arc::from([]),
@@ -142,6 +148,7 @@ impl PostgresSession {
     /// The connection is kept only if it is fit for the next request.
     async fn ask(&mut self, request: Request<'_>, takes_effect: bool, deadline: Instant) -> Result<Reply, Failure> {
         let lost_before = |error: Option<&Error>| Ok(Reply::Refused(lost(OutcomeKind::Rejected, error)));
+        self.is_used = true;
         let Some(link) = self.link.take() else { return lost_before(None) };
         if link.client.is_closed() {
             return lost_before(link.end());
@@ -219,39 +226,40 @@ impl PostgresSession {
         answer.or_else(|failure| judge(text, &[], failure))
     }
 
-    /// Rolls back what was begun. `false` if that needs a new connection.
-    async fn clean_up(&mut self) -> bool {
-        if self.link.as_ref().is_none_or(|link| link.client.is_closed()) {
-            return false;
-        }
-        let leaves_something = self.shared.leaves_something.load(Ordering::Acquire);
-        let command = match (&self.transaction, leaves_something) {
-            (_, true) => leftovers::REMOVE,
-            (Transaction::None, false) => return true,
-            (_, false) => "ROLLBACK",
-        };
-        let reply = self.command(command, false, Instant::now() + RESET_DEADLINE).await;
+    /// Rolls back what was begun, if the connection still does that; else gives it up.
+    async fn end_attempt(&mut self) {
+        let has_begun = !matches!(self.transaction, Transaction::None) || self.shared.may_begin;
         self.transaction = Transaction::None;
-        if !matches!(reply, Ok(Reply::Done(_))) {
-            return false;
+        let is_live = self.link.as_ref().is_some_and(|link| !link.client.is_closed());
+        if is_live && has_begun {
+            let reply = self.command("ROLLBACK", false, Instant::now() + RESET_DEADLINE).await;
+            if !matches!(reply, Ok(Reply::Done(_))) {
+                self.link = None;
+            }
         }
-        match &self.link {
-            // They were reset to the server's.
-            Some(link) if leaves_something => self.shared.set(link).await.is_ok(),
-            Some(_) => true,
-            None => false,
+        if self.link.as_ref().is_none_or(|link| link.client.is_closed()) {
+            self.give_up();
         }
     }
 
-    /// Opens a new connection and ends the process that served the former one, which may still hold locks.
-    async fn connect_anew(&mut self) -> Result<(), TargetError> {
+    /// Closes the socket. The process that served it may still hold locks: it is ended when the round is over.
+    fn give_up(&mut self) {
         self.link = None;
+        if let Some(process) = self.process.take() {
+            self.shared.watch.give_up(&process);
+        }
+    }
+
+    /// Opens a new connection once the process that served the former one is gone.
+    async fn connect_anew(&mut self) -> Result<(), TargetError> {
+        self.give_up();
         self.transaction = Transaction::None;
         self.shape = None;
-        self.shared.watch.terminate(&self.shared.application(name(self.worker))).await?;
+        self.shared.watch.settle().await?;
         self.shared.watch.remove(self.pid);
         let link = self.shared.connect_session(name(self.worker)).await?;
         self.pid = link.pid;
+        self.process = Some(link.process.clone());
         self.shared.watch.add(self.pid, self.worker);
         self.link = Some(link);
         Ok(())
@@ -259,14 +267,10 @@ impl PostgresSession {
 }
 
 impl Session for PostgresSession {
-    /// Costs nothing unless something may have stayed in the session, or fixtures may have changed the shape of tables since
-    /// the last time.
+    /// Costs nothing unless fixtures or steps may have changed the shape of tables since the last time.
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         async move {
-            // What outlives its transaction must not outlive its round, such as a lock: the next would be decided before it
-            // began.
-            let leaves_something = self.shared.leaves_something.load(Ordering::Acquire);
-            if self.link.is_none() || leaves_something && !self.clean_up().await {
+            if self.link.is_none() {
                 self.connect_anew().await?;
             }
             self.prepare_if_stale().await
@@ -324,11 +328,28 @@ impl Session for PostgresSession {
     }
 
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        self.end_attempt().map(Ok).boxed()
+    }
+
+    fn needs_cleaning(&self) -> bool {
+        self.is_used
+    }
+
+    fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         async move {
-            if !self.clean_up().await {
+            let may_have_begun = !matches!(self.transaction, Transaction::None) || self.shared.may_begin;
+            self.transaction = Transaction::None;
+            // As in `ask`: a call that is dropped takes its connection with it.
+            if let Some(link) = self.link.take().filter(|link| !link.client.is_closed()) {
+                let prepared = self.prepared.len();
+                let cleaned = leftovers::remove(&link.client, may_have_begun, prepared, RESET_DEADLINE).await;
+                self.link = cleaned.is_ok().then_some(link);
+            }
+            if self.link.is_none() {
                 self.connect_anew().await?;
             }
-            self.prepare_if_stale().await
+            self.is_used = false;
+            Ok(())
         }
         .boxed()
     }
@@ -336,6 +357,7 @@ impl Session for PostgresSession {
 
 impl Drop for PostgresSession {
     fn drop(&mut self) {
+        self.give_up();
         self.shared.watch.remove(self.pid);
     }
 }

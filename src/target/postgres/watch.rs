@@ -25,6 +25,15 @@ const WAITS: &str = "\
     LEFT JOIN pg_stat_activity holder ON holder.pid = blocker.pid
     WHERE waiter.pid = ANY ($1) AND waiter.wait_event_type = 'Lock'";
 
+/// One row per process that a process waits for, with the lock in words.
+const BLOCKERS: &str = "\
+    SELECT blocker.pid, format('%s on %s', wanted.mode, CASE
+        WHEN wanted.locktype <> 'advisory' THEN concat_ws(' ', wanted.locktype, wanted.relation::regclass)
+        WHEN wanted.objsubid = 1 THEN format('advisory lock %s', (wanted.classid::bigint << 32) | wanted.objid::bigint)
+        ELSE format('advisory lock (%s, %s)', wanted.classid, wanted.objid) END)
+    FROM unnest(pg_blocking_pids($1)) blocker (pid)
+    JOIN pg_locks wanted ON wanted.pid = $1 AND NOT wanted.granted";
+
 /// Looks at the server processes of a case's sessions.
 pub(super) struct Watch {
     server: Arc<Server>,
@@ -32,6 +41,8 @@ pub(super) struct Watch {
     open: tokio::sync::Mutex<Option<Arc<Open>>>,
     /// Workers by the process that serves them.
     workers: Mutex<BTreeMap<i32, usize>>,
+    /// The processes of connections that were given up, and were not yet seen to be gone.
+    given_up: Mutex<Vec<Arc<str>>>,
 }
 
 struct Open {
@@ -41,7 +52,13 @@ struct Open {
 
 impl Watch {
     pub(super) fn new(server: Arc<Server>, application: String) -> Self {
-        Watch { server, application, open: tokio::sync::Mutex::new(None), workers: Mutex::new(BTreeMap::new()) }
+        Watch {
+            server,
+            application,
+            open: tokio::sync::Mutex::new(None),
+            workers: Mutex::new(BTreeMap::new()),
+            given_up: Mutex::new(Vec::new()),
+        }
     }
 
     /// From now on process `pid` serves `worker`.
@@ -52,6 +69,32 @@ impl Watch {
     /// Process `pid` serves nobody any more.
     pub(super) fn remove(&self, pid: i32) {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).remove(&pid);
+    }
+
+    /// The connection that `process` serves was given up: what it has in flight may still go on.
+    pub(super) fn give_up(&self, process: &Arc<str>) {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).push(process.clone());
+    }
+
+    /// Ends the processes of connections that were given up, and waits until they are gone: what they had in flight has
+    /// taken effect by then, or never will.
+    pub(super) async fn settle(&self) -> Result<(), TargetError> {
+        let given_up = std::mem::take(&mut *self.given_up.lock().unwrap_or_else(PoisonError::into_inner));
+        if given_up.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<&str> = given_up.iter().map(|process| &**process).collect();
+        let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+            WHERE pid || ':' || extract(epoch FROM backend_start) = ANY ($1)";
+        self.terminate_all(terminate, (&names, Type::TEXT_ARRAY)).await
+    }
+
+    /// The lock that process `waiter` waits for and the worker whose session has it, if that is so.
+    pub(super) async fn blocker(&self, waiter: i32) -> Result<Option<(String, usize)>, TargetError> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let open = self.open().await?;
+        let rows = self.answer(open.link.client.query_typed(BLOCKERS, &[(&waiter, Type::INT4)])).await?;
+        Ok(rows.iter().find_map(|row| Some((row.get(1), *workers.get(&row.get(0))?))))
     }
 
     /// Who waits for whom at this moment.
@@ -86,13 +129,17 @@ impl Watch {
     /// Ends the processes that serve connections whose application's name begins with `application`, and waits until
     /// they are gone with their locks.
     pub(super) async fn terminate(&self, application: &str) -> Result<(), TargetError> {
-        let open = self.open().await?;
         let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
             WHERE starts_with(application_name, $1) AND pid <> pg_backend_pid()";
+        self.terminate_all(terminate, (&application, Type::TEXT)).await
+    }
+
+    /// Asks `terminate` until there is nothing left.
+    async fn terminate_all(&self, terminate: &str, which: (&(dyn ToSql + Sync), Type)) -> Result<(), TargetError> {
+        let open = self.open().await?;
         let deadline = Instant::now() + TERMINATE_DEADLINE;
         loop {
-            let parameters = [(&application as &(dyn ToSql + Sync), Type::TEXT)];
-            let left = self.answer(open.link.client.query_typed(terminate, &parameters)).await?;
+            let left = self.answer(open.link.client.query_typed(terminate, std::slice::from_ref(&which))).await?;
             if left.is_empty() {
                 return Ok(());
             }

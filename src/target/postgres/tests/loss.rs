@@ -33,14 +33,14 @@ async fn a_lost_reply_is_unknown_only_if_something_may_have_happened() {
     let reply = session.commit(soon()).await.unwrap();
     assert_refused(&reply, OutcomeKind::Unknown, "connection-lost");
     assert_eq!(case.observe(COUNT).await, Value::Int(1), "it had happened");
-    session.reset().await.unwrap();
+    renewed(session).await;
 
     // COMMIT did not arrive: we cannot tell that from the above.
     done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(session, INSERT, [Value::Int(2)]).await);
     proxy.cut_at(b"COMMIT", Cut::Before);
     assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Unknown, "connection-lost");
-    session.reset().await.unwrap();
+    renewed(session).await;
     assert_eq!(case.observe(COUNT).await, Value::Int(1), "it had not happened");
 
     // Lost before COMMIT was sent: certainly rolled back, and the COMMIT is refused, too.
@@ -49,20 +49,20 @@ async fn a_lost_reply_is_unknown_only_if_something_may_have_happened() {
     let reply = case.call(session, INSERT, [Value::Int(33)]).await;
     assert_refused(&reply, OutcomeKind::Rejected, "connection-lost");
     assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Rejected, "connection-lost");
-    session.reset().await.unwrap();
+    renewed(session).await;
     assert_eq!(case.observe(COUNT).await, Value::Int(1));
 
     // An autocommit write.
     proxy.cut_at(b"44", Cut::AfterForwarding);
     let reply = case.call(session, INSERT, [Value::Int(44)]).await;
     assert_refused(&reply, OutcomeKind::Unknown, "connection-lost");
-    session.reset().await.unwrap();
+    renewed(session).await;
     assert_eq!(case.observe(COUNT).await, Value::Int(2), "it had happened");
 
     // An autocommit read. A prepared statement's execution is recognised by its message's last bytes: Execute, then Sync.
     proxy.cut_at(b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", Cut::AfterForwarding);
     assert_refused(&case.call(session, COUNT, []).await, OutcomeKind::Rejected, "connection-lost");
-    session.reset().await.unwrap();
+    renewed(session).await;
     assert_eq!(done(case.call(session, COUNT, []).await).rows, [[Value::Int(2)]]);
     case.target.close().await.unwrap();
 }
@@ -83,7 +83,7 @@ async fn a_server_that_never_answers_is_given_up_at_the_deadline() {
         let reply = session.call(&case.operation(INSERT, [Value::Int(55)]), deadline, None).await.unwrap();
         assert_refused(&reply, kind, "deadline");
         assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
-        session.reset().await.unwrap();
+        renewed(session).await;
     }
     // The server may have been asked to cancel the first before it was done; the second was rolled back.
     let stored = case.observe(COUNT).await;
@@ -111,7 +111,7 @@ async fn a_terminated_server_process_is_rejected_or_unknown() {
             case.observe(terminate).await
         });
         assert_refused(&reply, kind, "57P01");
-        session.reset().await.unwrap();
+        renewed(session).await;
     }
 
     // While nothing is in flight: nothing can have happened, and the reason is remembered. That holds once the client has
@@ -124,7 +124,7 @@ async fn a_terminated_server_process_is_rejected_or_unknown() {
         eventually("the end of the server process", async || case.observe(left).await == Value::Int(0)).await;
         tokio::time::sleep(time_to_notice).await;
         let reply = case.call(session, INSERT, [Value::Int(1)]).await;
-        session.reset().await.unwrap();
+        renewed(session).await;
         let is_unknown = matches!(&reply, Reply::Refused(refusal) if refusal.kind == OutcomeKind::Unknown);
         if !is_unknown || time_to_notice >= Duration::from_secs(10) {
             break reply;

@@ -138,6 +138,13 @@ impl Case {
     }
 }
 
+/// What the engine does after an attempt that failed, until the next round.
+async fn renewed(session: &mut dyn Session) {
+    session.reset().await.unwrap();
+    session.clean().await.unwrap();
+    session.prepare().await.unwrap();
+}
+
 fn done(reply: Reply) -> Done {
     match reply {
         Reply::Done(done) => done,

@@ -42,7 +42,7 @@ async fn waits_name_workers_and_strangers() {
     // A stranger holds the table; the session that waits for it is named, also after it was connected anew.
     done(two.commit(soon()).await.unwrap());
     drop(one.call(&operation, soon(), None).now_or_never());
-    one.reset().await.unwrap();
+    renewed(&mut **one).await;
     let (stranger, connection) =
         tokio_postgres::connect(&format!("{}?application_name=psql", server.url), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -68,9 +68,9 @@ async fn locks_of_a_session_do_not_outlive_their_round() {
     let (mut one, mut two) = (case.session(1).await, case.session(2).await);
     let locked = |reply| done(reply).rows == [[Value::Bool(true)]];
     for _ in 0..2 {
-        // As before every round.
-        one.prepare().await.unwrap();
-        two.prepare().await.unwrap();
+        // As after every round.
+        one.clean().await.unwrap();
+        two.clean().await.unwrap();
         assert!(locked(case.call(&mut *one, advisory, []).await));
         assert!(!locked(case.call(&mut *two, advisory, []).await));
         std::mem::swap(&mut one, &mut two);
@@ -90,8 +90,6 @@ async fn what_is_set_in_a_session_does_not_outlive_its_round() {
     let session = &mut *case.session(0).await;
     let text = |value: &str| [[Value::Text(value.into())]];
     for _ in 0..3 {
-        // As before every round.
-        session.prepare().await.unwrap();
         let shown = done(case.call(session, show, []).await);
         assert_eq!((shown.rows, shown.affected), (text("4MB").map(Vec::from).to_vec(), 1));
         done(case.call(session, set, []).await);
@@ -100,6 +98,8 @@ async fn what_is_set_in_a_session_does_not_outlive_its_round() {
         for statement in more {
             done(case.call(session, statement, []).await);
         }
+        // As after every round.
+        session.clean().await.unwrap();
     }
     case.target.close().await.unwrap();
 }
@@ -169,7 +169,7 @@ async fn tables_that_were_made_anew_are_prepared_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reset_leaves_nothing_behind() {
+async fn a_failed_attempt_rolls_back_and_keeps_what_its_session_holds_until_the_round_is_over() {
     let server = server().await;
     let advisory = "SELECT pg_try_advisory_lock(1)";
     let insert = "INSERT INTO t VALUES (2)";
@@ -182,8 +182,10 @@ async fn a_reset_leaves_nothing_behind() {
     assert!(locked(case.call(one, advisory, []).await));
     assert!(!locked(case.call(two, advisory, []).await));
     one.reset().await.unwrap();
-    assert!(locked(case.call(two, advisory, []).await));
     assert_eq!(case.observe("SELECT count(*) FROM t").await, Value::Int(1));
+    assert!(!locked(case.call(two, advisory, []).await), "a pooled connection keeps it");
+    one.clean().await.unwrap();
+    assert!(locked(case.call(two, advisory, []).await));
 
     // A call that was dropped in the middle leaves neither its statement nor its locks behind.
     done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
@@ -193,7 +195,72 @@ async fn a_reset_leaves_nothing_behind() {
         () = case.until_active(SLEEP) => {}
     }
     one.reset().await.unwrap();
+    case.target.settle().await.unwrap();
     assert_eq!(case.active(SLEEP).await, Value::Int(0));
     done(case.call(two, LOCK, []).await);
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_cleaned_whatever_hides_what_it_keeps() {
+    let server = server().await;
+    let setup = "CREATE PROCEDURE grab(INOUT ok bool) LANGUAGE plpgsql AS $$ BEGIN ok := pg_try_advisory_lock(7); END $$;
+        CREATE VIEW peek AS SELECT pg_try_advisory_lock(7) AS ok;
+        CREATE FUNCTION hurry() RETURNS void LANGUAGE plpgsql AS $$ BEGIN UPDATE t SET a = 2; SET statement_timeout = '9s'; END $$;
+        CREATE TABLE t (a int)";
+    let statements =
+        ["CALL grab(NULL)", "SELECT ok FROM peek", "SELECT hurry()", "SHOW statement_timeout", "DEALLOCATE ALL"];
+    let case = Case::open(&server.url, setup, &statements).await;
+    let (one, two) = (&mut *case.session(1).await, &mut *case.session(2).await);
+    for statement in &statements[..2] {
+        for session in [&mut *one, &mut *two] {
+            assert_eq!(done(case.call(session, statement, []).await).rows, [[Value::Bool(true)]], "{statement}");
+            session.clean().await.unwrap();
+            session.prepare().await.unwrap();
+        }
+    }
+    done(case.call(one, "SELECT hurry()", []).await);
+    // What the driver had prepared is gone with it.
+    done(case.call(one, "DEALLOCATE ALL", []).await);
+    one.clean().await.unwrap();
+    one.prepare().await.unwrap();
+    assert_eq!(done(case.call(one, "SHOW statement_timeout", []).await).rows, [[Value::text("0")]]);
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_connection_that_was_given_up_had_in_flight_is_over_once_it_is_settled() {
+    let server = server().await;
+    let insert = "INSERT INTO t VALUES (2)";
+    let lock = "LOCK TABLE t";
+    let case = Case::open(&server.url, SETUP, &[insert, lock]).await;
+    let (one, two) = (&mut *case.session(1).await, &mut *case.session(2).await);
+    done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(case.call(one, lock, []).await);
+    tokio::select! {
+        reply = case.call(two, insert, []) => panic!("the table is locked: {reply:?}"),
+        () = case.until_active(insert) => {}
+    }
+    two.reset().await.unwrap();
+    case.target.settle().await.unwrap();
+    done(one.commit(soon()).await.unwrap());
+    assert_eq!(case.observe("SELECT count(*) FROM t").await, Value::Int(1), "it was stored after its client's end");
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reading_that_waits_for_a_workers_lock_is_given_up_and_names_both() {
+    let server = server().await;
+    let advisory = "SELECT pg_advisory_lock(77)";
+    let case = Case::open(&server.url, SETUP, &[advisory]).await;
+    let session = &mut *case.session(3).await;
+    done(case.call(session, advisory, []).await);
+    let message = environment(case.target.observe(&sql("SELECT pg_advisory_xact_lock(77)::text", [])).await);
+    assert!(message.contains("advisory lock 77") && message.contains("worker 3"), "{message}");
+    session.clean().await.unwrap();
+    assert_eq!(case.observe("SELECT pg_try_advisory_lock(77)").await, Value::Bool(true));
+    // Nor does what reading has left reach the next round.
+    case.target.clean().await.unwrap();
+    done(case.call(session, advisory, []).await);
     case.target.close().await.unwrap();
 }
