@@ -249,7 +249,7 @@ impl Sources {
     /// Refuses what is no URL, and hosts elsewhere unless they are allowed.
     fn permit(&self, target: &TargetSpec, kind: ServerKind, endpoint: &Endpoint) -> Result<(), EndpointError> {
         let wanted = match kind {
-            ServerKind::Postgres => "`postgres://user@host:5432/database`",
+            ServerKind::Postgres => "`postgres://host:5432/database`",
             ServerKind::Nats => "`nats://host:4222`",
         };
         let not_a_url = |reason: String| EndpointError::NotAUrl {

@@ -26,7 +26,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::check::RunVerdict;
 use crate::report::schema::{Comparison, Report};
-use crate::secrets::{hidden, hidden_in_lines};
+use crate::secrets::hidden_in_lines;
 use args::{Cli, Command, SchemaOf};
 use output::Output;
 
@@ -99,7 +99,7 @@ fn print_parse_error(error: &clap::Error, args: &[OsString], output: &Output) {
             text = text.replace(argument, &shown);
         }
     }
-    if error.use_stderr() { output.note(text.trim_end()) } else { output.data(&hidden(&text)) }
+    if error.use_stderr() { output.note(text.trim_end()) } else { output.own(&text) }
 }
 
 fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
@@ -116,7 +116,7 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "deadheat", &mut script);
-            output.data(&String::from_utf8_lossy(&script));
+            output.own(&String::from_utf8_lossy(&script));
             Ok(RunVerdict::Pass)
         }
     }
@@ -128,6 +128,6 @@ fn schema(of: SchemaOf, output: &Output) -> Result<RunVerdict, Failure> {
         SchemaOf::Comparison => schemars::schema_for!(Comparison).to_value(),
         SchemaOf::Report => schemars::schema_for!(Report).to_value(),
     };
-    output.data(&format!("{schema:#}\n"));
+    output.own(&format!("{schema:#}\n"));
     Ok(RunVerdict::Pass)
 }

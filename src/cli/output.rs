@@ -38,11 +38,16 @@ impl Output {
         }
     }
 
-    /// Prints data to stdout. A reader that went away, such as `head`, has had enough; what else keeps data from being
-    /// written is told by [`Output::lost`] at the end.
+    /// Prints data to stdout, without logins.
     pub(crate) fn data(&self, text: &str) {
+        self.own(&hidden(text));
+    }
+
+    /// Prints text to stdout that is the program's own, whose examples may show where a login stands. A reader that went away, such as `head`, has had enough; what else keeps data from being
+    /// written is told by [`Output::lost`] at the end.
+    pub(crate) fn own(&self, text: &str) {
         let mut stdout = io::stdout().lock();
-        let written = stdout.write_all(hidden(text).as_bytes()).and_then(|()| stdout.flush());
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
