@@ -198,8 +198,14 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
                     message: "duplicate key value violates unique constraint".to_owned(),
                 },
             };
-            let step =
-                StepRecord { step: 0, started_ns, ended_ns: ended_ns - 10_000, released_ns: released, outcome: *kind };
+            let step = StepRecord {
+                step: 0,
+                started_ns,
+                ended_ns: ended_ns - 10_000,
+                released_ns: released,
+                outcome: *kind,
+                has_prepared: false,
+            };
             Attempt { worker, started_ns, ended_ns, released_ns: released, outcome, steps: vec![step] }
         })
         .collect();

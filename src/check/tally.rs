@@ -284,7 +284,7 @@ impl CaseTally {
         let clocks = self.attempts.entry(outcome.kind).or_default();
         clocks.record(attempt.started_ns, attempt.released_ns, attempt.ended_ns);
         let group = case.workers[attempt.worker].group;
-        for step in &attempt.steps {
+        for step in attempt.steps.iter().filter(|step| !step.has_prepared) {
             if let Some(index) = self.step_index.get(&(group, step.step)) {
                 let clocks = self.steps[*index].outcomes.entry(step.outcome).or_default();
                 clocks.record(step.started_ns, step.released_ns, step.ended_ns);

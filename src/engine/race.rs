@@ -149,7 +149,8 @@ impl Race {
         if missing.is_empty() { Ok(attempts) } else { Err(stuck(&self.case, &missing)) }
     }
 
-    /// Ends the workers, closes their sessions and runs the teardown. The targets are the caller's to close.
+    /// Ends the workers, closes their sessions and runs the teardown. The targets are the caller's to close. A statement
+    /// that could not be asked once in all rounds is a fault.
     pub async fn close(mut self) -> Result<(), EngineError> {
         self.workers.clear();
         let ended = async { while self.tasks.join_next().await.is_some() {} };
@@ -157,7 +158,12 @@ impl Race {
             self.tasks.shutdown().await;
         }
         settle(&self.targets).await?;
-        apply(&self.case.fixture.teardown, &self.targets, &self.scope).await
+        apply(&self.case.fixture.teardown, &self.targets, &self.scope).await?;
+        let never = self.targets.iter().enumerate().find_map(|(index, target)| Some((index, target.never_asked()?)));
+        match never.filter(|_| self.begun > 0) {
+            Some((target, error)) => Err(EngineError::preparing(&self.case, target, error)),
+            None => Ok(()),
+        }
     }
 
     fn round_scope(&self, number: RoundNumber) -> Arc<Scope> {

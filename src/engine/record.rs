@@ -92,6 +92,8 @@ pub struct StepRecord {
     pub released_ns: u64,
     /// How it ended.
     pub outcome: OutcomeKind,
+    /// Whether its statement had to be prepared first, since steps or fixtures of the round made what it needs: no latency.
+    pub has_prepared: bool,
 }
 
 /// What happened at one barrier in one round.

@@ -48,6 +48,8 @@ pub(crate) struct WorkerTask {
     binds_in_race: bool,
     /// What it did so far in this round.
     attempt: Attempt,
+    /// Whether the last call had to prepare its statement.
+    has_prepared: bool,
     /// When it last looked at the clock: a step begins when the one before it has ended, and one look serves both.
     now_ns: u64,
     /// When the last barrier that it passed was released.
@@ -91,6 +93,7 @@ impl WorkerTask {
             needs_nothing_bound: group.steps.iter().map(|step| needs_none_of(step, &bound_in_race)).collect(),
             ready: Vec::with_capacity(group.steps.len()),
             attempt: Attempt::new(worker),
+            has_prepared: false,
             now_ns: 0,
             released_ns: AtomicU64::new(0),
             binds_in_race: !bound_in_race.is_empty(),
@@ -250,6 +253,7 @@ impl WorkerTask {
             ended_ns: self.now_ns,
             released_ns: self.released_ns.load(Ordering::Relaxed),
             outcome: self.attempt.outcome.kind,
+            has_prepared: std::mem::take(&mut self.has_prepared),
         });
         end
     }
@@ -328,6 +332,7 @@ impl WorkerTask {
         };
         let session = self.sessions[target].as_mut().ok_or_else(|| no_session(&self.case, target))?;
         let reply = session.call(operation, deadline, pause.as_ref().map(|pause| pause as &dyn Pause)).await;
+        self.has_prepared = session.has_prepared();
         match reply.map_err(|error| EngineError::at(&step.place, error))? {
             Reply::Done(done) => Ok(done),
             Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
@@ -390,12 +395,12 @@ impl WorkerTask {
                 && rule.message.as_ref().is_none_or(|message| message.is_match(&refusal.message))
                 && rule.step.as_ref().is_none_or(|step| Some(step.as_str()) == name)
         });
-        Outcome {
-            kind: rule.map_or(refusal.kind, |rule| rule.outcome),
-            step: Some(index),
-            code: refusal.code,
-            message: refusal.message,
+        let kind = rule.map_or(refusal.kind, |rule| rule.outcome);
+        let mut message = refusal.message;
+        if kind == OutcomeKind::Crash {
+            message.push_str(&rule_to_paste(&refusal.code));
         }
+        Outcome { kind, step: Some(index), code: refusal.code, message }
     }
 
     /// Ends the attempt of a worker that panicked: a crash.
@@ -458,6 +463,13 @@ fn broken(case: &Case, barrier: usize) -> Refusal {
         code: "barrier".to_owned(),
         message: format!("barrier `{}` was not completed within {:?}", spec.name, spec.timeout),
     }
+}
+
+/// How a scenario says that it expects the code of a crash.
+fn rule_to_paste(code: &str) -> String {
+    format!(
+        "; if the race may end so: `classify = [{{ code = \"{code}\", outcome = \"rejected\" }}]` at the file's top"
+    )
 }
 
 /// A reply of which only matters whether it was a refusal.

@@ -138,7 +138,7 @@ pub(super) fn step_rows(case: &Case, record: &RoundRecord) -> Vec<Vec<String>> {
     for attempt in &record.attempts {
         steps[0].1.add(attempt.started_ns, attempt.released_ns, attempt.ended_ns);
         let group = case.workers[attempt.worker].group;
-        for step in &attempt.steps {
+        for step in attempt.steps.iter().filter(|step| !step.has_prepared) {
             let plan = case.groups[group].steps.get(step.step);
             if plan.is_some_and(|plan| !matches!(plan.action, Action::Call { .. })) {
                 continue;

@@ -50,6 +50,12 @@ pub trait Target: Send + Sync {
     /// Opens the session of worker `worker`: connected, settings applied, statements not yet prepared.
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>>;
 
+    /// A statement that the system could not once be asked in the whole case, such as one with a table that never was
+    /// there: a fault of the scenario, whatever its outcomes were expected to be.
+    fn never_asked(&self) -> Option<TargetError> {
+        None
+    }
+
     /// Ends what connections that were given up may still have in flight, and returns when it is seen to be over. Called
     /// when all attempts of a round have ended, before `observe`; the other sessions keep what they hold.
     fn settle(&self) -> BoxFuture<'_, Result<(), TargetError>> {
@@ -79,8 +85,9 @@ pub trait Target: Send + Sync {
 /// `Err` means the harness could not ask. Whatever the system answered, or left unanswered, is a [`Reply`].
 /// Every call returns by its deadline, plus the short time it takes to cancel what is in flight.
 pub trait Session: Send {
-    /// Prepares the target's statements ([`crate::plan::TargetSpec::statements`]). Called before every round: it does
-    /// nothing where they are still as prepared as they were.
+    /// Prepares the target's statements ([`crate::plan::TargetSpec::statements`]). Called when the session was opened, and
+    /// before every round: it does nothing where they are still as prepared as they were. What needs something that only
+    /// the round will make is prepared at its first use.
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>>;
 
     /// Begins a transaction.
@@ -93,6 +100,11 @@ pub trait Session: Send {
         deadline: Instant,
         pause: Option<&'a dyn Pause>,
     ) -> BoxFuture<'a, Result<Reply, TargetError>>;
+
+    /// Whether the last call had to prepare its statement first, which tells nothing of how long it takes.
+    fn has_prepared(&mut self) -> bool {
+        false
+    }
 
     /// Commits the transaction. A commit of a failed transaction is never reported as done.
     fn commit(&mut self, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>>;

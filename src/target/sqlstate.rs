@@ -9,14 +9,14 @@ pub enum Meaning {
     Outcome(OutcomeKind),
     /// The server ends the connection. Whether the effect happened depends on what was in flight.
     ConnectionLost,
-    /// The statement itself is wrong: a fault of the scenario.
-    Fault,
 }
 
 /// The table of outcomes for the server's five-character code. Codes it does not know are crashes.
 pub fn meaning(code: &str) -> Meaning {
     Meaning::Outcome(match code {
         "23505" | "23P01" => OutcomeKind::Conflict,
+        // A schema, table, column, object or function that somebody else has made first.
+        "42P06" | "42P07" | "42701" | "42710" | "42723" => OutcomeKind::Conflict,
         "40P01" => OutcomeKind::Deadlock,
         "55P03" => OutcomeKind::Busy,
         "40001" => OutcomeKind::Serialization,
@@ -24,7 +24,6 @@ pub fn meaning(code: &str) -> Meaning {
         "P0001" => OutcomeKind::Rejected,
         _ if is_lost_connection(code) => return Meaning::ConnectionLost,
         _ if code.starts_with("23") => OutcomeKind::Rejected,
-        _ if code.starts_with("42") => return Meaning::Fault,
         _ => OutcomeKind::Crash,
     })
 }
@@ -44,6 +43,17 @@ mod tests {
         let outcomes = [
             ("23505", OutcomeKind::Conflict),
             ("23P01", OutcomeKind::Conflict),
+            ("42P06", OutcomeKind::Conflict),
+            ("42P07", OutcomeKind::Conflict),
+            ("42701", OutcomeKind::Conflict),
+            ("42710", OutcomeKind::Conflict),
+            ("42723", OutcomeKind::Conflict),
+            ("42601", OutcomeKind::Crash),
+            ("42P01", OutcomeKind::Crash),
+            ("42703", OutcomeKind::Crash),
+            ("42501", OutcomeKind::Crash),
+            ("42883", OutcomeKind::Crash),
+            ("22P02", OutcomeKind::Crash),
             ("40P01", OutcomeKind::Deadlock),
             ("55P03", OutcomeKind::Busy),
             ("40001", OutcomeKind::Serialization),
@@ -70,9 +80,6 @@ mod tests {
         }
         for code in ["08000", "08003", "08006", "57P01", "57P02", "57P03"] {
             assert_eq!(meaning(code), Meaning::ConnectionLost, "{code}");
-        }
-        for code in ["42601", "42P01", "42703", "42501", "42883"] {
-            assert_eq!(meaning(code), Meaning::Fault, "{code}");
         }
     }
 }

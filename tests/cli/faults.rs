@@ -157,7 +157,11 @@ fn what_only_the_server_can_know_is_told_at_the_steps_line() {
     ] {
         let broken = with(INSERT, part, other);
         let ended = Cli::new().scenario(&broken).args(["run", "--rounds", "1"]).run().exits(64).stderr_has(said);
-        ended.stderr_has(&format!("error: scenarios/0.toml:{}:", line_of(&broken, line))).stdout_lacks(said);
+        let ended = ended.stderr_has(&format!("error: scenarios/0.toml:{}:", line_of(&broken, line)));
+        // Whether an argument fits may depend on the race: that none ever did is known only after it.
+        if !said.starts_with("argument") {
+            ended.stdout_lacks(said);
+        }
     }
 }
 

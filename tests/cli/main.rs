@@ -15,6 +15,7 @@ mod order;
 mod scenarios;
 mod secrets;
 mod servers;
+mod sessions;
 mod shipped;
 mod usage;
 mod verdicts;

@@ -240,7 +240,7 @@ fn classify(backend: Backend, code: &str) -> OutcomeKind {
         Backend::Sqlite => sqlite_code::classify(code),
         Backend::Postgres => match sqlstate::meaning(code) {
             sqlstate::Meaning::Outcome(kind) => kind,
-            sqlstate::Meaning::ConnectionLost | sqlstate::Meaning::Fault => OutcomeKind::Crash,
+            sqlstate::Meaning::ConnectionLost => OutcomeKind::Crash,
         },
         Backend::JetStream => match code.parse() {
             Ok(code) => api_code::classify(code).unwrap_or(OutcomeKind::Crash),

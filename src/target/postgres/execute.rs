@@ -52,9 +52,10 @@ impl Failure {
 
 /// Prepares `text`, the columns of which must be readable.
 pub(super) async fn prepare(client: &Client, text: &Arc<str>) -> Result<Prepared, Failure> {
-    let statement = client.prepare(text).await.map_err(|error| {
-        if ends_connection(&error) { Failure::Ended(error) } else { Failure::Fault(fault::statement(text, &error)) }
-    })?;
+    let statement = client
+        .prepare(text)
+        .await
+        .map_err(|error| if ends_connection(&error) { Failure::Ended(error) } else { Failure::NotStarted(error) })?;
     fault::column_types(text, statement.columns()).map_err(Failure::Fault)?;
     Ok(Prepared { text: text.clone(), statement })
 }

@@ -44,6 +44,12 @@ pub(super) fn argument(text: &str, args: &[Value], refusal: &DbError) -> Option<
     })
 }
 
+/// The code of a statement whose result has changed its shape since it was prepared, and of all that is not supported.
+pub(super) const STALE_PLAN: &str = "0A000";
+/// What to do about it. In a transaction no client can prepare the statement again and go on.
+pub(super) const STALE_PLAN_REMEDY: &str = "; a table has changed since this was prepared, as it would have for a pooled \
+    connection: name the columns instead of `*`, or begin the transaction again";
+
 /// The target was asked for something that is not SQL.
 pub(super) fn not_sql(word: &str) -> TargetError {
     TargetError::Fault {

@@ -14,6 +14,7 @@ mod leftovers;
 mod opening;
 pub(super) mod schema;
 mod session;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -25,7 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -36,6 +37,7 @@ use self::connect::{Link, Server};
 use self::control::Control;
 use self::opening::Opened;
 use self::session::PostgresSession;
+use self::statement::{Statement, changes_shapes, makes_functions, may_make};
 use self::watch::Watch;
 use super::{Description, Done, Endpoint, Session, Target, TargetError, Wait};
 use crate::plan::{Operation, TargetSpec};
@@ -71,6 +73,7 @@ async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<P
     let shared = Shared {
         watch: Watch::new(server.clone(), format!("deadheat {space} watch")),
         may_begin: statements.iter().any(|statement| leftovers::may_begin(&statement.text)),
+        may_make: AtomicBool::new(statements.iter().any(|statement| may_make(&statement.text))),
         changes_shapes: statements.iter().any(|statement| changes_shapes(&statement.text)),
         statements,
         server,
@@ -101,23 +104,19 @@ struct Shared {
     may_begin: bool,
     /// Whether a statement may change the shape of tables.
     changes_shapes: bool,
+    /// Whether a statement may make what another one needs.
+    may_make: AtomicBool,
     /// Counts how often fixtures, or the steps of a round, may have changed the shape of tables.
     shape: AtomicU64,
 }
 
-/// A statement that sessions prepare.
-struct Statement {
-    text: Arc<str>,
-    is_read_only: bool,
-}
-
-impl Statement {
-    fn new(text: &Arc<str>) -> Self {
-        Statement { text: text.clone(), is_read_only: effect::is_read_only(text) }
-    }
-}
-
 impl Shared {
+    /// A statement that the server could not carry out once.
+    fn never_asked(&self) -> Option<TargetError> {
+        let mut statements = self.statements.iter().enumerate();
+        statements.find_map(|(statement, it)| it.never().map(|message| TargetError::Statement { statement, message }))
+    }
+
     /// What the connection called `name` calls itself: no name may begin another.
     fn application(&self, name: impl Display) -> String {
         format!("{}{name};", self.application)
@@ -165,6 +164,9 @@ impl Target for PostgresTarget {
             } else {
                 self.control.apply(text, args, FIXTURE_DEADLINE).await?;
             }
+            if makes_functions(text) {
+                self.shared.may_make.store(true, Ordering::Release);
+            }
             if changes_shapes(text) {
                 self.shared.shape.fetch_add(1, Ordering::AcqRel);
             }
@@ -189,6 +191,10 @@ impl Target for PostgresTarget {
             }
         }
         .boxed()
+    }
+
+    fn never_asked(&self) -> Option<TargetError> {
+        self.shared.never_asked()
     }
 
     fn settle(&self) -> BoxFuture<'_, Result<(), TargetError>> {
@@ -236,10 +242,4 @@ impl Target for PostgresTarget {
         }
         .boxed()
     }
-}
-
-/// Whether `sql` may change what tables look like.
-fn changes_shapes(sql: &str) -> bool {
-    let mut words = sql.split(|character: char| !character.is_alphanumeric() && character != '_');
-    words.any(|word| ["create", "drop", "alter"].iter().any(|change| word.eq_ignore_ascii_case(change)))
 }

@@ -14,6 +14,7 @@ use tokio_postgres::{Client, Error};
 use super::Shared;
 use super::connect::{Link, chain};
 use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
+use super::statement::Statement;
 use super::{fault, leftovers};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
@@ -42,7 +43,12 @@ pub(super) struct PostgresSession {
     process: Option<Arc<str>>,
     /// Whether something was asked since the session was cleaned.
     is_used: bool,
-    prepared: Arc<[Prepared]>,
+    /// By statement; `None` where the server could not prepare it so far.
+    prepared: Vec<Option<Arc<Prepared>>>,
+    /// Whether the last call had to prepare its statement.
+    has_prepared: bool,
+    /// Whether the session was prepared when it was opened.
+    is_open: bool,
     /// [`Shared::shape`] when the statements were prepared; `None` before.
     shape: Option<u64>,
     transaction: Transaction,
@@ -62,14 +68,31 @@ enum Transaction {
 
 /// What can be in flight.
 enum Request<'a> {
-    Prepared(&'a Prepared, &'a [Value]),
+    /// With the place of what was prepared; what is not there yet is prepared first.
+    Statement(&'a Statement, &'a mut Option<Arc<Prepared>>, &'a [Value]),
     Command(&'static str),
 }
 
 impl Request<'_> {
     async fn carry_out(self, client: &Client) -> Result<Done, Failure> {
         match self {
-            Request::Prepared(prepared, args) => execute(client, prepared, args).await,
+            Request::Statement(statement, place, args) => {
+                let prepared = match place {
+                    Some(prepared) => prepared.clone(),
+                    None => {
+                        let prepared = prepare(client, &statement.text).await;
+                        if let Err(Failure::NotStarted(error)) = &prepared {
+                            statement.prepared.wrong(fault::statement(&statement.text, error).to_string());
+                        }
+                        let prepared = Arc::new(prepared?);
+                        statement.prepared.right();
+                        place.insert(prepared).clone()
+                    }
+                };
+                let done = execute(client, &prepared, args).await?;
+                statement.fits.right();
+                Ok(done)
+            }
             Request::Command(text) => {
                 client.batch_execute(text).await.map(|()| Done::nothing()).map_err(Failure::Ended)
             }
@@ -89,7 +112,9 @@ impl PostgresSession {
             is_used: false,
             link: Some(link),
             pid,
-            prepared: Arc::from([]),
+            prepared: Vec::new(),
+            has_prepared: false,
+            is_open: false,
             shape: None,
             transaction: Transaction::None,
             timer: Box::pin(sleep_until(Instant::now())),
@@ -102,26 +127,46 @@ impl PostgresSession {
         if self.shape == Some(shape) {
             return Ok(());
         }
+        self.prepared.clear();
+        self.prepared.resize(self.shared.statements.len(), None);
+        self.prepare_missing().await?;
+        self.shape = Some(shape);
+        Ok(())
+    }
+
+    /// Prepares what is not prepared, as far as the server can.
+    async fn prepare_missing(&mut self) -> Result<(), TargetError> {
+        if self.prepared.iter().all(Option::is_some) {
+            return Ok(());
+        }
         let Some(link) = self.link.take() else { return Ok(()) };
-        let statements = self.shared.statements.iter().enumerate().map(async |(index, statement)| {
-            prepare(&link.client, &statement.text).await.map_err(|failure| match failure {
-                Failure::Fault(fault) => {
-                    Failure::Fault(TargetError::Statement { statement: index, message: fault.to_string() })
+        let missing = self.prepared.iter_mut().zip(&self.shared.statements).enumerate();
+        let missing = missing.filter(|(_, (place, _))| place.is_none());
+        let preparing =
+            missing.map(async |(index, (place, statement))| match prepare(&link.client, &statement.text).await {
+                Ok(prepared) => {
+                    statement.prepared.right();
+                    *place = Some(Arc::new(prepared));
+                    Ok(())
                 }
-                failure => failure,
-            })
-        });
-        let prepared = match timeout(RESET_DEADLINE, try_join_all(statements)).await {
-            Ok(Ok(prepared)) => prepared,
+                Err(Failure::NotStarted(error)) if !is_syntax_error(&error) => {
+                    statement.prepared.wrong(fault::statement(&statement.text, &error).to_string());
+                    Ok(())
+                }
+                Err(Failure::NotStarted(error)) => {
+                    Err(Failure::Fault(of_statement(index, fault::statement(&statement.text, &error))))
+                }
+                Err(Failure::Fault(fault)) => Err(Failure::Fault(of_statement(index, fault))),
+                Err(failure) => Err(failure),
+            });
+        match timeout(RESET_DEADLINE, try_join_all(preparing)).await {
+            Ok(Ok(_)) => self.link = Some(link),
             Ok(Err(Failure::Fault(fault))) => return Err(fault),
             Ok(Err(Failure::NotStarted(error) | Failure::Ended(error))) => {
                 return Err(self.shared.server.unavailable(link.end().unwrap_or(&error)));
             }
             Err(_) => return Err(self.shared.server.silent(RESET_DEADLINE)),
-        };
-        self.prepared = prepared.into();
-        self.shape = Some(shape);
-        self.link = Some(link);
+        }
         Ok(())
     }
 
@@ -181,13 +226,9 @@ impl PostgresSession {
         }
     }
 
-    /// One statement of the scenario's, prepared again if it had to be and nothing was begun that this would end.
-    async fn call_statement(
-        &mut self,
-        statement: usize,
-        args: &[Value],
-        deadline: Instant,
-    ) -> Result<Reply, TargetError> {
+    /// One statement of the scenario's, prepared at its first use if it could not be before, and again if it had to be and
+    /// nothing was begun that this would end.
+    async fn call_statement(&mut self, index: usize, args: &[Value], deadline: Instant) -> Result<Reply, TargetError> {
         let is_autocommit = matches!(self.transaction, Transaction::None);
         if is_autocommit {
             self.prepare_if_stale().await?;
@@ -195,18 +236,22 @@ impl PostgresSession {
         if self.link.is_none() {
             return Ok(Reply::Refused(lost(OutcomeKind::Rejected, None)));
         }
-        let takes_effect = is_autocommit && !self.shared.statements[statement].is_read_only;
-        let mut prepared = self.prepared.clone();
-        let mut answer = self.ask(Request::Prepared(&prepared[statement], args), takes_effect, deadline).await;
-        if answer.as_ref().is_err_and(Failure::is_stale) {
-            self.shape = None;
-            if is_autocommit {
-                self.prepare_if_stale().await?;
-                prepared = self.prepared.clone();
-                answer = self.ask(Request::Prepared(&prepared[statement], args), takes_effect, deadline).await;
-            }
+        let shared = self.shared.clone();
+        let statement = &shared.statements[index];
+        let takes_effect = is_autocommit && !statement.is_read_only;
+        let mut place = self.prepared[index].clone();
+        self.has_prepared = place.is_none();
+        let mut answer = self.ask(Request::Statement(statement, &mut place, args), takes_effect, deadline).await;
+        if is_autocommit && !self.has_prepared && answer.as_ref().is_err_and(Failure::is_stale) {
+            (place, self.has_prepared) = (None, true);
+            answer = self.ask(Request::Statement(statement, &mut place, args), takes_effect, deadline).await;
         }
-        let reply = answer.or_else(|failure| judge(&prepared[statement].text, args, failure));
+        self.prepared[index] = place;
+        if answer.as_ref().is_err_and(Failure::is_stale) {
+            // Prepared anew before the next transaction begins.
+            self.shape = None;
+        }
+        let reply = answer.or_else(|failure| judge(statement, args, failure));
         match &reply {
             Ok(Reply::Refused(refusal)) if !is_autocommit => self.transaction = Transaction::Failed(refusal.clone()),
             // A fault ends the run; nobody is to commit what came before it.
@@ -223,7 +268,7 @@ impl PostgresSession {
         deadline: Instant,
     ) -> Result<Reply, TargetError> {
         let answer = self.ask(Request::Command(text), takes_effect, deadline).await;
-        answer.or_else(|failure| judge(text, &[], failure))
+        answer.or_else(|failure| refused(text, failure))
     }
 
     /// Rolls back what was begun, if the connection still does that; else gives it up.
@@ -273,9 +318,21 @@ impl Session for PostgresSession {
             if self.link.is_none() {
                 self.connect_anew().await?;
             }
-            self.prepare_if_stale().await
+            self.prepare_if_stale().await?;
+            // Fixtures may have made what was missing.
+            self.prepare_missing().await?;
+            let was_open = std::mem::replace(&mut self.is_open, true);
+            let can_be_made = self.shared.may_make.load(Ordering::Acquire);
+            if was_open && !can_be_made && self.prepared.iter().any(Option::is_none) {
+                return self.shared.never_asked().map_or(Ok(()), Err);
+            }
+            Ok(())
         }
         .boxed()
+    }
+
+    fn has_prepared(&mut self) -> bool {
+        std::mem::take(&mut self.has_prepared)
     }
 
     fn begin(&mut self, isolation: Isolation, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
@@ -341,7 +398,7 @@ impl Session for PostgresSession {
             self.transaction = Transaction::None;
             // As in `ask`: a call that is dropped takes its connection with it.
             if let Some(link) = self.link.take().filter(|link| !link.client.is_closed()) {
-                let prepared = self.prepared.len();
+                let prepared = self.prepared.iter().flatten().count();
                 let cleaned = leftovers::remove(&link.client, may_have_begun, prepared, RESET_DEADLINE).await;
                 self.link = cleaned.is_ok().then_some(link);
             }
@@ -376,24 +433,50 @@ const fn begin(isolation: Isolation) -> &'static str {
     }
 }
 
+/// Whether nothing that a scenario could make would help the statement.
+fn is_syntax_error(error: &Error) -> bool {
+    error.code().is_none_or(|code| code.code() == "42601")
+}
+
+/// A fault, of the statement number `statement`.
+fn of_statement(statement: usize, fault: TargetError) -> TargetError {
+    TargetError::Statement { statement, message: fault.to_string() }
+}
+
+/// What an answered refusal of `statement` means for the attempt.
+fn judge(statement: &Statement, args: &[Value], failure: Failure) -> Result<Reply, TargetError> {
+    let misfit = match &failure {
+        Failure::NotStarted(error) | Failure::Ended(error) => {
+            error.as_db_error().and_then(|refusal| fault::argument(&statement.text, args, refusal))
+        }
+        Failure::Fault(_) => None,
+    };
+    let mut reply = refused(&statement.text, failure)?;
+    if let (Some(misfit), Reply::Refused(refusal)) = (misfit, &mut reply) {
+        refusal.message = misfit.to_string();
+        statement.fits.wrong(misfit.to_string());
+    }
+    Ok(reply)
+}
+
 /// What an answered refusal means for the attempt.
-fn judge(text: &str, args: &[Value], failure: Failure) -> Result<Reply, TargetError> {
+fn refused(text: &str, failure: Failure) -> Result<Reply, TargetError> {
     let error = match failure {
         Failure::Fault(fault) => return Err(fault),
         Failure::NotStarted(error) | Failure::Ended(error) => error,
     };
     let Some(refusal) = error.as_db_error() else { return Err(fault::statement(text, &error)) };
-    if let Some(fault) = fault::argument(text, args, refusal) {
-        return Err(fault);
-    }
     let code = refusal.code().code();
     let kind = match meaning(code) {
-        Meaning::Fault => return Err(fault::statement(text, &error)),
         Meaning::Outcome(kind) => kind,
         // It was said of somebody else's connection, such as a foreign server's: ours still answers.
         Meaning::ConnectionLost => OutcomeKind::Rejected,
     };
-    Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message: refusal.message().to_owned() }))
+    let mut message = refusal.message().to_owned();
+    if code == fault::STALE_PLAN && message.starts_with("cached plan") {
+        message.push_str(fault::STALE_PLAN_REMEDY);
+    }
+    Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }))
 }
 
 /// The connection is gone; `error` is why, as far as is known.

@@ -21,9 +21,9 @@ const TERMINATE_POLL: Duration = Duration::from_millis(5);
 const WAITS: &str = "\
     SELECT waiter.pid, blocker.pid, holder.application_name, holder.state
     FROM pg_stat_activity waiter
-    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiter.pid)) blocker (pid)
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiter.pid) || pg_safe_snapshot_blocking_pids(waiter.pid)) blocker (pid)
     LEFT JOIN pg_stat_activity holder ON holder.pid = blocker.pid
-    WHERE waiter.pid = ANY ($1) AND waiter.wait_event_type = 'Lock'";
+    WHERE waiter.pid = ANY ($1) AND (waiter.wait_event_type = 'Lock' OR waiter.wait_event = 'SafeSnapshot')";
 
 /// One row per process that a process waits for, with the lock in words.
 const BLOCKERS: &str = "\

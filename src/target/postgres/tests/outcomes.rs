@@ -53,7 +53,7 @@ async fn refusals_have_the_outcomes_of_the_table() {
         let reply = case.call(one, text, args).await;
         assert_refused(&reply, kind, code);
     }
-    assert!(fault(case.try_call(one, BAD, []).await).contains("42703"));
+    assert_refused(&case.call(one, BAD, []).await, OutcomeKind::Crash, "42703");
 
     // Deadlock: each holds one row and wants the other's.
     for session in [&mut *one, &mut *two] {
@@ -125,7 +125,12 @@ async fn faults_of_the_scenario_say_where_they_are() {
         let target = super::super::open(&spec(&[text], &[]), &endpoint(&server.url), "dh_wrong").await.unwrap();
         target.apply(&sql("CREATE TABLE t (a int)", [])).await.unwrap();
         let mut session = target.session(0).await.unwrap();
-        let message = fault(session.prepare().await);
+        // When it is opened fixtures may still make what is missing; before a round they no longer can.
+        let mut prepared = session.prepare().await;
+        if prepared.is_ok() {
+            prepared = session.prepare().await;
+        }
+        let message = fault(prepared);
         for part in parts {
             assert!(message.contains(part), "{part}: {message}");
         }
@@ -137,13 +142,16 @@ async fn faults_of_the_scenario_say_where_they_are() {
         Case::open(&server.url, "CREATE TABLE t (a int); INSERT INTO t VALUES (7)", &["SELECT a FROM t WHERE a = $1"])
             .await;
     let session = &mut *case.session(0).await;
-    let message = fault(case.try_call(session, "SELECT a FROM t WHERE a = $1", [Value::list([Value::Int(1)])]).await);
+    let misfit = case.call(session, "SELECT a FROM t WHERE a = $1", [Value::list([Value::Int(1)])]).await;
+    assert_refused(&misfit, OutcomeKind::Crash, "22P02");
+    let message = case.target.never_asked().unwrap().to_string();
     assert!(message.contains("argument $1") && message.contains("22P02") && message.contains("list"), "{message}");
     done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
     let message = fault(case.try_call(session, "SELECT a FROM t WHERE a = $1", []).await);
     assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Rejected, "connection-lost");
     session.prepare().await.unwrap();
     assert_eq!(done(case.call(session, "SELECT a FROM t WHERE a = $1", [Value::Int(7)]).await).affected, 1);
+    assert_eq!(case.target.never_asked(), None, "it did fit once");
     assert!(message.contains("takes 1 arguments, found 0"), "{message}");
 
     let message = fault(case.target.apply(&sql("INSERT INTO t VALUES (1);\nINSERT INTO t VALUES ('x')", [])).await);
