@@ -72,8 +72,11 @@ fn what_costs_too_much_ends_with_an_error() {
     let error = |text: &str| Expression::compile(text).unwrap().evaluate(&scope).unwrap_err().message;
     let loops = "[1,2,3,4,5,6,7,8].map(x, [1,2,3,4,5,6,7,8].map(y, [1,2,3,4].map(z, 0 in many)))";
     assert!(error(loops).contains("takes more than 20000000 steps"), "{}", error(loops));
-    // What decides without it does not hide that the steps were spent.
+    // What decides without it hides neither that the steps were spent nor the bytes.
     assert!(error(&format!("size({loops}) == 1 || true")).contains("steps"));
+    let scope: Scope = [("long", Value::text("x".repeat(40 << 20)))].into_iter().collect();
+    let hidden = Expression::compile("long + long == '' || true").unwrap().evaluate(&scope);
+    assert!(hidden.unwrap_err().message.contains("makes more than 64 MiB"));
     let mut scope: Scope = [("a", Value::text("x".repeat(1 << 20)))].into_iter().collect();
     let double = Expression::compile("a + a").unwrap();
     let ended = (0..20).find_map(|_| match double.evaluate(&scope) {
