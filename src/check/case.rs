@@ -114,7 +114,21 @@ pub fn judge_case(case: &Case, tally: &CaseTally, controls: &[(String, ControlVe
     };
     reasons.append(&mut doubts);
     let clean = tally.rounds > 0 && tally.failed == 0 && tally.open == 0;
-    CaseVerdict { verdict, reasons, failure_bound: clean.then(|| failure_bound(tally.rounds)), latency, sometimes }
+    CaseVerdict { verdict, reasons, failure_bound: clean.then(|| bound(case, tally)).flatten(), latency, sometimes }
+}
+
+/// Whether workers are to race each other.
+fn races(case: &Case) -> bool {
+    case.workers.len() >= 2 && case.ordered.is_none()
+}
+
+/// What share of rounds fails at most, after rounds without a failure. A round without a race says nothing about races.
+fn bound(case: &Case, tally: &CaseTally) -> Option<f64> {
+    let rounds = match case.workers.len() {
+        0 | 1 => tally.rounds,
+        _ => tally.raced,
+    };
+    (case.ordered.is_none() && rounds > 0).then(|| failure_bound(rounds))
 }
 
 /// What must hold and did not.
@@ -152,10 +166,9 @@ fn doubts(case: &Case, tally: &CaseTally, latency: &[LatencyCheck]) -> Vec<Strin
     if tally.rounds < case.rounds && tally.failed == 0 {
         doubts.push(format!("only {} of {} were raced", tally.rounds, count(case.rounds, "round")));
     }
-    let overlapped = tally.overlap.max().is_some_and(|most| most >= 2);
-    if case.workers.len() >= 2 && tally.rounds > 0 && !overlapped {
+    if races(case) && tally.rounds > 0 && tally.raced == 0 {
         doubts.push(format!(
-            "vacuous: in {} no two workers were ever inside their attempts at once; a barrier between their steps makes them meet",
+            "vacuous: in {} no two workers were ever in play at once; a barrier between their steps makes them meet, and `ordered` says that they are not to",
             count(tally.rounds, "round")
         ));
     }
@@ -216,6 +229,20 @@ mod tests {
     }
 
     #[test]
+    fn rounds_without_a_race_do_not_count_for_the_bound() {
+        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 3);
+        let mut tally = CaseTally::new(&case);
+        for (round, overlap) in [2, 1, 2].into_iter().enumerate() {
+            let mut record = record(&case, round as u64, "1 success, 1 conflict");
+            record.overlap = overlap;
+            tally.add(&case, &record, &judge_round(&case, &record));
+        }
+        let verdict = judge_case(&case, &tally, &[]);
+        assert_eq!((verdict.verdict, tally.raced), (Verdict::Pass, 2));
+        assert_eq!(verdict.failure_bound, Some(failure_bound(2)));
+    }
+
+    #[test]
     fn a_failed_round_fails_the_case_and_leaves_no_bound() {
         let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 3);
         let verdict = judge_case(&case, &race(&case, &["1 success, 1 conflict", "2 success", "2 success"]), &[]);
@@ -250,6 +277,14 @@ mod tests {
         let verdict = judge_case(&case, &tally, &[]);
         assert_eq!(verdict.verdict, Verdict::Inconclusive);
         assert!(verdict.reasons[0].starts_with("vacuous"), "{:?}", verdict.reasons);
+        let ordered = planned(
+            TestCase::new(2)
+                .expect("success = 1, conflict = 1")
+                .change(|case| case.ordered = Some("a story".to_owned())),
+            1,
+        );
+        let verdict = judge_case(&ordered, &tally, &[]);
+        assert_eq!((verdict.verdict, verdict.failure_bound), (Verdict::Pass, None), "ordered on purpose");
         let alone = planned(TestCase::new(1), 1);
         assert_eq!(judge_case(&alone, &race(&alone, &["1 success"]), &[]).verdict, Verdict::Pass);
     }

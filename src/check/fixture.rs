@@ -112,6 +112,7 @@ impl TestCase {
                 .collect(),
             workers,
             checks: Checks::default(),
+            ordered: None,
             classify: Vec::new(),
         })
     }

@@ -25,6 +25,8 @@ const REFUSALS_KEPT: usize = 50;
 pub struct CaseTally {
     /// Rounds raced.
     pub rounds: u64,
+    /// Rounds in which two workers were in play at once.
+    pub raced: u64,
     /// Rounds that failed.
     pub failed: u64,
     /// Rounds that were inconclusive.
@@ -55,7 +57,7 @@ pub struct CaseTally {
     pub steps: Vec<StepTally>,
     /// By index into [`Case::barriers`].
     pub barriers: Vec<BarrierTally>,
-    /// The most workers inside their attempts at once: one value per round.
+    /// The most workers in play at once: one value per round.
     pub overlap: Histogram,
     /// Nanoseconds from the start to the end of the last attempt: one value per round.
     pub makespan: Histogram,
@@ -178,6 +180,7 @@ impl CaseTally {
         let scopes = case.groups.len() + 1;
         CaseTally {
             rounds: 0,
+            raced: 0,
             failed: 0,
             open: 0,
             first_failed: None,
@@ -217,6 +220,7 @@ impl CaseTally {
             tally.add(barrier);
         }
         self.overlap.record(record.overlap);
+        self.raced += u64::from(record.overlap >= 2);
         self.makespan.record(as_ns(record.makespan));
         for (tally, (_, result)) in self.invariants.iter_mut().zip(invariant_results(case, record)) {
             match result {

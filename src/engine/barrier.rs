@@ -246,6 +246,17 @@ impl Barrier {
         }
     }
 
+    /// The workers that parked here, each with when it arrived and when it ran on; never, if the barrier broke.
+    pub(crate) fn stays(&self) -> Vec<(usize, (u64, u64))> {
+        let state = self.lock();
+        let parked = state.arrivals.iter().filter(|arrival| arrival.kind == ArrivalKind::Arrived);
+        let stay = |arrival: &Arrival| {
+            let passed_ns = self.places[self.position(arrival.worker)?].passed_ns.load(Ordering::Relaxed);
+            Some((arrival.worker, (arrival.at_ns, passed_ns.checked_sub(1).unwrap_or(u64::MAX))))
+        };
+        parked.filter_map(stay).collect()
+    }
+
     fn came(&self, state: &mut State, position: usize, how: Came, clock: &Clock) {
         if state.came[position].replace(how).is_none() {
             state.missing -= 1;

@@ -7,6 +7,7 @@ mod barrier;
 mod clock;
 mod number;
 mod observe;
+mod overlap;
 mod race;
 mod ready;
 pub mod record;

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::EngineError;
 use super::number::RoundNumber;
 use super::observe::evaluate;
+use super::overlap::overlap;
 use super::record::{Attempt, RoundRecord};
 use super::round::Round;
 use super::worker::{Told, WorkerTask};
@@ -91,7 +92,7 @@ impl Race {
             since_setup: number.since_setup,
             barriers: round.barriers.iter().map(super::barrier::Barrier::record).collect(),
             invariants: Vec::with_capacity(self.case.checks.invariants.len()),
-            overlap: overlap(&attempts),
+            overlap: overlap(&self.case, &attempts, &round.parked()),
             makespan: makespan(&attempts, round.barriers[START].record().released_ns),
             attempts,
         };
@@ -234,20 +235,6 @@ fn uses(case: &Case, worker: usize, target: usize) -> bool {
             .any(|step| matches!(&step.action, Action::Call { target: used, .. } if *used == target))
 }
 
-/// The most attempts under way at once. One that ends at the instant at which another begins does not overlap it.
-fn overlap(attempts: &[Attempt]) -> u64 {
-    let mut edges: Vec<(u64, i64)> =
-        attempts.iter().flat_map(|attempt| [(attempt.started_ns, 1), (attempt.ended_ns, -1)]).collect();
-    edges.sort_unstable();
-    let mut inside = 0i64;
-    let mut most = 0;
-    for (_, change) in edges {
-        inside += change;
-        most = most.max(inside);
-    }
-    u64::try_from(most).unwrap_or(0)
-}
-
 fn makespan(attempts: &[Attempt], released_ns: Option<u64>) -> Duration {
     let last = attempts.iter().map(|attempt| attempt.ended_ns).max().unwrap_or(0);
     Duration::from_nanos(last.saturating_sub(released_ns.unwrap_or(0)))
@@ -280,14 +267,6 @@ mod tests {
 
     fn attempt(started_ns: u64, ended_ns: u64) -> Attempt {
         Attempt { worker: 0, started_ns, ended_ns, released_ns: 0, outcome: Outcome::success(), steps: Vec::new() }
-    }
-
-    #[test]
-    fn overlap_counts_attempts_that_are_under_way_at_once() {
-        assert_eq!(overlap(&[]), 0);
-        assert_eq!(overlap(&[attempt(0, 10), attempt(10, 20)]), 1, "one after the other");
-        assert_eq!(overlap(&[attempt(0, 10), attempt(5, 20), attempt(9, 11)]), 3);
-        assert_eq!(overlap(&[attempt(0, 3), attempt(1, 2), attempt(4, 9)]), 2);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct RoundRecord {
     pub barriers: Vec<BarrierRecord>,
     /// What the invariants said, by [`crate::plan::Checks::invariants`].
     pub invariants: Vec<InvariantResult>,
-    /// The most workers that were inside their attempts at once.
+    /// The most workers that were in play at one instant: between first request and last answer, and not waiting on purpose.
     pub overlap: u64,
     /// From the release of the start barrier (or the round's origin) to the end of the last attempt.
     pub makespan: Duration,

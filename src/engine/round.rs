@@ -141,6 +141,15 @@ impl Round {
         self.seats.iter().map(|seat| seat.result.lock().unwrap_or_else(PoisonError::into_inner).take()).collect()
     }
 
+    /// When each worker was parked at a barrier, by worker.
+    pub(crate) fn parked(&self) -> Vec<Vec<(u64, u64)>> {
+        let mut parked = vec![Vec::new(); self.seats.len()];
+        for (worker, stretch) in self.barriers.iter().flat_map(Barrier::stays) {
+            parked[worker].push(stretch);
+        }
+        parked
+    }
+
     /// Breaks every barrier that somebody is parked at: the race cannot go on.
     pub(crate) fn abandon(&self) {
         for barrier in &self.barriers {

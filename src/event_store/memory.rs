@@ -31,6 +31,11 @@ struct History {
     events: Vec<Event>,
 }
 
+/// Lets others run once, as the way to a server would: else no two operations are ever under way at the same time.
+async fn way_to_a_server() {
+    tokio::task::yield_now().await;
+}
+
 impl MemoryConnection {
     fn stored(&self) -> MutexGuard<'_, Stored> {
         self.stored.lock().expect("nothing panics while it holds the events")
@@ -61,7 +66,11 @@ impl Connection for MemoryConnection {
     }
 
     fn latest<'a>(&'a self, actor: &'a str) -> BoxFuture<'a, Result<Head, StoreError>> {
-        async move { Ok(self.stored().head(actor)) }.boxed()
+        async move {
+            way_to_a_server().await;
+            Ok(self.stored().head(actor))
+        }
+        .boxed()
     }
 
     fn write<'a>(
@@ -71,9 +80,8 @@ impl Connection for MemoryConnection {
         guarded: bool,
     ) -> BoxFuture<'a, Result<Written, StoreError>> {
         async move {
-            // Stands for the way to a server. Without it nothing comes between check and write, and
-            // a missing guard is never noticed.
-            tokio::task::yield_now().await;
+            // Without it nothing comes between check and write, and a missing guard is never noticed.
+            way_to_a_server().await;
             let mut stored = self.stored();
             if guarded && stored.head(&event.actor) != read {
                 return Ok(Written::Stale { code: None });
@@ -85,6 +93,7 @@ impl Connection for MemoryConnection {
 
     fn events<'a>(&'a self, actor: &'a str, since: i64) -> BoxFuture<'a, Result<EventsRead, StoreError>> {
         async move {
+            way_to_a_server().await;
             let stored = self.stored();
             let history = stored.actors.get(actor).into_iter().flat_map(|history| &history.events);
             let events = history.filter(|event| event.version > since).cloned().collect();
@@ -95,6 +104,7 @@ impl Connection for MemoryConnection {
 
     fn fill<'a>(&'a self, actor: &'a str, after: i64, count: u32) -> BoxFuture<'a, Result<(), StoreError>> {
         async move {
+            way_to_a_server().await;
             let mut stored = self.stored();
             for version in (after + 1..).take(count as usize) {
                 stored.push(&NewEvent::filling(actor, version));
@@ -106,6 +116,7 @@ impl Connection for MemoryConnection {
 
     fn save_snapshot<'a>(&'a self, snapshot: &'a Snapshot) -> BoxFuture<'a, Result<SnapshotSaved, StoreError>> {
         async move {
+            way_to_a_server().await;
             let mut stored = self.stored();
             match stored.snapshots.get(&snapshot.actor) {
                 Some(saved) if saved.version > snapshot.version => Ok(SnapshotSaved::Superseded),
@@ -119,6 +130,10 @@ impl Connection for MemoryConnection {
     }
 
     fn latest_snapshot<'a>(&'a self, actor: &'a str) -> BoxFuture<'a, Result<Option<Snapshot>, StoreError>> {
-        async move { Ok(self.stored().snapshots.get(actor).cloned()) }.boxed()
+        async move {
+            way_to_a_server().await;
+            Ok(self.stored().snapshots.get(actor).cloned())
+        }
+        .boxed()
     }
 }

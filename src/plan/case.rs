@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cells::holds;
 use super::targets;
 use super::*;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -128,6 +129,7 @@ impl Builder<'_> {
             groups: groups.into_iter().collect::<Option<_>>()?,
             workers: workers.into_iter().collect::<Option<_>>()?,
             checks: checks?,
+            ordered: scenario.ordered.as_ref().filter(|it| holds(&it.only, cell)).map(|it| it.why.clone()),
             classify: scenario.classify.iter().map(classify_rule).collect(),
             id: self.id,
             targets: self.targets,

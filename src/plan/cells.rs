@@ -149,7 +149,8 @@ fn idle_controls(scenario: &Scenario, made: &[(String, String, Cell)]) -> Vec<Di
     .collect()
 }
 
-fn holds(condition: &Condition, cell: &Cell) -> bool {
+/// Whether the cell has the values of the condition.
+pub(super) fn holds(condition: &Condition, cell: &Cell) -> bool {
     condition.iter().all(|(name, values)| cell.get(&name.value).is_some_and(|value| values.contains(value)))
 }
 

@@ -148,9 +148,60 @@ impl<V> Operation<V> {
     }
 }
 
+impl<V> Operation<V> {
+    /// Whether it does nothing but sleep: a statement that is `SELECT pg_sleep(…)` or `SELECT SLEEP(…)` and nothing else.
+    /// What calls another function inside the parentheses may do more.
+    pub fn only_sleeps(&self) -> bool {
+        let Operation::Sql { text, .. } = self else { return false };
+        let text = text.trim().trim_end_matches(';').trim_end().to_ascii_lowercase();
+        let Some((word, call)) = text.split_once(char::is_whitespace) else { return false };
+        let Some((name, arguments)) = call.trim().split_once('(') else { return false };
+        let sleeps = ["pg_sleep", "pg_sleep_for", "pg_sleep_until", "sleep"];
+        let name = name.trim().trim_start_matches("pg_catalog.");
+        word == "select"
+            && sleeps.contains(&name)
+            && arguments.find(['(', ')']) == Some(arguments.len() - 1)
+            && arguments.ends_with(')')
+    }
+}
+
 impl Operation<Template> {
     /// The operation with every template resolved in `scope`.
     pub fn resolve(&self, scope: &Scope) -> Result<Operation<Value>, EvaluateError> {
         self.try_map(|template| template.resolve(scope))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_only_sleeps_if_it_does_nothing_else() {
+        let only_sleeps = |text: &str| {
+            Operation::<Value>::Sql { statement: 0, text: Arc::from(text), args: Vec::new() }.only_sleeps()
+        };
+        for text in [
+            "SELECT pg_sleep(0.1)",
+            " select  PG_SLEEP_FOR('5 ms') ; ",
+            "SELECT\nSLEEP($1)",
+            "SELECT pg_catalog.pg_sleep(1)",
+        ] {
+            assert!(only_sleeps(text), "{text}");
+        }
+        let others = [
+            "SELECT pg_sleep(1), balance FROM account",
+            "SELECT pg_sleep(take_lock())",
+            "SELECT balance FROM account",
+            "SELECT pg_sleep(1); UPDATE account SET balance = 0",
+            "UPDATE account SET balance = 0",
+            "SELECT",
+            "",
+        ];
+        for text in others {
+            assert!(!only_sleeps(text), "{text}");
+        }
     }
 }

@@ -130,6 +130,7 @@ fn check_race(race: &Race) -> Result<(), String> {
         check_distribution(&format!("skew of barrier `{}`", barrier.name), &barrier.skew)?;
         same(&format!("the releases of barrier `{}`", barrier.name), barrier.skew.count, barrier.released)?;
     }
+    at_most("the rounds that were raced", race.raced.unwrap_or(0), race.rounds)?;
     check_rounds(race)?;
     race.expectations.iter().try_for_each(|row| check_expectation(race, row))
 }

@@ -165,6 +165,8 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
         rounds_failed: tally.failed,
         rounds_inconclusive: tally.open,
         first_failed: tally.first_failed,
+        raced: (case.workers.len() > 1).then_some(tally.raced),
+        ordered: case.ordered.clone(),
         failure_bound: None,
         counts: counts(&tally.tally),
         groups: (0..case.groups.len()).map(|group| group_report(case, tally, group)).collect(),

@@ -26,7 +26,7 @@ pub struct StoredRound {
     pub tally: Tally,
     /// The same by group; `None` for a single group, and before schema 1.1.
     pub groups: Option<BTreeMap<String, Counts>>,
-    /// The most workers inside their attempts at once.
+    /// The most workers in play at once; before schema 1.4, inside their attempts.
     pub overlap: u64,
     /// The invariants that were broken, and those that could not be evaluated; `None` before schema 1.1.
     pub invariants: Option<[Vec<String>; 2]>,

@@ -87,6 +87,13 @@ pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
     let race = &case.race;
     let mut facts =
         format!("{} of {}, {}", number(race.rounds, "round"), number(race.workers, "worker"), ns(case.elapsed_ns));
+    match (&race.ordered, race.raced) {
+        (Some(_), _) => facts.push_str("; ordered, not raced"),
+        (None, Some(raced)) => {
+            let _ = write!(facts, "; raced in {raced} of {}", number(race.rounds, "round"));
+        }
+        (None, None) => {}
+    }
     if let Some(bound) = race.failure_bound {
         let _ = write!(facts, "; at most {} of rounds fail (95 %)", percent(bound));
     }

@@ -103,6 +103,15 @@ impl Count {
     }
 }
 
+/// `ordered`: cases that put their workers in order on purpose.
+#[derive(Debug, Clone)]
+pub struct Ordered {
+    /// Why.
+    pub why: String,
+    /// The values of the cases that do; all do without any.
+    pub only: Condition,
+}
+
 /// A scenario: a file that was read, with nothing left to find fault with before it is planned.
 #[derive(Debug)]
 pub struct Scenario {
@@ -134,6 +143,8 @@ pub struct Scenario {
     pub checks: Checks,
     /// `[[controls]]`.
     pub controls: Vec<Control>,
+    /// `ordered`.
+    pub ordered: Option<Ordered>,
     /// `[[classify]]`.
     pub classify: Vec<ClassifyRule>,
     /// What is odd, but stops nothing.

@@ -92,6 +92,7 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
     let checks = read_checks::checks(reader, &mut table);
     let controls = table.get(reader, "controls", |reader, node| reader.list_of(node, read_checks::control));
     let classify = table.get(reader, "classify", |reader, node| reader.list_of(node, read_checks::classify));
+    let ordered = table.get(reader, "ordered", read_checks::ordered);
     let compare = table.get(reader, "compare", read_checks::compare);
     table.unsupported(reader, "schedule", "workers race freely; remove `[schedule]`");
     table.finish(reader);
@@ -120,6 +121,7 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
         barriers,
         checks,
         controls: controls.unwrap_or_default(),
+        ordered,
         classify: classify.unwrap_or_default(),
         warnings: Vec::new(),
     })

@@ -229,6 +229,15 @@ pub(super) fn control<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Con
     Some(control)
 }
 
+/// `ordered`.
+pub(super) fn ordered<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Ordered> {
+    let mut table = reader.table(node, "`ordered`")?;
+    let why = table.require(reader, "why", Reader::name);
+    let only = table.get(reader, "only", condition).unwrap_or_default();
+    table.finish(reader);
+    Some(Ordered { why: why?.value, only })
+}
+
 /// A `[[classify]]` table.
 pub(super) fn classify<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<ClassifyRule> {
     let mut table = reader.table(node, "a classify rule")?;

@@ -279,6 +279,9 @@ fn controls(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
             diagnostics.extend(unknown(Code::UnknownParam, "param or axis", name, scenario.setting_names()));
         }
     }
+    for (name, _) in scenario.ordered.iter().flat_map(|ordered| &ordered.only) {
+        diagnostics.extend(unknown(Code::UnknownParam, "param or axis", name, scenario.setting_names()));
+    }
     for (name, values) in scenario.exclude.iter().flat_map(|condition| &condition.value) {
         let axes = scenario.axes.iter();
         let fault = unknown(Code::UnknownParam, "axis", name, axes.clone().map(|axis| axis.name.value.as_str()));

@@ -105,6 +105,17 @@ fn top() -> Keys {
         ("rounds", whole(&format!("How many rounds are raced; default {}.", super::DEFAULT_ROUNDS), 1)),
         ("timeout", text("How long one round may take, such as `30s`, the default.")),
         (
+            "ordered",
+            object(
+                "Says that the scenario orders its workers on purpose, so that no race is expected.",
+                &["why"],
+                vec![
+                    ("why", text("Why the order is wanted.")),
+                    ("only", refer("Only for cases with these values.", "settings")),
+                ],
+            ),
+        ),
+        (
             "params",
             map("Values that `--param NAME=VALUE` and controls can change. Expressions use them by name.", json!({})),
         ),

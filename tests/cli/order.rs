@@ -45,3 +45,44 @@ fn a_round_of_a_later_pass_is_told_by_its_place_after_set_up() {
         .stdout_has("1 of 6 rounds failed: round 5, the 3rd after set-up")
         .stdout_has("round 5, the 3rd after set-up, failed");
 }
+
+/// Nobody meets anybody: each worker comes when the one before it has long ended.
+const APART: &str = r#"
+schema = 1
+name   = "apart"
+rounds = 3
+
+[targets.store]
+driver  = "event-store"
+backend = "memory"
+guard   = "none"
+
+[[workers]]
+name  = "writer"
+count = 2
+steps = [{ sleep = "${200 * worker}ms" }, { append = { actor = "a-${round}", version = 1, type = "T" } }]
+
+[expect]
+success  = 1
+conflict = 1
+"#;
+
+#[test]
+fn workers_that_only_sleep_at_the_same_time_prove_nothing() {
+    let ended = Cli::new().scenario(APART).args(["run"]).run().exits(4);
+    ended.stdout_has("INCONCLUSIVE apart").stdout_has("raced in 0 of 3 rounds").stdout_has("vacuous");
+}
+
+#[test]
+fn a_case_that_orders_its_workers_on_purpose_passes_without_a_bound() {
+    let text = APART.replace("rounds = 3", "rounds = 3\nordered = { why = \"the second comes after the first\" }");
+    let ended = Cli::new().scenario(&text).args(["run"]).run().exits(0);
+    ended.stdout_has("PASS apart").stdout_has("; ordered, not raced").stdout_lacks("of rounds fail");
+}
+
+#[test]
+fn one_worker_alone_races_nobody_and_is_not_vacuous() {
+    let text = APART.replace("count = 2\n", "").replace("conflict = 1\n", "");
+    let ended = Cli::new().scenario(&text).args(["run"]).run().exits(0);
+    ended.stdout_has("PASS apart").stdout_lacks("raced in").stdout_has("of rounds fail");
+}

@@ -60,19 +60,19 @@ async fn a_barrier_inside_an_attempt_holds_every_worker() {
         r#"
         [[workers]]
         name  = "slow"
-        steps = [{ sql = "slow 50ms" }, { barrier = "inside" }, { sql = "row" }]
+        steps = [{ sql = "slow 50ms" }, { barrier = "inside" }, { sql = "slow 1ms" }]
 
         [[workers]]
         name  = "quick"
         count = 3
-        steps = [{ sql = "done" }, { barrier = "inside" }, { sql = "row" }]
+        steps = [{ sql = "done" }, { barrier = "inside" }, { sql = "slow 1ms" }]
         "#,
     )
     .await;
     let round = stage.round(0).await;
     assert_eq!(round.overlap, 4);
     let log = stage.log();
-    let first_row = log.iter().position(|line| line.ends_with(": row")).unwrap();
+    let first_row = log.iter().position(|line| line.ends_with(": slow 1ms")).unwrap();
     assert_eq!(first_row, 4, "everybody had done the first step: {log:?}");
     let released = round.barriers[1].released_ns.unwrap();
     for attempt in &round.attempts {

@@ -62,7 +62,7 @@ fn overlap(race: &Race) -> String {
     let workers = number(race.workers, "worker");
     match (race.overlap.min, race.overlap.p50, race.overlap.max) {
         (Some(least), _, Some(most)) if least == most => {
-            format!("{least} of {workers} were inside their attempts at once, in {}.", every(race.overlap.count))
+            format!("{least} of {workers} were in play at once, in {}.", every(race.overlap.count))
         }
         (Some(least), Some(median), Some(most)) => format!(
             "At the busiest instant of a round {least} to {most} of {workers} were inside their attempts, in half of the rounds {median} or fewer."

@@ -27,7 +27,8 @@ pub use words::*;
 ///   and invariants in `rounds.csv`.
 /// - 1.2: `not_raced` and `error`.
 /// - 1.3: `case` of controls.
-/// - 1.4: `since_setup` of kept rounds, and `round_since_setup` in `rounds.csv`.
+/// - 1.4: `raced` and `ordered`; `overlap` counts workers in play;
+///   `since_setup` of kept rounds, and `round_since_setup` in `rounds.csv`.
 pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 4 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.

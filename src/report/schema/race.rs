@@ -24,6 +24,12 @@ pub struct Race {
     /// The first failing round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failed: Option<u64>,
+    /// Rounds in which two workers were in play at once; absent for a single worker. Since 1.4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raced: Option<u64>,
+    /// Why the case orders its workers on purpose, so that no race is expected. Since 1.4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ordered: Option<String>,
     /// With 95 % confidence, at most this share of rounds fails; absent after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_bound: Option<f64>,
@@ -44,7 +50,7 @@ pub struct Race {
     pub steps: Vec<StepReport>,
     /// The barriers, `start` first.
     pub barriers: Vec<BarrierReport>,
-    /// The most workers inside their attempts at once: one value per round.
+    /// The most workers in play at once: one value per round. Before 1.4: inside their attempts.
     pub overlap: Distribution,
     /// Nanoseconds from the start to the end of the last attempt: one value per round.
     pub makespan: Distribution,

@@ -24,7 +24,7 @@ pub struct RoundReport {
     pub inconclusive: Option<String>,
     /// How its attempts ended.
     pub counts: Counts,
-    /// The most workers inside their attempts at once.
+    /// The most workers in play at once. Before 1.4: inside their attempts.
     pub overlap: u64,
     /// From the start to the end of the last attempt.
     pub makespan_ns: u64,

@@ -1,0 +1,147 @@
+//! How many workers of a round were in play at once.
+//!
+//! A worker is in play from its first request to its last answer. Time at barriers and pause points, in `sleep` steps and
+//! in statements that only sleep is left out: workers that only wait at the same time do not race.
+
+use super::record::{Attempt, Outcome};
+use crate::plan::{Action, Case};
+
+/// A stretch of time in a round, in nanoseconds since its origin.
+pub(super) type Stretch = (u64, u64);
+
+/// The most workers in play at one instant. `parked` has the stretches that each worker was parked at barriers, by worker.
+/// A worker that goes out of play at the instant at which another comes into play does not overlap it.
+pub(super) fn overlap(case: &Case, attempts: &[Attempt], parked: &[Vec<Stretch>]) -> u64 {
+    let stretches = attempts.iter().flat_map(|attempt| in_play(case, attempt, &parked[attempt.worker]));
+    let mut edges: Vec<(u64, i64)> = stretches.flat_map(|(from, until)| [(from, 1), (until, -1)]).collect();
+    edges.sort_unstable();
+    let mut inside = 0i64;
+    let mut most = 0;
+    for (_, change) in edges {
+        inside += change;
+        most = most.max(inside);
+    }
+    u64::try_from(most).unwrap_or(0)
+}
+
+/// The stretches in which the worker of `attempt` was in play, ascending.
+fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
+    let steps = &case.groups[case.workers[attempt.worker].group].steps;
+    let asks = |index: usize| match steps.get(index).map(|step| &step.action) {
+        Some(Action::Call { operation, .. }) => !operation.only_sleeps(),
+        Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) => false,
+        None => matches!(index, Outcome::BEGIN | Outcome::COMMIT),
+    };
+    let pauses = |index: usize| match steps.get(index).map(|step| &step.action) {
+        Some(Action::Call { operation, .. }) => operation.only_sleeps(),
+        Some(Action::Barrier(_) | Action::Sleep(_)) => true,
+        Some(Action::Assert(_) | Action::Let(_)) | None => false,
+    };
+    let mut asked = attempt.steps.iter().filter(|step| asks(step.step));
+    let Some(first) = asked.next() else { return Vec::new() };
+    let until = asked.next_back().unwrap_or(first).ended_ns;
+    let paused = attempt.steps.iter().filter(|step| pauses(step.step)).map(|step| (step.started_ns, step.ended_ns));
+    let mut gaps: Vec<Stretch> = paused.chain(parked.iter().copied()).collect();
+    gaps.sort_unstable();
+    let mut stretches = Vec::with_capacity(gaps.len() + 1);
+    let mut from = first.started_ns;
+    for (gap_from, gap_until) in gaps {
+        if from < gap_from.min(until) {
+            stretches.push((from, gap_from.min(until)));
+        }
+        from = from.max(gap_until);
+    }
+    if from < until {
+        stretches.push((from, until));
+    }
+    stretches
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::check::fixture::{TestCase, place};
+    use crate::engine::record::StepRecord;
+    use crate::expression::Template;
+    use crate::outcome::OutcomeKind;
+    use crate::plan::{Operation, Save, Step};
+    use crate::value::Value;
+
+    /// What the steps of the one group are: `ask`, `barrier`, `sleep`, or the text of a statement.
+    fn case(workers: usize, steps: &[&str]) -> Case {
+        let step = |word: &&str| Step {
+            name: (*word).to_owned(),
+            action: match *word {
+                "barrier" => Action::Barrier(0),
+                "sleep" => Action::Sleep(Template::Literal(Value::text("1s"))),
+                text => Action::Call {
+                    target: 0,
+                    operation: Box::new(Operation::Sql { statement: 0, text: Arc::from(text), args: Vec::new() }),
+                },
+            },
+            rows: None,
+            otherwise: OutcomeKind::Conflict,
+            save: Save::Nothing,
+            timeout: Duration::from_secs(10),
+            place: place(5),
+        };
+        TestCase::new(workers).change(|case| case.groups[0].steps = steps.iter().map(step).collect()).build()
+    }
+
+    /// An attempt whose steps took these times, one after the other in the order of the group.
+    fn attempt(worker: usize, steps: &[Stretch]) -> Attempt {
+        let record = |(step, (started_ns, ended_ns)): (usize, &Stretch)| StepRecord {
+            step,
+            started_ns: *started_ns,
+            ended_ns: *ended_ns,
+            released_ns: 0,
+            outcome: OutcomeKind::Success,
+            has_prepared: false,
+        };
+        let mut attempt = Attempt::new(worker);
+        attempt.steps = steps.iter().enumerate().map(record).collect();
+        attempt
+    }
+
+    fn most(case: &Case, attempts: &[Attempt]) -> u64 {
+        overlap(case, attempts, &vec![Vec::new(); attempts.len()])
+    }
+
+    #[test]
+    fn overlap_counts_workers_that_are_in_play_at_once() {
+        let case = case(3, &["ask"]);
+        assert_eq!(most(&case, &[]), 0);
+        assert_eq!(most(&case, &[attempt(0, &[(0, 10)]), attempt(1, &[(10, 20)])]), 1, "one after the other");
+        assert_eq!(most(&case, &[attempt(0, &[(0, 10)]), attempt(1, &[(5, 20)]), attempt(2, &[(9, 11)])]), 3);
+        assert_eq!(most(&case, &[attempt(0, &[(0, 3)]), attempt(1, &[(1, 2)]), attempt(2, &[(4, 9)])]), 2);
+    }
+
+    #[test]
+    fn a_worker_that_sleeps_or_waits_is_not_in_play() {
+        for pause in ["sleep", "barrier", "SELECT pg_sleep(1)"] {
+            let before = case(2, &[pause, "ask"]);
+            let attempts = [attempt(0, &[(0, 10), (10, 20)]), attempt(1, &[(0, 30), (30, 40)])];
+            assert_eq!(most(&before, &attempts), 1, "{pause} before the request");
+            let between = case(2, &["ask", pause, "ask"]);
+            let attempts = [attempt(0, &[(0, 5), (5, 50), (50, 60)]), attempt(1, &[(10, 20), (20, 30), (30, 40)])];
+            assert_eq!(most(&between, &attempts), 1, "{pause} between two requests");
+            let attempts = [attempt(0, &[(0, 5), (5, 50), (50, 60)]), attempt(1, &[(10, 20), (20, 30), (30, 51)])];
+            assert_eq!(most(&between, &attempts), 2, "the last requests meet");
+            let after = case(2, &["ask", pause]);
+            let attempts = [attempt(0, &[(0, 5), (5, 50)]), attempt(1, &[(10, 20), (20, 30)])];
+            assert_eq!(most(&after, &attempts), 1, "{pause} after the last answer");
+        }
+    }
+
+    #[test]
+    fn a_worker_parked_at_a_pause_point_is_not_in_play_until_it_runs_on() {
+        let case = case(2, &["ask"]);
+        let attempts = [attempt(0, &[(0, 40)]), attempt(1, &[(10, 30)])];
+        assert_eq!(overlap(&case, &attempts, &[vec![(5, 35)], vec![]]), 1);
+        assert_eq!(overlap(&case, &attempts, &[vec![(5, 25)], vec![]]), 2);
+        assert_eq!(overlap(&case, &attempts, &[vec![(5, u64::MAX)], vec![(12, 29)]]), 1, "a barrier that broke");
+    }
+}
