@@ -96,7 +96,7 @@ pub(super) fn options(args: &CompareArgs, seed: u64) -> Options {
 
 fn render(comparison: &Comparison, format: CompareFormat, output: &Output) -> String {
     match format {
-        CompareFormat::Terminal => compare::terminal::render(comparison, output.style),
+        CompareFormat::Terminal => output.style.screened(&compare::terminal::render(comparison, output.style)),
         CompareFormat::Markdown => compare::markdown::render(comparison),
         CompareFormat::Html => compare::html::render(comparison),
         CompareFormat::Json => {

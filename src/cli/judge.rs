@@ -24,7 +24,7 @@ pub(crate) fn exec(args: &JudgeArgs, output: &Output) -> Result<RunVerdict, Fail
     }
     let rejudged = rejudge.end().map_err(|error| wrong(&error))?;
     let unknown = unknown.iter().map(|id| format!("{id}: not judged\n  the report has no such case; race it\n"));
-    output.data(&(unknown.collect::<String>() + &text(&rejudged)));
+    output.text(&(unknown.collect::<String>() + &text(&rejudged)));
     Ok(rejudged.verdict)
 }
 

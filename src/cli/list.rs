@@ -8,13 +8,13 @@ use super::output::Output;
 use super::select;
 use crate::check::RunVerdict;
 use crate::plan::{Case, PlannedScenario};
-use crate::report::words::number;
+use crate::report::words::{number, one_line};
 
 pub(crate) fn exec(args: &ListArgs, output: &Output) -> Result<RunVerdict, Failure> {
     // Faults are printed as text in any case: the list itself is the data.
     let planned = select::plan(&args.selection, None, "run", Format::Text, output)?;
     match args.format {
-        Format::Text => output.data(&planned.iter().map(text).collect::<Vec<_>>().join("\n")),
+        Format::Text => output.text(&planned.iter().map(text).collect::<Vec<_>>().join("\n")),
         Format::Json => {
             let scenarios: Vec<serde_json::Value> = planned.iter().map(json).collect();
             output.data(&format!("{:#}\n", serde_json::Value::Array(scenarios)));
@@ -26,13 +26,13 @@ pub(crate) fn exec(args: &ListArgs, output: &Output) -> Result<RunVerdict, Failu
 fn text(scenario: &PlannedScenario) -> String {
     let head = &scenario.head;
     let tags = if head.tags.is_empty() { String::new() } else { format!("  ({})", head.tags.join(", ")) };
-    let mut text = format!("{}: {}{tags}\n", head.name, head.summary);
+    let mut text = one_line(&format!("{}: {}{tags}", head.name, head.summary)) + "\n";
     for planned in &scenario.cases {
         let Case { id, workers, rounds, .. } = planned.case.as_ref();
         let (workers, rounds) = (number(workers.len() as u64, "worker"), number(*rounds, "round"));
-        text.push_str(&format!("  {id}  {workers}, {rounds}\n"));
+        text.push_str(&format!("  {}  {workers}, {rounds}\n", one_line(id)));
         for control in &planned.controls {
-            text.push_str(&format!("    control {}\n", control.id));
+            text.push_str(&format!("    control {}\n", one_line(&control.id)));
         }
     }
     text

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use anstyle::{AnsiColor, Style as Colours};
 
 use crate::report::terminal::Style;
+use crate::report::words::without_commands;
 use crate::secrets::{hidden, hidden_in_lines};
 
 /// The terminal, as far as it was found out.
@@ -55,6 +56,11 @@ impl Output {
         }
     }
 
+    /// Prints lines that hold names of the user's to stdout, and makes sure that they are nothing but lines.
+    pub(crate) fn text(&self, lines: &str) {
+        self.data(&self.style.screened(lines));
+    }
+
     /// Why some of the data could not be written, if so.
     pub(crate) fn lost(&self) -> Option<&'static str> {
         LOST.get().map(String::as_str)
@@ -81,6 +87,6 @@ impl Output {
     }
 
     fn line(&self, text: &str) {
-        drop(writeln!(io::stderr().lock(), "{}", hidden(text)));
+        drop(writeln!(io::stderr().lock(), "{}", without_commands(&hidden(text))));
     }
 }

@@ -7,7 +7,7 @@ use super::Failure;
 use super::args::{Format, Selection};
 use super::output::Output;
 use crate::check::RunVerdict;
-use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile};
 use crate::plan::{self, Overrides, PlannedScenario};
 use crate::report::schema::{CaseReport, Report};
 use crate::report::words::number;
@@ -22,8 +22,15 @@ pub(crate) fn plan(
     format: Format,
     output: &Output,
 ) -> Result<Vec<PlannedScenario>, Failure> {
-    let files = scenario_files(&selection.paths)?;
     let mut faults = Faults::new(format, output);
+    let files = match scenario_files(&selection.paths) {
+        Ok(files) => files,
+        Err((path, message)) if format == Format::Json => {
+            faults.unreadable(path, &message);
+            Vec::new()
+        }
+        Err((_, message)) => return Err(Failure::new(RunVerdict::Usage, message)),
+    };
     let mut loaded = Vec::new();
     for file in &files {
         match scenario::load(file) {
@@ -32,7 +39,7 @@ pub(crate) fn plan(
                 loaded.push(scenario);
             }
             Err(LoadError::Invalid { source_file, diagnostics }) => faults.errors(&source_file, &diagnostics),
-            Err(error @ LoadError::Unreadable { .. }) => faults.message(&error.to_string()),
+            Err(error @ LoadError::Unreadable { .. }) => faults.unreadable(file, &error.to_string()),
         }
     }
     same_names(&loaded, &mut faults);
@@ -112,20 +119,19 @@ fn nothing_selected(selection: &Selection, files: usize) -> String {
 }
 
 /// The files named, and those found below directories, in a stable order. One that is named twice, whatever the way to it,
-/// is read once, where it was named first.
-fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// is read once, where it was named first. An error is of one path.
+fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, (&Path, String)> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let below = scenario::files_below(path).map_err(|error| {
-                Failure::new(RunVerdict::Usage, format!("cannot read `{}`: {error}", path.display()))
-            })?;
+            let below = scenario::files_below(path)
+                .map_err(|error| (path.as_path(), format!("cannot read `{}`: {error}", path.display())))?;
             if below.is_empty() {
                 let message = format!(
                     "`{}` holds no scenario files (`*.toml`); name a file, or another directory",
                     path.display()
                 );
-                return Err(Failure::new(RunVerdict::Usage, message));
+                return Err((path, message));
             }
             files.extend(below);
         } else if path.exists() {
@@ -133,7 +139,7 @@ fn scenario_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         } else {
             let message =
                 format!("there is no `{}`; name a scenario file, or a directory that holds some", path.display());
-            return Err(Failure::new(RunVerdict::Usage, message));
+            return Err((path, message));
         }
     }
     let mut seen = BTreeSet::new();
@@ -210,6 +216,17 @@ impl<'a> Faults<'a> {
                 Format::Json => {
                     self.json.extend(serde_json::to_value(diagnostic.to_json(source)));
                 }
+            }
+        }
+    }
+
+    /// A fault of a whole file, or of a path that leads to none.
+    fn unreadable(&mut self, path: &Path, message: &str) {
+        match self.format {
+            Format::Text => self.message(message),
+            Format::Json => {
+                let source = SourceFile { name: path.to_owned(), text: String::new() };
+                self.errors(&source, &[Diagnostic::error(Code::UnreadableFile, message)]);
             }
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn exec(args: &TrendArgs, output: &Output) -> Result<RunVerdict, Fail
         )));
     }
     match &args.html {
-        None => output.data(&trend::terminal(&trend, output.style)),
+        None => output.text(&trend::terminal(&trend, output.style)),
         Some(file) => {
             let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(".".as_ref());
             let name = file.file_name().unwrap_or_default().to_string_lossy();

@@ -29,7 +29,17 @@ pub fn junit(report: &Report) -> String {
     }
     suites.extend(unfinished(report));
     document.add_test_suites(suites);
-    document.to_string().expect("XML written to memory is text")
+    well_formed(&document.to_string().expect("XML written to memory is text"))
+}
+
+/// The document without what readers refuse: two characters that XML does not allow and the writer lets through, and the
+/// count of skipped tests at the top, which schemas allow for a suite only.
+fn well_formed(xml: &str) -> String {
+    let xml = xml.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    let top =
+        xml.find("<testsuites ").map_or(0..0, |start| start..xml[start..].find('>').map_or(start, |end| start + end));
+    let kept = xml[top.clone()].split_inclusive(' ').filter(|attribute| !attribute.starts_with("skipped=\""));
+    format!("{}{}{}", &xml[..top.start], kept.collect::<String>(), &xml[top.end..])
 }
 
 /// Why the run ended before its time, and the cases that it did not come to.
@@ -160,5 +170,26 @@ mod tests {
         let xml = junit(&report);
         assert!(xml.contains("&lt;b&gt;"), "{xml}");
         assert!(!xml.contains(['\u{0}', '\u{1b}']), "{xml}");
+    }
+
+    #[test]
+    fn every_character_is_one_that_xml_allows() {
+        let every: String = (0..=0x1_ffff).filter_map(char::from_u32).collect();
+        let mut report = example::failing_report();
+        report.scenarios[0].name = every.clone();
+        report.scenarios[0].file = every.clone();
+        report.scenarios[0].cases[0].id = every.clone();
+        report.skipped[0].reason = every;
+        // https://www.w3.org/TR/xml/#charsets
+        let allowed = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+        assert_eq!(junit(&report).chars().find(|character| !allowed(*character)), None);
+    }
+
+    #[test]
+    fn only_a_suite_counts_skipped_tests() {
+        let xml = junit(&example::failing_report());
+        let top = xml.lines().find(|line| line.starts_with("<testsuites ")).unwrap();
+        assert!(top.ends_with("time=\"1.300\">") && !top.contains("skipped"), "{top}");
+        assert!(xml.contains("<testsuite name=\"race\" tests=\"14\" skipped=\"1\""), "{xml}");
     }
 }

@@ -3,6 +3,7 @@
 mod agreement;
 pub mod annotations;
 pub mod build;
+mod cells;
 mod checks;
 pub mod data_file;
 #[cfg(test)]

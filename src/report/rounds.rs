@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::outcome::{OutcomeKind, Tally};
 
+use super::cells;
 use super::data_file::{DataFileError, open};
 use super::schema::{Counts, Report};
 use super::sinks::ROUNDS_FILE;
@@ -96,9 +97,9 @@ fn parse(columns: &csv::StringRecord, record: &csv::StringRecord) -> Result<Stor
     let groups = optional("groups").filter(|text| !text.is_empty());
     let groups = groups.map(|text| serde_json::from_str(text).map_err(|error| format!("`groups`: {error}")));
     Ok(StoredRound {
-        scenario: text("scenario")?.to_owned(),
-        case: text("case")?.to_owned(),
-        control: text("control")?.to_owned(),
+        scenario: cells::read(text("scenario")?).to_owned(),
+        case: cells::read(text("case")?).to_owned(),
+        control: cells::read_control(text("control")?).to_owned(),
         round: number("round")?,
         since_setup: optional("round_since_setup").map(|_| number("round_since_setup")).transpose()?,
         tally,

@@ -10,6 +10,7 @@ use crate::outcome::OutcomeKind;
 use crate::plan::{Action, Case, START};
 
 use super::build::counts;
+use super::cells;
 use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
@@ -66,8 +67,9 @@ pub(crate) fn base_id(case: &Case) -> &str {
 }
 
 fn key(case: &Case, round: u64) -> Vec<String> {
-    let control = case.control.as_ref().map(|control| control.name.clone()).unwrap_or_default();
-    vec![case.scenario.name.clone(), base_id(case).to_owned(), control, round.to_string()]
+    let control = cells::control(case.control.as_ref().map(|control| control.name.as_str()));
+    let [scenario, id] = [&case.scenario.name, base_id(case)].map(|name| cells::written(name).into_owned());
+    vec![scenario, id, control, round.to_string()]
 }
 
 /// The row of a round. Its attempts are measured from the release.
@@ -153,7 +155,7 @@ pub(super) fn step_rows(case: &Case, record: &RoundRecord) -> Vec<Vec<String>> {
     }
     let rows = steps.into_iter().map(|(name, mut times)| {
         let mut row = key(case, record.round);
-        row.extend([name.to_owned(), times.own.len().to_string()]);
+        row.extend([cells::written(name).into_owned(), times.own.len().to_string()]);
         for clock in [&mut times.own, &mut times.release] {
             row.extend([0.5, 0.99, 1.0].map(|q| micros(quantile(clock, q))));
         }

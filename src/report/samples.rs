@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::outcome::OutcomeKind;
 
+use super::cells;
 use super::data_file::{DataFileError, open};
 use super::load::REPORT_FILE;
 use super::schema::{Counts, Report, SchemaVersion};
@@ -98,7 +99,7 @@ impl<'a> Rows<'a> {
         let mut record = csv::StringRecord::new();
         while self.reader.read_record(&mut record).map_err(malformed)? {
             let fields: Vec<&str> = self.columns.iter().map(|column| &record[*column]).collect();
-            if fields[0].is_empty() {
+            if cells::read_control(fields[0]).is_empty() {
                 row(&fields)?;
             }
         }
@@ -145,10 +146,10 @@ fn rounds(
     let mut counts: BTreeMap<String, (Counts, u64)> = BTreeMap::new();
     Rows::new(bytes, &wanted)?.each(|row| {
         let round = number(row[2])?;
-        let case = samples.cases.entry(row[1].to_owned()).or_default();
+        let case = samples.cases.entry(cells::read(row[1]).to_owned()).or_default();
         add(case, "makespan", round, row[3])?;
         add(case, "p50", round, row[4])?;
-        let (sum, rounds) = counts.entry(row[1].to_owned()).or_default();
+        let (sum, rounds) = counts.entry(cells::read(row[1]).to_owned()).or_default();
         *rounds += 1;
         for (kind, field) in OutcomeKind::ALL.into_iter().zip(&row[5..]) {
             let count: u64 = number(field)?;
@@ -157,7 +158,7 @@ fn rounds(
             }
         }
         if let Some(groups) = row.last().filter(|groups| by_group && !groups.is_empty()) {
-            let mixes = samples.groups.entry(row[1].to_owned()).or_default();
+            let mixes = samples.groups.entry(cells::read(row[1]).to_owned()).or_default();
             *mixes.entry(group_mix(groups)?).or_default() += 1;
         }
         Ok(())
@@ -182,8 +183,8 @@ fn steps(bytes: &[u8], samples: &mut Samples) -> Result<(), SamplesErrorKind> {
     let wanted = ["control", "case", "round", "step", "own_p50_us", "own_p99_us", "release_p99_us"];
     Rows::new(bytes, &wanted)?.each(|row| {
         let round = number(row[2])?;
-        let case = samples.cases.entry(row[1].to_owned()).or_default();
-        match row[3] {
+        let case = samples.cases.entry(cells::read(row[1]).to_owned()).or_default();
+        match cells::read(row[3]) {
             "attempt" => add(case, "p99", round, row[6]),
             step => {
                 add(case, &format!("{step}.p50"), round, row[4])?;

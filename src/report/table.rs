@@ -2,6 +2,7 @@
 
 use crate::outcome::OutcomeKind;
 
+use super::cells;
 use super::rows::micros;
 use super::schema::*;
 use super::sinks::csv_line;
@@ -20,7 +21,7 @@ pub fn table(report: &Report) -> String {
     for scenario in &report.scenarios {
         for case in &scenario.cases {
             let verdict = crate::check::Verdict::from(case.verdict).as_str();
-            text.push_str(&csv_line(&row(&scenario.name, &case.id, "", verdict, &case.race)));
+            text.push_str(&csv_line(&row(&scenario.name, &case.id, None, verdict, &case.race)));
             for control in &case.controls {
                 let verdict = match control.verdict {
                     ControlVerdictWord::Caught => "caught",
@@ -31,7 +32,7 @@ pub fn table(report: &Report) -> String {
                 text.push_str(&csv_line(&row(
                     &scenario.name,
                     control.case_id(case),
-                    &control.name,
+                    Some(&control.name),
                     verdict,
                     &control.race,
                 )));
@@ -41,8 +42,9 @@ pub fn table(report: &Report) -> String {
     text
 }
 
-fn row(scenario: &str, case: &str, control: &str, verdict: &str, race: &Race) -> Vec<String> {
-    let mut row: Vec<String> = [scenario, case, control, verdict].map(str::to_owned).to_vec();
+fn row(scenario: &str, case: &str, control: Option<&str>, verdict: &str, race: &Race) -> Vec<String> {
+    let [scenario, case] = [scenario, case].map(|name| cells::written(name).into_owned());
+    let mut row = vec![scenario, case, cells::control(control), verdict.to_owned()];
     row.extend([race.workers, race.rounds, race.rounds_failed, race.rounds_inconclusive].map(|it| it.to_string()));
     row.extend(OutcomeKind::ALL.map(|kind| race.counts.get(&kind.into()).copied().unwrap_or(0).to_string()));
     for clock in [&race.attempts.all.own, &race.attempts.all.since_release] {

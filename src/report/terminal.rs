@@ -13,7 +13,9 @@ use crate::outcome::OutcomeKind;
 use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
-use super::words::{name_of, not_raced, ns, number, one_line, percent, shortened, span, sum, visible};
+use super::words::{
+    name_of, not_raced, ns, number, one_line, percent, shortened, span, sum, visible, without_commands,
+};
 
 /// How to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +58,7 @@ impl Style {
         format!("{}{text}{}", ansi.render(), ansi.render_reset())
     }
 
-    /// Lines without what scenarios and servers could tell the terminal to do: only our own colours get through.
+    /// Lines without what scenarios and servers could tell the terminal or a CI service to do: only our own colours get through.
     pub(crate) fn screened(self, lines: &str) -> String {
         let colours: Vec<String> = match self.colour {
             true => Role::ALL
@@ -75,7 +77,7 @@ impl Style {
             }
             rest = &rest[colour.map_or(character.len_utf8(), String::len)..];
         }
-        screened
+        without_commands(&screened)
     }
 }
 

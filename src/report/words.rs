@@ -62,6 +62,31 @@ pub(crate) fn one_line(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
+/// Lines of which no CI service takes one for a command: GitHub reads `::error::` where a line begins, and `##[error]`
+/// anywhere, Azure `##vso[...]`, TeamCity `##teamcity[...]`. Only such words are broken up.
+pub(crate) fn without_commands(text: &str) -> String {
+    let broken = text.split_inclusive(['\n', '\r']).map(|line| {
+        let margin = line.len() - line.trim_start().len();
+        match line[margin..].strip_prefix("::") {
+            Some(rest) => format!("{}: :{rest}", &line[..margin]),
+            None => line.to_owned(),
+        }
+    });
+    let broken: String = broken.collect();
+    let mut text = String::with_capacity(broken.len());
+    let mut rest = broken.as_str();
+    while let Some(at) = rest.find("##") {
+        let (before, after) = rest.split_at(at + 1);
+        text.push_str(before);
+        let word = after[1..].trim_start_matches(|character: char| character.is_ascii_alphanumeric());
+        if word.starts_with('[') {
+            text.push(' ');
+        }
+        rest = after;
+    }
+    text + rest
+}
+
 /// At most `limit` characters in one line.
 pub(super) fn shortened(text: &str, limit: usize) -> String {
     let line = one_line(text);
@@ -76,4 +101,19 @@ pub(super) fn shortened(text: &str, limit: usize) -> String {
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent < 1.0 { format!("{percent:.2} %") } else { format!("{percent:.1} %") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_commands;
+
+    #[test]
+    fn no_line_is_a_command_of_a_ci_service() {
+        let text = "a\n::error::b\r  ::set-output::c\nd ##vso[e] ##[f] ###[g] ##teamcity[h]";
+        let wanted = "a\n: :error::b\r  : :set-output::c\nd # #vso[e] # #[f] ## #[g] # #teamcity[h]";
+        assert_eq!(without_commands(text), wanted);
+        for text in ["a::b ## heading", "x##", "[##..]"] {
+            assert_eq!(without_commands(text), text);
+        }
+    }
 }

@@ -22,7 +22,7 @@ pub use files::files_below;
 pub use model::Scenario;
 pub use read::{DEFAULT_ROUNDS, SCHEMA};
 
-use crate::diagnostic::{self, Diagnostic, Severity, SourceFile};
+use crate::diagnostic::{self, Code, Diagnostic, Severity, SourceFile};
 
 /// Why there is no scenario.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +53,22 @@ fn count(diagnostics: &[Diagnostic]) -> String {
 
 /// Reads and checks a scenario file and the files it names.
 pub fn load(path: &Path) -> Result<Scenario, LoadError> {
-    let text = std::fs::read_to_string(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+    let bytes = std::fs::read(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+    let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
     parse(SourceFile { name: path.to_owned(), text }, path.parent().unwrap_or(Path::new("")))
+}
+
+/// The fault of a file that is not UTF-8, at its first byte that is not.
+fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> LoadError {
+    let at = error.utf8_error().valid_up_to();
+    let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+    let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+    let diagnostic =
+        Diagnostic::error(Code::UnreadableFile, format!("the file is not UTF-8: byte 0x{byte:02x} is not text"))
+            .at(&(at..at + char::REPLACEMENT_CHARACTER.len_utf8()), "not UTF-8")
+            .help("save the file as UTF-8");
+    let source_file = Box::new(SourceFile { name: path.to_owned(), text });
+    LoadError::Invalid { source_file, diagnostics: vec![diagnostic] }
 }
 
 /// Checks the text of a scenario, whose files are in `directory`.

@@ -14,6 +14,7 @@ use super::table::Table;
 use super::{read_checks, steps, syntax};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion, ticked};
 use crate::plan::{ScenarioHead, Start};
+use crate::value::Value;
 
 /// The version of the scenario format that is read.
 pub const SCHEMA: u64 = 1;
@@ -189,6 +190,11 @@ fn matrix<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(Vec<Axis>, Vec
             reader.unread.names.insert(name.value);
             continue;
         };
+        if is_exclude_misspelt(&name.value, &values) {
+            let message = format!("`{}` would be an axis whose values are tables", name.value);
+            let diagnostic = Diagnostic::error(Code::UnknownKey, message).at(&name.span, "a list of tables");
+            reader.push(diagnostic.help("did you mean `exclude`?"));
+        }
         if values.is_empty() {
             let message = format!("axis `{}` has no values", name.value);
             reader.push(Diagnostic::error(Code::NoCases, message).at(&span, "empty").help("give at least one value"));
@@ -202,6 +208,13 @@ fn matrix<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<(Vec<Axis>, Vec
         }
     }
     Some((axes, exclude.unwrap_or_default()))
+}
+
+/// Whether an axis is `exclude` with a slip in it: nearly its name, and the tables that it would hold.
+fn is_exclude_misspelt(name: &str, values: &[Value]) -> bool {
+    const SLIPS: usize = 2;
+    let tables = !values.is_empty() && values.iter().all(|value| matches!(value, Value::Map(_)));
+    tables && strsim::damerau_levenshtein(&name.to_lowercase(), "exclude") <= SLIPS
 }
 
 /// Names, each with a value or a list of values.

@@ -8,6 +8,7 @@ mod cli;
 mod expressions;
 mod faults;
 mod folder;
+mod forms;
 mod given;
 mod interrupts;
 mod messages;
