@@ -162,7 +162,7 @@ fn show_gives_every_form_that_the_run_left() {
     }
     let text = place.deadheat(&format!("show {}", folder.join("report.json").display())).exits(0).says("PASS claims");
     assert!(text.stdout.contains("control `no guard` caught"), "{}", text.stdout);
-    place.deadheat("show --format csv").exits(0).says("claims,claims,,pass,3,30,0,0,60,30,");
+    place.deadheat("show --format csv").exits(0).says("claims,claims,-,pass,3,30,0,0,60,30,");
     let sections = place.deadheat("show --format hgrm").exits(0).says("# claims.attempt.hgrm\n");
     place.deadheat("show --format hgrm --out plots").exits(0);
     assert!(sections.stdout.contains(&place.read("plots/claims.append.hgrm")));

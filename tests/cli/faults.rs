@@ -29,7 +29,7 @@ fn a_directory_without_scenarios_is_named() {
 fn a_scenario_that_is_no_text_is_named() {
     let cli = Cli::new().scenario("");
     std::fs::write(cli.work().join("scenarios/0.toml"), b"\xff\xfe").unwrap();
-    refused(cli).stderr_has("cannot read the scenario `scenarios/0.toml`").stderr_has("UTF-8");
+    refused(cli).stderr_has("the file is not UTF-8: byte 0xff is not text").stderr_has("scenarios/0.toml:1:1");
 }
 
 #[test]
