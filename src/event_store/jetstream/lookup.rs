@@ -85,6 +85,7 @@ impl JetStreamConnection {
             };
             let messages = doing.within(self.deadline, pull).await?.map_err(|error| doing.lost(error))?;
             if messages.is_empty() {
+                self.assert_delivered(doing, consumer).await?;
                 break;
             }
             left = left.saturating_sub(messages.len() as u64);
@@ -94,5 +95,15 @@ impl JetStreamConnection {
             }
         }
         Ok(fetched)
+    }
+
+    /// Asks the server whether `consumer` has delivered everything. A pull whose connection is lost ends like one that
+    /// finds no message, because its messages were removed meanwhile: without an answer, a part would pass for the whole.
+    async fn assert_delivered(&self, doing: &Doing, consumer: &PullConsumer) -> Result<(), StoreError> {
+        let asked = doing.within(self.deadline, consumer.get_info()).await?;
+        match asked.map_err(|error| doing.lost(error))?.num_pending {
+            0 => Ok(()),
+            pending => Err(doing.lost(format!("the server delivered no message, though {pending} are pending"))),
+        }
     }
 }

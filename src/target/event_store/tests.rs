@@ -17,7 +17,7 @@ use crate::plan::{Driver, Operation, Place, StoreOptions, TargetSpec};
 use crate::server::find::{self, SearchPath};
 use crate::server::{PrivateServer, nats, postgres};
 use crate::target::proxy::{Cut, Proxy};
-use crate::target::{BarrierBroken, Endpoint, Pause, Reply, Session, Target};
+use crate::target::{BarrierBroken, Endpoint, Pause, Reply, Session, Target, TargetError};
 use crate::value::Value;
 
 const SPACE: &str = "dh_test_1";
@@ -133,6 +133,23 @@ async fn an_append_to_jetstream_whose_ack_is_lost_is_unknown() {
     let store = Cuttable::open(Backend::JetStream, server).await;
     an_append_that_is_cut_off_is_unknown(&store, format!("HPUB {SPACE}.events.").as_bytes()).await;
     store.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_whose_delivery_is_cut_off_are_not_taken_for_all_that_there_are() {
+    let program = find::nats(&search()).unwrap();
+    let server = nats::start(&program, &nats::NatsOptions::default()).await.unwrap();
+    let store = Cuttable::open(Backend::JetStream, server).await;
+    let session = &mut *store.target.session(0).await.unwrap();
+    for version in 1..=3 {
+        assert!(matches!(call(session, &append(version)).await, Reply::Done(_)));
+    }
+    assert_eq!(store.stored().await, 3);
+
+    store.proxy.cut_at(b"CONSUMER.MSG.NEXT", Cut::Before);
+    let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+    let read = store.target.observe(&events).await;
+    assert!(matches!(read, Err(TargetError::Environment { .. })), "{read:?}");
 }
 
 /// A pause that never ends.
