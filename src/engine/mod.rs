@@ -8,6 +8,7 @@ mod clock;
 mod number;
 mod observe;
 mod overlap;
+mod pause;
 mod race;
 mod ready;
 pub mod record;

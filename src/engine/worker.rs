@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt};
+use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::record::{Attempt, Outcome, StepRecord};
 use super::round::Round;
@@ -431,37 +431,6 @@ impl WorkerTask {
     fn session(&mut self, target: usize) -> Result<&mut Box<dyn Session>, StepEnd> {
         let case = &self.case;
         self.sessions[target].as_mut().ok_or_else(|| no_session(case, target))
-    }
-}
-
-/// Waits at a barrier as `worker`, notes when it was released, and returns when the worker was past it.
-async fn pass(round: &Round, barrier: usize, worker: usize, released_ns: &AtomicU64) -> Result<u64, BarrierBroken> {
-    let passed = round.barriers[barrier].arrive(worker, &round.clock).await?;
-    released_ns.store(passed.released_ns, Ordering::Relaxed);
-    Ok(passed.at_ns)
-}
-
-/// A barrier as an operation's pause point.
-struct PauseAtBarrier<'a> {
-    round: &'a Round,
-    barrier: usize,
-    worker: usize,
-    released_ns: &'a AtomicU64,
-}
-
-impl Pause for PauseAtBarrier<'_> {
-    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
-        pass(self.round, self.barrier, self.worker, self.released_ns).map_ok(drop).boxed()
-    }
-}
-
-/// The outcome of an attempt that a barrier held up until it broke.
-fn broken(case: &Case, barrier: usize) -> Refusal {
-    let spec = &case.barriers[barrier];
-    Refusal {
-        kind: OutcomeKind::BrokenBarrier,
-        code: "barrier".to_owned(),
-        message: format!("barrier `{}` was not completed within {:?}", spec.name, spec.timeout),
     }
 }
 

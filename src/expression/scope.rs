@@ -12,7 +12,7 @@ use crate::value::Value;
 pub struct Scope {
     parent: Option<Arc<Scope>>,
     /// A list, since a scope has few names and is searched during the race; a name that was forgotten keeps its place,
-    /// so that binding it anew allocates nothing.
+    /// so that binding it again allocates nothing.
     names: Vec<(Arc<str>, Option<Value>)>,
     deadline: Option<Instant>,
 }

@@ -4,6 +4,7 @@
 mod count;
 mod files;
 pub mod model;
+mod model_checks;
 mod names;
 mod read;
 mod read_checks;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use regex::Regex;
-
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expression::{EvaluateError, Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
 use crate::plan::{CountRange, Operation, ScenarioHead, Start};
 use crate::value::Value;
+
+pub use super::model_checks::{Checks, ClassifyRule, Control, Expectation, Growth, Invariant, LatencyBound, Metric};
 
 /// Something read from the file, with its place.
 #[derive(Debug, Clone)]
@@ -392,110 +392,4 @@ pub struct Barrier {
     pub name: At<String>,
     /// `timeout`.
     pub timeout: Option<At<Duration>>,
-}
-
-/// Everything that must hold.
-#[derive(Debug, Clone, Default)]
-pub struct Checks {
-    /// The counts in `[expect]`, or the alternatives in its `any_of`.
-    pub expect: Vec<Expectation>,
-    /// `[expect.by_group.NAME]`.
-    pub by_group: Vec<(At<String>, Expectation)>,
-    /// `[expect.latency]`.
-    pub latency: Vec<LatencyBound>,
-    /// `[sometimes]`.
-    pub sometimes: Vec<(At<OutcomeKind>, CountAt)>,
-    /// `[[invariants]]`.
-    pub invariants: Vec<Invariant>,
-    /// `[[growth]]`.
-    pub growth: Vec<Growth>,
-}
-
-/// Counts of outcomes.
-#[derive(Debug, Clone)]
-pub struct Expectation {
-    /// By outcome.
-    pub counts: Vec<(At<OutcomeKind>, CountAt)>,
-    /// The table as written.
-    pub span: Span,
-}
-
-/// A step and a quantile of its latencies: `append.p99`.
-#[derive(Debug, Clone)]
-pub struct Metric {
-    /// As written.
-    pub key: At<String>,
-    /// The step, or `attempt`.
-    pub step: String,
-    /// From 0 to 1.
-    pub quantile: f64,
-}
-
-/// An entry of `[expect.latency]`.
-#[derive(Debug, Clone)]
-pub struct LatencyBound {
-    /// What is measured.
-    pub metric: Metric,
-    /// The bound.
-    pub at_most: Duration,
-}
-
-/// An `[[invariants]]` table.
-#[derive(Debug, Clone)]
-pub struct Invariant {
-    /// `name`.
-    pub name: At<String>,
-    /// `sql`, `file`, `events` or `messages`.
-    pub probe: Operation<TemplateAt>,
-    /// The key that says what is read.
-    pub span: Span,
-    /// `on`.
-    pub on: Option<At<String>>,
-    /// `that`.
-    pub that: ExpressionAt,
-}
-
-/// A `[[growth]]` table.
-#[derive(Debug, Clone)]
-pub struct Growth {
-    /// `name`.
-    pub name: At<String>,
-    /// `metric`.
-    pub metric: Metric,
-    /// `over`.
-    pub over: At<String>,
-    /// `at_most`.
-    pub at_most: f64,
-}
-
-/// A `[[controls]]` table.
-#[derive(Debug, Clone)]
-pub struct Control {
-    /// `name`.
-    pub name: At<String>,
-    /// `why`.
-    pub why: String,
-    /// `set`.
-    pub set: Vec<(At<String>, Value)>,
-    /// `replace`.
-    pub replace: Vec<(At<String>, StepRef)>,
-    /// `drop`.
-    pub drop: Vec<At<String>>,
-    /// `only`.
-    pub only: Condition,
-    /// `breaks`.
-    pub breaks: Vec<At<String>>,
-}
-
-/// A `[[classify]]` table.
-#[derive(Debug, Clone)]
-pub struct ClassifyRule {
-    /// `code`.
-    pub code: Option<String>,
-    /// `message`.
-    pub message: Option<Regex>,
-    /// `step`.
-    pub step: Option<At<String>>,
-    /// `outcome`.
-    pub outcome: OutcomeKind,
 }

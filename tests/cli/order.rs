@@ -2,10 +2,12 @@
 
 use crate::cli::Cli;
 
-/// Rows of earlier rounds stay, so that the invariant knows which round since set-up it is.
-const TALLIED: &str = r#"
+/// A scenario of two writers on the memory store, whose last tables are `rest`: the writers' own keys come first.
+fn two_writers(name: &str, rest: &str) -> String {
+    format!(
+        r#"
 schema = 1
-name   = "tallied"
+name   = "{name}"
 rounds = 3
 
 [targets.store]
@@ -16,7 +18,12 @@ guard   = "none"
 [[workers]]
 name  = "writer"
 count = 2
-steps = [{ append = { actor = "a-${worker}", version = "${round + 1}", type = "T", data = { id = "${round_id}" } } }]
+{rest}"#
+    )
+}
+
+/// Rows of earlier rounds stay, so that the invariant knows which round since set-up it is.
+const TALLIED: &str = r#"steps = [{ append = { actor = "a-${worker}", version = "${round + 1}", type = "T", data = { id = "${round_id}" } } }]
 
 [expect]
 success = 2
@@ -29,7 +36,12 @@ that   = "size(events) == round + 1 && distinct(events.map(e, e.data.id)) == eve
 
 #[test]
 fn every_pass_sets_up_again_and_counts_its_rounds_from_nought() {
-    let ended = Cli::new().scenario(TALLIED).args(["run", "--for", "300ms"]).run().exits(0).stdout_has("PASS tallied");
+    let ended = Cli::new()
+        .scenario(&two_writers("tallied", TALLIED))
+        .args(["run", "--for", "300ms"])
+        .run()
+        .exits(0)
+        .stdout_has("PASS tallied");
     let race = &ended.report().scenarios[0].cases[0].race;
     assert_eq!(race.rounds_failed, 0);
     assert!(race.kept.iter().all(|kept| kept.since_setup == Some(kept.round)), "those of the first pass are kept");
@@ -38,7 +50,7 @@ fn every_pass_sets_up_again_and_counts_its_rounds_from_nought() {
 #[test]
 fn a_round_of_a_later_pass_is_told_by_its_place_after_set_up() {
     // The run's random name decides: nothing but the third round fails, and only from some pass on.
-    let text = TALLIED
+    let text = two_writers("tallied", TALLIED)
         .replace("size(events) == round + 1", "size(events) == round + 1 && (round < 2 || round_id % 4294967296 < 5)");
     let ended = Cli::new().scenario(&text).args(["run", "--until-fail"]).run().exits(1);
     ended
@@ -47,20 +59,7 @@ fn a_round_of_a_later_pass_is_told_by_its_place_after_set_up() {
 }
 
 /// Nobody meets anybody: each worker comes when the one before it has long ended.
-const APART: &str = r#"
-schema = 1
-name   = "apart"
-rounds = 3
-
-[targets.store]
-driver  = "event-store"
-backend = "memory"
-guard   = "none"
-
-[[workers]]
-name  = "writer"
-count = 2
-steps = [{ sleep = "${200 * worker}ms" }, { append = { actor = "a-${round}", version = 1, type = "T" } }]
+const APART: &str = r#"steps = [{ sleep = "${200 * worker}ms" }, { append = { actor = "a-${round}", version = 1, type = "T" } }]
 
 [expect]
 success  = 1
@@ -69,20 +68,21 @@ conflict = 1
 
 #[test]
 fn workers_that_only_sleep_at_the_same_time_prove_nothing() {
-    let ended = Cli::new().scenario(APART).args(["run"]).run().exits(4);
+    let ended = Cli::new().scenario(&two_writers("apart", APART)).args(["run"]).run().exits(4);
     ended.stdout_has("INCONCLUSIVE apart").stdout_has("raced in 0 of 3 rounds").stdout_has("vacuous");
 }
 
 #[test]
 fn a_case_that_orders_its_workers_on_purpose_passes_without_a_bound() {
-    let text = APART.replace("rounds = 3", "rounds = 3\nordered = { why = \"the second comes after the first\" }");
+    let text = two_writers("apart", APART)
+        .replace("rounds = 3", "rounds = 3\nordered = { why = \"the second comes after the first\" }");
     let ended = Cli::new().scenario(&text).args(["run"]).run().exits(0);
     ended.stdout_has("PASS apart").stdout_has("; ordered, not raced").stdout_lacks("of rounds fail");
 }
 
 #[test]
 fn one_worker_alone_races_nobody_and_is_not_vacuous() {
-    let text = APART.replace("count = 2\n", "").replace("conflict = 1\n", "");
+    let text = two_writers("apart", APART).replace("count = 2\n", "").replace("conflict = 1\n", "");
     let ended = Cli::new().scenario(&text).args(["run"]).run().exits(0);
     ended.stdout_has("PASS apart").stdout_lacks("raced in").stdout_has("of rounds fail");
 }

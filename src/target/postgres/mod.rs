@@ -46,7 +46,7 @@ use crate::value::Value;
 /// Fixtures may fill large tables.
 const FIXTURE_DEADLINE: Duration = Duration::from_secs(60);
 const QUERY_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a query that reads the final state may take before it is looked whom it waits for, and how often from then on.
+/// How long a query of the final state may take before we ask the server for its blockers, and how often we ask after that.
 const LOOK_FOR_BLOCKERS: Duration = Duration::from_millis(200);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
 

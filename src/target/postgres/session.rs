@@ -248,7 +248,7 @@ impl PostgresSession {
         }
         self.prepared[index] = place;
         if answer.as_ref().is_err_and(Failure::is_stale) {
-            // Prepared anew before the next transaction begins.
+            // It is prepared again before the next transaction begins.
             self.shape = None;
         }
         let reply = answer.or_else(|failure| judge(statement, args, failure));

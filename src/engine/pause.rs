@@ -1,0 +1,47 @@
+//! How a worker passes a barrier: between its steps, or at a pause point inside an operation.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+
+use super::round::Round;
+use crate::outcome::OutcomeKind;
+use crate::plan::Case;
+use crate::target::{BarrierBroken, Pause, Refusal};
+
+/// Waits at a barrier as `worker`, notes when it was released, and returns when the worker was past it.
+pub(super) async fn pass(
+    round: &Round,
+    barrier: usize,
+    worker: usize,
+    released_ns: &AtomicU64,
+) -> Result<u64, BarrierBroken> {
+    let passed = round.barriers[barrier].arrive(worker, &round.clock).await?;
+    released_ns.store(passed.released_ns, Ordering::Relaxed);
+    Ok(passed.at_ns)
+}
+
+/// A barrier as an operation's pause point.
+pub(super) struct PauseAtBarrier<'a> {
+    pub(super) round: &'a Round,
+    pub(super) barrier: usize,
+    pub(super) worker: usize,
+    pub(super) released_ns: &'a AtomicU64,
+}
+
+impl Pause for PauseAtBarrier<'_> {
+    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
+        pass(self.round, self.barrier, self.worker, self.released_ns).map_ok(drop).boxed()
+    }
+}
+
+/// The outcome of an attempt that a barrier held up until it broke.
+pub(super) fn broken(case: &Case, barrier: usize) -> Refusal {
+    let spec = &case.barriers[barrier];
+    Refusal {
+        kind: OutcomeKind::BrokenBarrier,
+        code: "barrier".to_owned(),
+        message: format!("barrier `{}` was not completed within {:?}", spec.name, spec.timeout),
+    }
+}
