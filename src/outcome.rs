@@ -20,6 +20,8 @@ pub enum OutcomeKind {
     Duplicate,
     /// A rule said no: another constraint, a failed `assert`, a missing snapshot.
     Rejected,
+    /// The connection was lost, and nothing of what was asked for took effect. Earlier autocommit steps did.
+    Disconnected,
     /// A deadline passed and the effect certainly did not happen.
     Timeout,
     /// Whether the effect happened is not known: no reply to something that was sent.
@@ -32,7 +34,7 @@ pub enum OutcomeKind {
 
 impl OutcomeKind {
     /// All kinds, in the order in which reports list them.
-    pub const ALL: [OutcomeKind; 11] = [
+    pub const ALL: [OutcomeKind; 12] = [
         OutcomeKind::Success,
         OutcomeKind::Conflict,
         OutcomeKind::Deadlock,
@@ -40,6 +42,7 @@ impl OutcomeKind {
         OutcomeKind::Serialization,
         OutcomeKind::Duplicate,
         OutcomeKind::Rejected,
+        OutcomeKind::Disconnected,
         OutcomeKind::Timeout,
         OutcomeKind::Unknown,
         OutcomeKind::BrokenBarrier,
@@ -56,18 +59,13 @@ impl OutcomeKind {
             OutcomeKind::Serialization => "serialization",
             OutcomeKind::Duplicate => "duplicate",
             OutcomeKind::Rejected => "rejected",
+            OutcomeKind::Disconnected => "disconnected",
             OutcomeKind::Timeout => "timeout",
             OutcomeKind::Unknown => "unknown",
             OutcomeKind::BrokenBarrier => "broken-barrier",
             OutcomeKind::Crash => "crash",
         }
     }
-}
-
-/// Whether an attempt with this code lost its connection, or never got its request through: no rule of the system raced
-/// against has said no, whatever the attempt counts as.
-pub fn is_lost_connection(code: &str) -> bool {
-    ["connection-lost", "57P01", "57P02", "57P03"].contains(&code) || (code.len() == 5 && code.starts_with("08"))
 }
 
 impl fmt::Display for OutcomeKind {
@@ -79,7 +77,7 @@ impl fmt::Display for OutcomeKind {
 /// The word is no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is not an outcome; the outcomes are success, conflict, deadlock, busy, serialization, duplicate, rejected, timeout, unknown, broken-barrier and crash"
+    "`{0}` is not an outcome; the outcomes are success, conflict, deadlock, busy, serialization, duplicate, rejected, disconnected, timeout, unknown, broken-barrier and crash"
 )]
 pub struct UnknownOutcome(pub String);
 

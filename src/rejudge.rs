@@ -295,7 +295,11 @@ impl<'a> RaceState<'a> {
         own.rounds = recorded.rounds_planned;
         own.checks.invariants.retain(|it| recorded.invariants.iter().any(|known| known.name == it.name));
         let tally = CaseTally::new(&case);
-        RaceState { case, recorded, tally, unjudgeable: None }
+        let unknown = recorded.counts.keys().find(|outcome| outcome.kind().is_none());
+        let unjudgeable = unknown.map(|outcome| {
+            format!("attempts ended `{outcome}`, which this version does not know; judge it with the one that raced it")
+        });
+        RaceState { case, recorded, tally, unjudgeable }
     }
 
     /// Adds the next row. Rows after those that the report counts came later, from a case that was cut short.
@@ -401,9 +405,11 @@ fn kinds(tally: &Tally) -> std::vec::IntoIter<OutcomeKind> {
     kinds.collect::<Vec<_>>().into_iter()
 }
 
+/// The counts of the outcomes that this version knows.
 fn tally_of(counts: &Counts) -> Tally {
     let mut tally = Tally::default();
-    counts.iter().for_each(|(word, count)| tally.add((*word).into(), *count));
+    let known = counts.iter().filter_map(|(outcome, count)| Some((outcome.kind()?, *count)));
+    known.for_each(|(kind, count)| tally.add(kind, count));
     tally
 }
 
@@ -413,7 +419,7 @@ fn latencies(latency: &LatencyReport) -> BTreeMap<OutcomeKind, Clocks> {
         since_release: decode(&it.since_release.histogram),
         own: decode(&it.own.histogram),
     };
-    latency.outcomes.iter().map(|(word, it)| ((*word).into(), clocks(it))).collect()
+    latency.outcomes.iter().filter_map(|(outcome, it)| Some((outcome.kind()?, clocks(it)))).collect()
 }
 
 /// Whether the same worker groups of the same sizes race. `Err` says what differs.

@@ -1,7 +1,7 @@
 //! One round: did what must hold, hold?
 
-use crate::engine::record::{Attempt, InvariantResult, RoundRecord};
-use crate::outcome::{OutcomeKind, Tally, is_lost_connection};
+use crate::engine::record::{InvariantResult, RoundRecord};
+use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Case, Expectation, Place};
 
 use super::count::{Assignment, allowed, assign_unknowns};
@@ -296,18 +296,16 @@ fn observed_text(observed: &Tally, kind: OutcomeKind) -> String {
 /// Why a check that broke in this round would prove nothing about a control.
 fn reasons_against_a_catch(case: &Case, record: &RoundRecord, tally: &Tally) -> Vec<String> {
     let mut reasons = Vec::new();
-    for (kind, what) in [(OutcomeKind::Crash, "crashed"), (OutcomeKind::Unknown, "ended unknown")] {
+    let against = [
+        (OutcomeKind::Crash, "crashed"),
+        (OutcomeKind::Unknown, "ended unknown"),
+        (OutcomeKind::Disconnected, "lost their connection"),
+    ];
+    for (kind, what) in against {
         let Some(first) = record.attempts.iter().find(|attempt| attempt.outcome.kind == kind) else { continue };
         let said =
             if first.outcome.message.is_empty() { String::new() } else { format!(": {}", first.outcome.message) };
         reasons.push(format!("{} of {} attempts {what}{said}", tally.of(kind), tally.total()));
-    }
-    let lost =
-        |attempt: &&Attempt| attempt.outcome.kind == OutcomeKind::Rejected && is_lost_connection(&attempt.outcome.code);
-    let lost: Vec<&Attempt> = record.attempts.iter().filter(lost).collect();
-    if let Some(first) = lost.first() {
-        let said = &first.outcome.message;
-        reasons.push(format!("{} of {} attempts lost their connection: {said}", lost.len(), tally.total()));
     }
     let broken: Vec<String> = case
         .barriers

@@ -112,7 +112,7 @@ pub(super) fn changes(base: &CaseReport, head: &CaseReport) -> Vec<DifferenceRep
     };
     for row in &head.race.expectations {
         if let Some(before) = expected(&base.race.expectations, row) {
-            let outcome = crate::outcome::OutcomeKind::from(row.outcome);
+            let outcome = row.outcome;
             changes.note(format!("expectation of `{outcome}`"), before, &row.expected);
         }
     }

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::outcome::OutcomeKind;
 use crate::report::schema::*;
 use crate::report::words::number;
 use crate::statistics::{ALPHA, mixes_differ};
@@ -121,7 +120,7 @@ pub(super) fn trend(
 /// `adder: success`.
 pub(super) fn name(count: &CountComparison) -> String {
     let group = count.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
-    format!("{group}{}", OutcomeKind::from(count.outcome))
+    format!("{group}{}", count.outcome)
 }
 
 /// How a count changed that BASE never had otherwise.

@@ -10,7 +10,6 @@ use super::html::page;
 use super::plot::{self, Line};
 use super::words;
 use crate::check::Verdict;
-use crate::outcome::OutcomeKind;
 use crate::report::schema::{CaseReport, Report};
 use crate::report::terminal::{Role, Style};
 use crate::report::words::number;
@@ -61,7 +60,7 @@ fn point(report: &Report, case: &CaseReport) -> TrendPoint {
         format!("{}@{sha}{}", git.branch, if git.dirty { "+" } else { "" })
     });
     let usual = race.mixes.first().map(|mix| {
-        let counts = mix.counts.iter().map(|(outcome, count)| format!("{count} {}", OutcomeKind::from(*outcome)));
+        let counts = mix.counts.iter().map(|(outcome, count)| format!("{count} {}", outcome));
         counts.collect::<Vec<_>>().join(", ")
     });
     TrendPoint {

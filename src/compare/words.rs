@@ -1,7 +1,6 @@
 //! How comparisons are put in words, the same in every form.
 
 use crate::check::RunVerdict;
-use crate::outcome::OutcomeKind;
 use crate::report::schema::*;
 use crate::report::words::{ns, number};
 
@@ -254,7 +253,7 @@ fn count(count: &CountComparison) -> String {
     let side = count.head.as_ref().map(|side| {
         if side.least == side.most { side.most.to_string() } else { format!("{}..={}", side.least, side.most) }
     });
-    format!("{group}{} {}", side.unwrap_or_default(), OutcomeKind::from(count.outcome))
+    format!("{group}{} {}", side.unwrap_or_default(), count.outcome)
 }
 
 /// How many rounds broke an expectation that both sides broke.

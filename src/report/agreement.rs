@@ -2,7 +2,6 @@
 
 use crate::check::{RunVerdict, Verdict};
 use crate::measure::Histogram;
-use crate::outcome::OutcomeKind;
 
 use super::build::distribution;
 use super::load::LoadErrorKind;
@@ -114,10 +113,9 @@ fn check_race(race: &Race) -> Result<(), String> {
     same("the attempts measured", race.attempts.all.own.count, attempts)?;
     for (outcome, count) in &race.counts {
         let measured = race.attempts.outcomes.get(outcome).map_or(0, |clocks| clocks.own.count);
-        let outcome_word = OutcomeKind::from(*outcome);
-        same(&format!("the attempts measured that ended `{outcome_word}`"), measured, *count)?;
+        same(&format!("the attempts measured that ended `{outcome}`"), measured, *count)?;
         let in_groups = sum(race.groups.iter().map(|group| of(&group.counts, *outcome)));
-        same(&format!("the attempts of all groups that ended `{outcome_word}`"), in_groups, *count)?;
+        same(&format!("the attempts of all groups that ended `{outcome}`"), in_groups, *count)?;
     }
     for step in &race.steps {
         check_latency(&format!("step `{}`", step.name), &step.latency)?;
@@ -174,7 +172,7 @@ fn check_kept(race: &Race, kept: &RoundReport) -> Result<(), String> {
     same(&format!("the outcomes of round {round}"), total(&kept.counts), race.workers)?;
     for (outcome, count) in &kept.counts {
         let ended = kept.attempts.iter().filter(|attempt| attempt.outcome == *outcome).count() as u64;
-        same(&format!("the attempts of round {round} that ended `{}`", OutcomeKind::from(*outcome)), ended, *count)?;
+        same(&format!("the attempts of round {round} that ended `{outcome}`"), ended, *count)?;
     }
     let wanted = match (kept.failures.is_empty(), &kept.inconclusive) {
         (false, _) => VerdictWord::Fail,
@@ -190,7 +188,7 @@ fn check_kept(race: &Race, kept: &RoundReport) -> Result<(), String> {
 
 /// A row of expected counts against the counts themselves.
 fn check_expectation(race: &Race, row: &ExpectationRow) -> Result<(), String> {
-    let (mut what, mut counts) = (format!("`{}` expected", OutcomeKind::from(row.outcome)), &race.counts);
+    let (mut what, mut counts) = (format!("`{}` expected", row.outcome), &race.counts);
     if let Some(name) = &row.group {
         what = format!("{what} of group `{name}`");
         let group = race.groups.iter().find(|group| group.name == *name);

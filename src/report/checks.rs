@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use crate::measure::more_rounds;
-use crate::outcome::OutcomeKind;
 
 use super::schema::*;
 use super::words::{name_of, ns, number, shortened};
@@ -86,7 +85,7 @@ fn verdict(holds: bool) -> VerdictWord {
 }
 
 fn expectation(row: &ExpectationRow, race: &Race) -> CheckResult {
-    let word = OutcomeKind::from(row.outcome);
+    let word = row.outcome;
     let group = row.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
     let result =
         CheckResult::new("expect", format!("{group}{word}"), verdict(row.rounds_broken == 0), row.place.as_ref());
@@ -135,10 +134,9 @@ fn sometimes(check: &SometimesReport, race: &Race) -> CheckResult {
         0 => VerdictWord::Fail,
         _ => VerdictWord::Pass,
     };
-    let word = OutcomeKind::from(*outcome);
-    let mut result = CheckResult::new("sometimes", word.as_str(), verdict, None);
+    let mut result = CheckResult::new("sometimes", outcome.as_str(), verdict, None);
     if *rounds == 0 {
-        result.message = format!("none of {} had {expected} {word}", number(race.rounds, "round"));
+        result.message = format!("none of {} had {expected} {outcome}", number(race.rounds, "round"));
     }
     result
 }

@@ -65,6 +65,7 @@ fn completion(operation: &Operation) -> HistoryEventWord {
         | OutcomeKind::Serialization
         | OutcomeKind::Duplicate
         | OutcomeKind::Rejected
+        | OutcomeKind::Disconnected
         | OutcomeKind::Timeout
         | OutcomeKind::BrokenBarrier => {
             if operation.left_effect {

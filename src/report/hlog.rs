@@ -5,8 +5,6 @@
 
 use std::fmt::Write as _;
 
-use crate::outcome::OutcomeKind;
-
 use super::schema::*;
 
 /// What all steps together are called.
@@ -30,7 +28,6 @@ pub fn hlog(report: &Report) -> String {
         let mut interval = |name: &str, race: &Race| {
             for (step, latency) in latencies(race) {
                 for (outcome, clocks) in &latency.outcomes {
-                    let outcome = OutcomeKind::from(*outcome);
                     for (clock, measured) in [("own", &clocks.own), ("since-release", &clocks.since_release)] {
                         let tag = tag(&format!("{name}/{step}/{outcome}/{clock}"));
                         let (start, length) = (start_ns as f64 / 1e9, case.elapsed_ns as f64 / 1e9);

@@ -15,7 +15,7 @@ use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
 /// `groups` and the two after it came with schema 1.1, what follows them with 1.4.
-pub(super) const ROUND_COLUMNS: [&str; 26] = [
+pub(super) const ROUND_COLUMNS: [&str; 27] = [
     "scenario",
     "case",
     "control",
@@ -42,6 +42,7 @@ pub(super) const ROUND_COLUMNS: [&str; 26] = [
     "invariants_broken",
     "invariants_unevaluated",
     "round_since_setup",
+    "disconnected",
 ];
 
 /// The columns of `steps.csv`: one row per round and step, and one for whole attempts, on both clocks.
@@ -60,6 +61,11 @@ pub(super) const STEP_COLUMNS: [&str; 12] = [
     "release_max_us",
 ];
 
+/// The outcomes of schema 1.0, in the order of their columns. `disconnected`, which came with 1.4, is the last column.
+pub(super) fn first_outcomes() -> impl Iterator<Item = OutcomeKind> {
+    OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Disconnected)
+}
+
 /// The id of the case that `case` is, or is a control of.
 pub(crate) fn base_id(case: &Case) -> &str {
     let suffix = case.control.as_ref().and_then(|control| case.id.strip_suffix(control.name.as_str()));
@@ -76,7 +82,7 @@ fn key(case: &Case, round: u64) -> Vec<String> {
 pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudgement) -> Vec<String> {
     let mut row = key(case, record.round);
     row.extend([judgement.verdict().to_string(), record.attempts.len().to_string()]);
-    row.extend(OutcomeKind::ALL.map(|kind| judgement.tally.of(kind).to_string()));
+    row.extend(first_outcomes().map(|kind| judgement.tally.of(kind).to_string()));
     let start = record.barriers.get(START).filter(|barrier| barrier.released_ns.is_some());
     let mut attempts: Vec<u64> =
         record.attempts.iter().map(|attempt| attempt.ended_ns.saturating_sub(attempt.released_ns)).collect();
@@ -92,6 +98,7 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
     let undecided = judgement.undecided.iter().map(String::as_str);
     row.push(names(failed_invariants(judgement, FailureKind::Unevaluated).chain(undecided)));
     row.push(record.since_setup.to_string());
+    row.push(judgement.tally.of(OutcomeKind::Disconnected).to_string());
     row
 }
 
@@ -195,7 +202,8 @@ mod tests {
         for row in step_rows(&case, &record) {
             assert_eq!(row.len(), STEP_COLUMNS.len());
         }
-        assert_eq!(OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"))[..], ROUND_COLUMNS[6..17]);
+        let outcomes: Vec<String> = first_outcomes().map(|kind| kind.as_str().replace('-', "_")).collect();
+        assert_eq!(outcomes, ROUND_COLUMNS[6..17]);
     }
 
     #[test]

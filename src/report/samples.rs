@@ -1,15 +1,14 @@
 //! Reads `rounds.csv` and `steps.csv` back: one value per round for each metric, checked against the report they lie beside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-
-use crate::outcome::OutcomeKind;
 
 use super::cells;
 use super::data_file::{DataFileError, open};
 use super::load::REPORT_FILE;
-use super::schema::{Counts, Report, SchemaVersion};
+use super::rows::first_outcomes;
+use super::schema::{Counts, OutcomeWord, Report, SchemaVersion};
 
 /// Rounds tell their outcomes by group from this version on.
 const GROUPS_SINCE: SchemaVersion = SchemaVersion { major: 1, minor: 1 };
@@ -54,7 +53,7 @@ pub fn load_samples(path: &Path, report: &Report) -> Result<Samples, SamplesErro
     let mut samples = Samples::default();
     let file = folder.join("rounds.csv");
     let told = |kind| SamplesError { path: file.clone(), kind };
-    let counts = read(&file, report).and_then(|text| rounds(&text, &mut samples, report.schema)).map_err(told)?;
+    let counts = read(&file, report).and_then(|text| rounds(&text, &mut samples, report)).map_err(told)?;
     for case in report.scenarios.iter().flat_map(|scenario| &scenario.cases) {
         let (found, found_rounds) = counts.get(&case.id).cloned().unwrap_or_default();
         if found != case.race.counts || found_rounds != case.race.rounds {
@@ -132,16 +131,28 @@ fn add(
     Ok(())
 }
 
+/// The outcomes that have columns: those of schema 1.0, and what of later ones is there.
+fn outcomes(bytes: &[u8], report: &Report) -> Result<Vec<OutcomeWord>, SamplesErrorKind> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    let headers = reader.headers().map_err(malformed)?;
+    let first: Vec<OutcomeWord> = first_outcomes().map(OutcomeWord::from).collect();
+    let counted = report.scenarios.iter().flat_map(|scenario| &scenario.cases).flat_map(|case| case.race.counts.keys());
+    let later: BTreeSet<OutcomeWord> = counted.copied().filter(|outcome| !first.contains(outcome)).collect();
+    let is_there = |outcome: &OutcomeWord| headers.iter().any(|header| header == outcome.as_str().replace('-', "_"));
+    Ok(first.into_iter().chain(later.into_iter().filter(is_there)).collect())
+}
+
 /// Adds makespans and medians to `samples`, and gives each case's counts and number of rounds.
 fn rounds(
     bytes: &[u8],
     samples: &mut Samples,
-    schema: SchemaVersion,
+    report: &Report,
 ) -> Result<BTreeMap<String, (Counts, u64)>, SamplesErrorKind> {
-    let outcomes = OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"));
+    let outcomes = outcomes(bytes, report)?;
+    let columns: Vec<String> = outcomes.iter().map(|outcome| outcome.as_str().replace('-', "_")).collect();
     let mut wanted = vec!["control", "case", "round", "makespan_us", "attempt_p50_us"];
-    wanted.extend(outcomes.iter().map(String::as_str));
-    let by_group = schema >= GROUPS_SINCE;
+    wanted.extend(columns.iter().map(String::as_str));
+    let by_group = report.schema >= GROUPS_SINCE;
     wanted.extend(by_group.then_some("groups"));
     let mut counts: BTreeMap<String, (Counts, u64)> = BTreeMap::new();
     Rows::new(bytes, &wanted)?.each(|row| {
@@ -151,10 +162,10 @@ fn rounds(
         add(case, "p50", round, row[4])?;
         let (sum, rounds) = counts.entry(cells::read(row[1]).to_owned()).or_default();
         *rounds += 1;
-        for (kind, field) in OutcomeKind::ALL.into_iter().zip(&row[5..]) {
+        for (outcome, field) in outcomes.iter().zip(&row[5..]) {
             let count: u64 = number(field)?;
             if count > 0 {
-                *sum.entry(kind.into()).or_default() += count;
+                *sum.entry(*outcome).or_default() += count;
             }
         }
         if let Some(groups) = row.last().filter(|groups| by_group && !groups.is_empty()) {
@@ -171,8 +182,7 @@ fn group_mix(groups: &str) -> Result<String, SamplesErrorKind> {
     let groups: BTreeMap<String, Counts> = serde_json::from_str(groups)
         .map_err(|error| SamplesErrorKind::Malformed(format!("`{groups}` does not tell outcomes by group: {error}")))?;
     let told = groups.into_iter().map(|(group, counts)| {
-        let counts: Vec<String> =
-            counts.into_iter().map(|(outcome, count)| format!("{count} {}", OutcomeKind::from(outcome))).collect();
+        let counts: Vec<String> = counts.into_iter().map(|(outcome, count)| format!("{count} {}", outcome)).collect();
         format!("{group} ({})", counts.join(", "))
     });
     Ok(told.collect::<Vec<_>>().join(", "))
@@ -228,12 +238,13 @@ mod tests {
         folder.write_report(&mut example::report()).unwrap();
         let bytes = std::fs::read(folder.path().join("rounds.csv")).unwrap();
         let mut samples = Samples::default();
-        rounds(&bytes, &mut samples, GROUPS_SINCE).unwrap();
+        rounds(&bytes, &mut samples, &example::report()).unwrap();
         let mixes = [("adder (1 success), remover (1 conflict)", 2), ("adder (1 success), remover (1 success)", 1)];
         let mixes = mixes.map(|(mix, rounds)| (mix.to_owned(), rounds)).into();
         assert_eq!(samples.groups, [(case.id.clone(), mixes)].into());
         let mut older = Samples::default();
-        rounds(&bytes, &mut older, SchemaVersion { major: 1, minor: 0 }).unwrap();
+        rounds(&bytes, &mut older, &Report { schema: SchemaVersion { major: 1, minor: 0 }, ..example::report() })
+            .unwrap();
         assert_eq!(older.groups, BTreeMap::new(), "1.0 has no such column");
     }
 

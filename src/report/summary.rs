@@ -1,7 +1,6 @@
 //! `summary.md`: the run for a CI job's page, or a comment.
 
 use crate::check::RunVerdict;
-use crate::outcome::OutcomeKind;
 
 use super::checks::{case_checks, growth_check, repeat_command};
 use super::schema::*;
@@ -94,8 +93,7 @@ fn headline(report: &Report) -> String {
 
 fn row(case: &CaseReport) -> String {
     let race = &case.race;
-    let counts: Vec<String> =
-        race.counts.iter().map(|(word, count)| format!("{count} {}", OutcomeKind::from(*word))).collect();
+    let counts: Vec<String> = race.counts.iter().map(|(word, count)| format!("{count} {}", word)).collect();
     let all = &race.attempts.all.since_release;
     let time = |value: Option<u64>| value.map_or_else(|| "too few".to_owned(), ns);
     let caught = case.controls.iter().filter(|control| control.verdict == ControlVerdictWord::Caught).count();

@@ -3,7 +3,7 @@
 use crate::outcome::OutcomeKind;
 
 use super::cells;
-use super::rows::micros;
+use super::rows::{first_outcomes, micros};
 use super::schema::*;
 use super::sinks::csv_line;
 
@@ -13,10 +13,11 @@ pub fn table(report: &Report) -> String {
         ["scenario", "case", "control", "verdict", "workers", "rounds", "rounds_failed", "rounds_inconclusive"]
             .map(str::to_owned)
             .to_vec();
-    columns.extend(OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_")));
+    columns.extend(first_outcomes().map(|kind| kind.as_str().replace('-', "_")));
     for clock in ["own", "release"] {
         columns.extend(["p50", "p90", "p99", "max"].map(|quantile| format!("attempt_{clock}_{quantile}_us")));
     }
+    columns.push(OutcomeKind::Disconnected.to_string());
     let mut text = csv_line(&columns);
     for scenario in &report.scenarios {
         for case in &scenario.cases {
@@ -46,10 +47,12 @@ fn row(scenario: &str, case: &str, control: Option<&str>, verdict: &str, race: &
     let [scenario, case] = [scenario, case].map(|name| cells::written(name).into_owned());
     let mut row = vec![scenario, case, cells::control(control), verdict.to_owned()];
     row.extend([race.workers, race.rounds, race.rounds_failed, race.rounds_inconclusive].map(|it| it.to_string()));
-    row.extend(OutcomeKind::ALL.map(|kind| race.counts.get(&kind.into()).copied().unwrap_or(0).to_string()));
+    let count = |kind: OutcomeKind| race.counts.get(&kind.into()).copied().unwrap_or(0).to_string();
+    row.extend(first_outcomes().map(count));
     for clock in [&race.attempts.all.own, &race.attempts.all.since_release] {
         row.extend([clock.p50, clock.p90, clock.p99, clock.max].map(micros));
     }
+    row.push(count(OutcomeKind::Disconnected));
     row
 }
 

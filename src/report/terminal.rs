@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style as Ansi};
 
 use crate::check::RunVerdict;
-use crate::outcome::OutcomeKind;
 
 use super::checks::plain;
 use super::schema::*;
@@ -238,7 +237,7 @@ fn servers(cases: &[&CaseReport]) -> String {
 fn counts_in_line(race: &Race) -> String {
     let row = |row: &ExpectationRow| {
         let group = row.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
-        format!("{group}{} {} (expected {})", OutcomeKind::from(row.outcome), span(row), row.expected)
+        format!("{group}{} {} (expected {})", row.outcome, span(row), row.expected)
     };
     let rows: Vec<String> = race.expectations.iter().map(row).collect();
     format!("{} each round", rows.join(", "))
@@ -247,8 +246,8 @@ fn counts_in_line(race: &Race) -> String {
 /// The counts as a table, with a mark where they broke an expectation.
 fn counts_table(race: &Race, style: Style) -> Vec<String> {
     let label = |row: &ExpectationRow| match &row.group {
-        Some(group) => format!("{group}: {}", OutcomeKind::from(row.outcome)),
-        None => OutcomeKind::from(row.outcome).to_string(),
+        Some(group) => format!("{group}: {}", row.outcome),
+        None => row.outcome.to_string(),
     };
     let width = |texts: &mut dyn Iterator<Item = String>, least: usize| {
         texts.map(|text| text.chars().count()).max().unwrap_or(0).max(least)

@@ -11,8 +11,6 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use crate::outcome::OutcomeKind;
-
 use super::schema::{ArrivalWord, AttemptReport, OutcomeWord, RoundReport};
 use super::terminal::{Role, Style};
 use super::words::{ns, number, shortened};
@@ -31,7 +29,7 @@ pub(super) fn trace(round: &RoundReport, style: Style) -> Vec<String> {
     let mut lines = axis(round, &scale, margin, style);
     for (attempt, name) in shown.iter().zip(&names) {
         let role = if attempt.outcome == OutcomeWord::Success { Role::Good } else { Role::Strong };
-        let end = style.paint(role, OutcomeKind::from(attempt.outcome));
+        let end = style.paint(role, attempt.outcome);
         lines.push(format!("{name:margin$}{} {end}{}", lane(round, attempt, &scale), remarks(round, attempt)));
     }
     if !hidden.is_empty() {
@@ -134,7 +132,10 @@ fn remarks(round: &RoundReport, attempt: &AttemptReport) -> String {
     // How many rows there were is not to be guessed from the outcome, whichever the scenario chose for it.
     if attempt.code == "rows" {
         text.push_str(&format!(": {}", shortened(&attempt.message, 70)));
-    } else if matches!(attempt.outcome, OutcomeWord::Crash | OutcomeWord::Unknown | OutcomeWord::Rejected) {
+    } else if matches!(
+        attempt.outcome,
+        OutcomeWord::Crash | OutcomeWord::Unknown | OutcomeWord::Disconnected | OutcomeWord::Rejected
+    ) {
         text.push_str(&format!(" {}", shortened(&attempt.message, 70)));
     }
     for barrier in &round.barriers {
@@ -172,8 +173,10 @@ fn choose(attempts: &[AttemptReport]) -> (Vec<&AttemptReport>, Vec<&AttemptRepor
 
 /// `40 success, 2 conflict`.
 fn count_sorts(attempts: &[&AttemptReport]) -> String {
-    let tally: crate::outcome::Tally = attempts.iter().map(|attempt| OutcomeKind::from(attempt.outcome)).collect();
-    tally.to_string()
+    let mut counts: BTreeMap<OutcomeWord, u64> = BTreeMap::new();
+    attempts.iter().for_each(|attempt| *counts.entry(attempt.outcome).or_default() += 1);
+    let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    counts.join(", ")
 }
 
 /// Who a broken barrier waited for in vain.
@@ -300,7 +303,7 @@ mod tests {
             let mut refused = attempt(0, outcome, 2_000, vec![step("write", 0, 1_900, outcome)]);
             (refused.code, refused.message) = ("rows".to_owned(), "0 rows, wanted 1".to_owned());
             let lines = trace(&round(vec![refused], Vec::new()), PLAIN);
-            let end = format!("{} in write: 0 rows, wanted 1", OutcomeKind::from(outcome));
+            let end = format!("{outcome} in write: 0 rows, wanted 1");
             assert!(lines[2].ends_with(&end), "{}", lines[2]);
         }
     }

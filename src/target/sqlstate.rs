@@ -1,6 +1,6 @@
 //! What PostgreSQL's error codes mean for an attempt.
 
-use crate::outcome::{OutcomeKind, is_lost_connection};
+use crate::outcome::OutcomeKind;
 
 /// What an SQLSTATE says about the attempt that met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,16 @@ pub fn meaning(code: &str) -> Meaning {
         _ if code.starts_with("23") => OutcomeKind::Rejected,
         _ => OutcomeKind::Crash,
     })
+}
+
+/// Whether the code says that the connection is lost, or was never made.
+pub(super) fn is_lost_connection(code: &str) -> bool {
+    ["57P01", "57P02", "57P03"].contains(&code) || code.starts_with("08")
+}
+
+/// Whether the code, one of a lost connection, says that there was no connection to ask anything over.
+pub(super) fn was_never_made(code: &str) -> bool {
+    ["08001", "08004", "57P03"].contains(&code)
 }
 
 /// Whether the server has ended the session because it was idle, or its transaction open, for too long. Nothing was in

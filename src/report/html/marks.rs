@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::schema::{Counts, OutcomeWord};
-use super::word;
+use super::{look, word};
 use crate::outcome::OutcomeKind;
 
 /// Corners of an outcome's shape in a box from -1 to 1, y downwards.
@@ -16,10 +16,12 @@ pub(super) fn corners(outcome: OutcomeWord) -> Vec<(f64, f64)> {
         OutcomeWord::Serialization => vec![(0.0, -0.9), (0.95, 0.75), (-0.95, 0.75)],
         OutcomeWord::Duplicate => regular(6, 0.95),
         OutcomeWord::Rejected => vec![(0.0, 0.9), (0.95, -0.75), (-0.95, -0.75)],
+        OutcomeWord::Disconnected => vec![(-0.95, -0.45), (0.95, -0.45), (0.95, 0.45), (-0.95, 0.45)],
         OutcomeWord::Timeout => vec![(-0.8, -0.9), (0.8, -0.9), (0.15, 0.0), (0.8, 0.9), (-0.8, 0.9), (-0.15, 0.0)],
         OutcomeWord::Unknown => vec![(0.9, 0.0), (-0.75, 0.95), (-0.75, -0.95)],
         OutcomeWord::BrokenBarrier => spokes(4, 0.0, 0.38),
         OutcomeWord::Crash => spokes(8, 0.0, 0.5),
+        OutcomeWord::Other(_) => regular(3, 0.6),
     }
 }
 
@@ -43,13 +45,12 @@ fn on_circle(turn: f64, radius: f64) -> (f64, f64) {
     (radius * sine, -radius * cosine)
 }
 
-/// The shapes, and the patterns of waiting, that the rest of the page refers to.
-pub(super) fn definitions() -> Markup {
+/// The shapes, and the patterns of waiting, that the rest of the page refers to. `other` is an outcome of a later version, if there is one.
+pub(super) fn definitions(other: Option<OutcomeWord>) -> Markup {
     html! {
         svg.definitions aria-hidden="true" {
-            @for kind in OutcomeKind::ALL {
-                @let outcome = OutcomeWord::from(kind);
-                symbol id={ "m-" (word(outcome)) } viewBox="-1 -1 2 2" {
+            @for outcome in OutcomeKind::ALL.map(OutcomeWord::from).into_iter().chain(other) {
+                symbol id={ "m-" (look(outcome)) } viewBox="-1 -1 2 2" {
                     polygon points=(points(outcome)) {}
                 }
             }
@@ -75,7 +76,7 @@ fn points(outcome: OutcomeWord) -> String {
 /// The mark alone, for beside a word.
 pub(super) fn mark(outcome: OutcomeWord) -> Markup {
     html! {
-        svg class={ "mark o-" (word(outcome)) } width="11" height="11" aria-hidden="true" { use href={ "#m-" (word(outcome)) } {} }
+        svg class={ "mark o-" (look(outcome)) } width="11" height="11" aria-hidden="true" { use href={ "#m-" (look(outcome)) } {} }
     }
 }
 
@@ -101,7 +102,7 @@ pub(super) fn bar(counts: &Counts) -> Markup {
     html! {
         span.bar role="img" aria-label=(counts_text(counts)) title=(counts_text(counts)) {
             @for (outcome, count) in counts.iter().filter(|(_, count)| **count > 0) {
-                span class={ "o-" (word(*outcome)) } style=(share(*count)) {}
+                span class={ "o-" (look(*outcome)) } style=(share(*count)) {}
             }
         }
     }

@@ -45,7 +45,7 @@ pub fn render(report: &Report) -> String {
                 style { (PreEscaped(STYLE)) }
             }
             body {
-                (marks::definitions())
+                (marks::definitions(other(report)))
                 main {
                     (overview::verdict(report))
                     (overview::facts(report))
@@ -93,7 +93,20 @@ fn policy() -> String {
 }
 
 fn word(outcome: OutcomeWord) -> &'static str {
-    OutcomeKind::from(outcome).as_str()
+    outcome.as_str()
+}
+
+/// An outcome of a later version, if the report holds one.
+fn other(report: &Report) -> Option<OutcomeWord> {
+    let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    let races =
+        cases.flat_map(|case| std::iter::once(&case.race).chain(case.controls.iter().map(|control| &control.race)));
+    races.flat_map(|race| race.counts.keys()).find(|outcome| outcome.kind().is_none()).copied()
+}
+
+/// The name of an outcome's shape and colour. Those of later versions share one.
+fn look(outcome: OutcomeWord) -> &'static str {
+    outcome.kind().map_or("other", OutcomeKind::as_str)
 }
 
 fn verdict_word(verdict: VerdictWord) -> &'static str {

@@ -11,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::super::schema::OutcomeWord;
 use super::super::words::ns;
-use super::{marks, word};
+use super::{look, marks};
 use crate::outcome::OutcomeKind;
 
 /// The size of a plot in pixels: small enough that its text stays readable on a phone.
@@ -50,7 +50,7 @@ impl Ink {
             Ink::Grid => "var(--line)".to_owned(),
             Ink::Plain => "var(--accent)".to_owned(),
             Ink::Bound => "var(--bad)".to_owned(),
-            Ink::Outcome(outcome) => format!("var(--{})", word(outcome)),
+            Ink::Outcome(outcome) => format!("var(--{})", look(outcome)),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::super::schema::{
 use super::super::trace::missing;
 use super::super::words::ns;
 use super::plot::round_step;
-use super::{marks, word};
+use super::{look, marks, word};
 
 /// Height of the axis' ticks, and of each row of barrier names.
 const ROW: usize = 15;
@@ -194,11 +194,11 @@ impl<'a> View<'a> {
             attempt.steps.iter().filter(|step| !self.round.barriers.iter().any(|barrier| barrier.name == step.step));
         html! {
             g.lane {
-                @if !self.is_dense() || attempt.steps.is_empty() { rect class={ "span o-" (word(attempt.outcome)) } x=(self.x(attempt.started_ns)) y=(top + self.lane_height / 2 - 1)
+                @if !self.is_dense() || attempt.steps.is_empty() { rect class={ "span o-" (look(attempt.outcome)) } x=(self.x(attempt.started_ns)) y=(top + self.lane_height / 2 - 1)
                     width=(self.width(attempt.started_ns, attempt.ended_ns)) height="2" {} }
                 @for (index, step) in steps.enumerate() { (self.step(attempt, step, index, top + inset, bar)) }
                 @for (barrier, arrival) in waits { (self.wait(attempt, barrier, arrival, top + inset, bar)) }
-                use class={ "end o-" (word(attempt.outcome)) } href={ "#m-" (word(attempt.outcome)) }
+                use class={ "end o-" (look(attempt.outcome)) } href={ "#m-" (look(attempt.outcome)) }
                     x=(self.x(attempt.ended_ns)) y=(top + (self.lane_height - size) / 2) width=(size) height=(size)
                     transform={ "translate(-" (size / 2) ")" } { (self.end_title(attempt)) }
             }
@@ -218,7 +218,7 @@ impl<'a> View<'a> {
     fn step(&self, attempt: &AttemptReport, step: &StepRoundReport, index: usize, top: usize, height: usize) -> Markup {
         let failed = step.outcome != OutcomeWord::Success;
         let class = match (failed, index % 2) {
-            (true, _) => format!("step failed o-{}", word(step.outcome)),
+            (true, _) => format!("step failed o-{}", look(step.outcome)),
             (false, 0) => "step".to_owned(),
             (false, _) => "step odd".to_owned(),
         };

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::words::{ControlVerdictWord, OutcomeWord, RunVerdictWord, VerdictWord};
+use super::outcome_word::OutcomeWord;
+use super::words::{ControlVerdictWord, RunVerdictWord, VerdictWord};
 use super::{Git, Machine, Tool};
 
 /// The value of `kind` of a comparison.

@@ -11,11 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod comparison;
+mod outcome_word;
 mod race;
 mod round;
 mod words;
 
 pub use comparison::*;
+pub use outcome_word::*;
 pub use race::*;
 pub use round::*;
 pub use words::*;

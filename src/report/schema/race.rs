@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::outcome_word::OutcomeWord;
 use super::round::RoundReport;
-use super::words::{OutcomeWord, VerdictWord};
+use super::words::VerdictWord;
 
 /// What happened in a case's (or a control's) rounds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

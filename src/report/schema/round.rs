@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Counts;
-use super::words::{ArrivalWord, FailureKindWord, InvariantWord, OutcomeWord, VerdictWord};
+use super::outcome_word::OutcomeWord;
+use super::words::{ArrivalWord, FailureKindWord, InvariantWord, VerdictWord};
 
 /// A round kept in full. Times are nanoseconds since the round's origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

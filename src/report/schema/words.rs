@@ -4,25 +4,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{RunVerdict, Verdict};
-use crate::outcome::OutcomeKind;
-
-/// The class of an attempt's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the words are documented at `OutcomeKind`, in the same order")]
-pub enum OutcomeWord {
-    Success,
-    Conflict,
-    Deadlock,
-    Busy,
-    Serialization,
-    Duplicate,
-    Rejected,
-    Timeout,
-    Unknown,
-    BrokenBarrier,
-    Crash,
-}
 
 /// What a round, a case or a check proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -110,42 +91,6 @@ pub enum InvariantWord {
     Unevaluated,
 }
 
-impl From<OutcomeKind> for OutcomeWord {
-    fn from(kind: OutcomeKind) -> Self {
-        match kind {
-            OutcomeKind::Success => OutcomeWord::Success,
-            OutcomeKind::Conflict => OutcomeWord::Conflict,
-            OutcomeKind::Deadlock => OutcomeWord::Deadlock,
-            OutcomeKind::Busy => OutcomeWord::Busy,
-            OutcomeKind::Serialization => OutcomeWord::Serialization,
-            OutcomeKind::Duplicate => OutcomeWord::Duplicate,
-            OutcomeKind::Rejected => OutcomeWord::Rejected,
-            OutcomeKind::Timeout => OutcomeWord::Timeout,
-            OutcomeKind::Unknown => OutcomeWord::Unknown,
-            OutcomeKind::BrokenBarrier => OutcomeWord::BrokenBarrier,
-            OutcomeKind::Crash => OutcomeWord::Crash,
-        }
-    }
-}
-
-impl From<OutcomeWord> for OutcomeKind {
-    fn from(word: OutcomeWord) -> Self {
-        match word {
-            OutcomeWord::Success => OutcomeKind::Success,
-            OutcomeWord::Conflict => OutcomeKind::Conflict,
-            OutcomeWord::Deadlock => OutcomeKind::Deadlock,
-            OutcomeWord::Busy => OutcomeKind::Busy,
-            OutcomeWord::Serialization => OutcomeKind::Serialization,
-            OutcomeWord::Duplicate => OutcomeKind::Duplicate,
-            OutcomeWord::Rejected => OutcomeKind::Rejected,
-            OutcomeWord::Timeout => OutcomeKind::Timeout,
-            OutcomeWord::Unknown => OutcomeKind::Unknown,
-            OutcomeWord::BrokenBarrier => OutcomeKind::BrokenBarrier,
-            OutcomeWord::Crash => OutcomeKind::Crash,
-        }
-    }
-}
-
 impl From<Verdict> for VerdictWord {
     fn from(verdict: Verdict) -> Self {
         match verdict {
@@ -202,11 +147,6 @@ mod tests {
 
     #[test]
     fn the_words_on_disk_are_the_words_of_the_domain() {
-        for kind in OutcomeKind::ALL {
-            let word = OutcomeWord::from(kind);
-            assert_eq!(serde_json::to_value(word).unwrap(), kind.as_str());
-            assert_eq!(OutcomeKind::from(word), kind);
-        }
         for verdict in RunVerdict::BY_WEIGHT {
             let word = RunVerdictWord::from(verdict);
             assert_eq!(serde_json::to_value(word).unwrap(), verdict.as_str());

@@ -7,8 +7,8 @@ use tokio_postgres::types::Type;
 
 use super::connect::{Link, Server};
 use super::execute::ends_connection;
-use crate::outcome::is_lost_connection;
 use crate::plan::TargetSpec;
+use crate::target::sqlstate::is_lost_connection;
 use crate::target::{Description, Endpoint, TargetError};
 
 /// Settings of the server's that matter when reports are compared.

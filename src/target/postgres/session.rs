@@ -18,7 +18,7 @@ use super::statement::Statement;
 use super::{fault, leftovers};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
-use crate::target::sqlstate::{Meaning, is_session_deadline, meaning};
+use crate::target::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
 use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -192,7 +192,7 @@ impl PostgresSession {
     ///
     /// The connection is kept only if it is fit for the next request.
     async fn ask(&mut self, request: Request<'_>, takes_effect: bool, deadline: Instant) -> Result<Reply, Failure> {
-        let lost_before = |error: Option<&Error>| Ok(Reply::Refused(lost(OutcomeKind::Rejected, error)));
+        let lost_before = |error: Option<&Error>| Ok(Reply::Refused(lost(OutcomeKind::Disconnected, error)));
         self.is_used = true;
         let Some(link) = self.link.take() else { return lost_before(None) };
         if link.client.is_closed() {
@@ -213,7 +213,7 @@ impl PostgresSession {
         };
         match failure {
             Failure::NotStarted(error) | Failure::Ended(error) if ends_connection(&error) => {
-                let kind = if takes_effect { OutcomeKind::Unknown } else { OutcomeKind::Rejected };
+                let kind = if takes_effect { OutcomeKind::Unknown } else { OutcomeKind::Disconnected };
                 let error = if error.as_db_error().is_some() { &error } else { link.end().unwrap_or(&error) };
                 Ok(Reply::Refused(lost(kind, Some(error))))
             }
@@ -234,7 +234,7 @@ impl PostgresSession {
             self.prepare_if_stale().await?;
         }
         if self.link.is_none() {
-            return Ok(Reply::Refused(lost(OutcomeKind::Rejected, None)));
+            return Ok(Reply::Refused(lost(OutcomeKind::Disconnected, None)));
         }
         let shared = self.shared.clone();
         let statement = &shared.statements[index];
@@ -470,7 +470,8 @@ fn refused(text: &str, failure: Failure) -> Result<Reply, TargetError> {
     let kind = match meaning(code) {
         Meaning::Outcome(kind) => kind,
         // It was said of somebody else's connection, such as a foreign server's: ours still answers.
-        Meaning::ConnectionLost => OutcomeKind::Rejected,
+        Meaning::ConnectionLost if was_never_made(code) => OutcomeKind::Disconnected,
+        Meaning::ConnectionLost => OutcomeKind::Unknown,
     };
     let mut message = refusal.message().to_owned();
     if code == fault::STALE_PLAN && message.starts_with("cached plan") {
@@ -484,7 +485,7 @@ fn lost(kind: OutcomeKind, error: Option<&Error>) -> Refusal {
     match error.map(|error| (error, error.as_db_error())) {
         Some((_, Some(refusal))) => {
             let code = refusal.code().code();
-            let was_idle = kind == OutcomeKind::Rejected && is_session_deadline(code);
+            let was_idle = kind == OutcomeKind::Disconnected && is_session_deadline(code);
             let kind = if was_idle { OutcomeKind::Timeout } else { kind };
             Refusal { kind, code: code.to_owned(), message: refusal.message().to_owned() }
         }

@@ -47,8 +47,8 @@ async fn a_lost_reply_is_unknown_only_if_something_may_have_happened() {
     done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
     proxy.cut_at(b"33", Cut::AfterForwarding);
     let reply = case.call(session, INSERT, [Value::Int(33)]).await;
-    assert_refused(&reply, OutcomeKind::Rejected, "connection-lost");
-    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Rejected, "connection-lost");
+    assert_refused(&reply, OutcomeKind::Disconnected, "connection-lost");
+    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Disconnected, "connection-lost");
     renewed(session).await;
     assert_eq!(case.observe(COUNT).await, Value::Int(1));
 
@@ -61,7 +61,7 @@ async fn a_lost_reply_is_unknown_only_if_something_may_have_happened() {
 
     // An autocommit read. A prepared statement's execution is recognised by its message's last bytes: Execute, then Sync.
     proxy.cut_at(b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", Cut::AfterForwarding);
-    assert_refused(&case.call(session, COUNT, []).await, OutcomeKind::Rejected, "connection-lost");
+    assert_refused(&case.call(session, COUNT, []).await, OutcomeKind::Disconnected, "connection-lost");
     renewed(session).await;
     assert_eq!(done(case.call(session, COUNT, []).await).rows, [[Value::Int(2)]]);
     case.target.close().await.unwrap();
@@ -100,8 +100,8 @@ async fn a_terminated_server_process_is_rejected_or_unknown() {
 
     for (text, in_transaction, kind) in [
         (SLOW_INSERT, false, OutcomeKind::Unknown),
-        (SLEEP, false, OutcomeKind::Rejected),
-        (SLOW_INSERT, true, OutcomeKind::Rejected),
+        (SLEEP, false, OutcomeKind::Disconnected),
+        (SLOW_INSERT, true, OutcomeKind::Disconnected),
     ] {
         if in_transaction {
             done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
@@ -131,7 +131,7 @@ async fn a_terminated_server_process_is_rejected_or_unknown() {
         }
         time_to_notice *= 10;
     };
-    assert_refused(&reply, OutcomeKind::Rejected, "57P01");
+    assert_refused(&reply, OutcomeKind::Disconnected, "57P01");
     done(case.call(session, INSERT, [Value::Int(1)]).await);
     assert_eq!(case.observe(COUNT).await, Value::Int(1));
     case.target.close().await.unwrap();

@@ -46,7 +46,7 @@ async fn refusals_have_the_outcomes_of_the_table() {
         (INSERT, vec![int(9), int(-1), Value::Null], OutcomeKind::Rejected, "23514"),
         (INSERT, vec![int(9), Value::Null, Value::Null], OutcomeKind::Rejected, "23502"),
         (REFUSE, vec![], OutcomeKind::Rejected, "P0001"),
-        (ELSEWHERE, vec![], OutcomeKind::Rejected, "08006"),
+        (ELSEWHERE, vec![], OutcomeKind::Unknown, "08006"),
         (DIVIDE, vec![int(0)], OutcomeKind::Crash, "22012"),
     ];
     for (text, args, kind, code) in refusals {
@@ -148,7 +148,7 @@ async fn faults_of_the_scenario_say_where_they_are() {
     assert!(message.contains("argument $1") && message.contains("22P02") && message.contains("list"), "{message}");
     done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
     let message = fault(case.try_call(session, "SELECT a FROM t WHERE a = $1", []).await);
-    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Rejected, "connection-lost");
+    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Disconnected, "connection-lost");
     session.prepare().await.unwrap();
     assert_eq!(done(case.call(session, "SELECT a FROM t WHERE a = $1", [Value::Int(7)]).await).affected, 1);
     assert_eq!(case.target.never_asked(), None, "it did fit once");
