@@ -41,6 +41,11 @@ pub trait Connection: Send + Sync {
     /// What the events are kept in.
     fn backend(&self) -> Backend;
 
+    /// Whether the connection is known to be gone for good, so that nothing more can be asked over it.
+    fn is_lost(&self) -> bool {
+        false
+    }
+
     /// The head of an actor's history, by the cheapest means that the server has.
     fn latest<'a>(&'a self, actor: &'a str) -> BoxFuture<'a, Result<Head, StoreError>>;
 

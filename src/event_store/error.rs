@@ -21,6 +21,8 @@ pub enum Silence {
     Deadline(Duration),
     /// The connection was lost; the driver's words.
     Lost(String),
+    /// The server is there, and what should have answered is not: nobody took the request.
+    Unanswered(String),
 }
 
 /// Why an operation has no result. `doing` reads like "appending version 3 of `order-1`".
@@ -79,6 +81,7 @@ impl fmt::Display for Silence {
         match self {
             Self::Deadline(deadline) => write!(f, "no reply within {deadline:?}"),
             Self::Lost(why) => write!(f, "connection lost: {why}"),
+            Self::Unanswered(why) => write!(f, "nobody took the request: {why}"),
         }
     }
 }
@@ -112,6 +115,11 @@ impl Doing {
 
     pub(super) fn lost(&self, why: impl fmt::Display) -> StoreError {
         self.silent(Silence::Lost(why.to_string()))
+    }
+
+    /// Nobody took the request, so that a write had no effect.
+    pub(super) fn unanswered(&self, why: impl fmt::Display) -> StoreError {
+        Doing::read(&self.what).silent(Silence::Unanswered(why.to_string()))
     }
 
     pub(super) fn refused(&self, code: impl fmt::Display, message: impl fmt::Display) -> StoreError {

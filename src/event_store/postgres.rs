@@ -98,6 +98,10 @@ impl Connection for PostgresConnection {
         Backend::Postgres
     }
 
+    fn is_lost(&self) -> bool {
+        self.client.is_closed()
+    }
+
     fn latest<'a>(&'a self, actor: &'a str) -> BoxFuture<'a, Result<Head, StoreError>> {
         async move {
             let doing = Doing::read(format!("reading the latest version of `{actor}`"));

@@ -94,6 +94,8 @@ fn failure(doing: &Doing, deadline: Duration, error: &sqlx::Error) -> StoreError
             doing.refused(code, refusal.message())
         }
         sqlx::Error::PoolTimedOut => doing.late(deadline),
+        // What is stored has not the type that the store writes.
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => doing.malformed(error),
         other => doing.lost(other),
     }
 }

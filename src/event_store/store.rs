@@ -88,6 +88,11 @@ impl EventStore {
         &self.instance
     }
 
+    /// Whether the connection is known to be gone for good.
+    pub fn is_lost(&self) -> bool {
+        self.connection.is_lost()
+    }
+
     /// Whether a write may have taken effect of which nobody has seen the end: one that is under way, or whose
     /// future was dropped. Of an append whose future was dropped before, nothing was written, or what became of it is known.
     pub fn is_writing(&self) -> bool {

@@ -26,7 +26,9 @@ pub fn classify(code: u64) -> Option<OutcomeKind> {
     match code {
         WRONG_LAST_SEQUENCE | WRONG_LAST_SEQUENCE_CONSTANT => Some(OutcomeKind::Conflict),
         DUPLICATE_IN_PROCESS => Some(OutcomeKind::Duplicate),
-        CLUSTER_NOT_AVAILABLE | STREAM_NOT_FOUND => None,
+        // Refused for now: nothing was stored.
+        CLUSTER_NOT_AVAILABLE => Some(OutcomeKind::Disconnected),
+        STREAM_NOT_FOUND => None,
         code if is_not_enabled(code) => None,
         _ => Some(OutcomeKind::Rejected),
     }
@@ -47,7 +49,7 @@ mod tests {
             (10071, Some(OutcomeKind::Conflict)),
             (10164, Some(OutcomeKind::Conflict)),
             (10158, Some(OutcomeKind::Duplicate)),
-            (10008, None),
+            (10008, Some(OutcomeKind::Disconnected)),
             (10039, None),
             (10059, None),
             (10076, None),

@@ -6,6 +6,7 @@ pub mod jetstream;
 pub mod postgres;
 #[cfg(test)]
 pub(crate) mod proxy;
+mod reconnect;
 pub mod sqlite_code;
 pub mod sqlstate;
 

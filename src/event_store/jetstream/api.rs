@@ -31,7 +31,8 @@ pub(super) fn publish_failure(doing: &Doing, deadline: Duration, error: &Publish
         return refused(doing, refusal);
     }
     match error.kind() {
-        PublishErrorKind::StreamNotFound => doing.no_store("no stream takes this subject", REMEDY),
+        // The client's word for a message that nobody took.
+        PublishErrorKind::StreamNotFound => doing.unanswered("no stream takes this subject"),
         PublishErrorKind::TimedOut => doing.late(deadline),
         _ => doing.lost(error),
     }
@@ -40,7 +41,7 @@ pub(super) fn publish_failure(doing: &Doing, deadline: Duration, error: &Publish
 pub(super) fn direct_get_failure(doing: &Doing, deadline: Duration, error: &DirectGetError) -> StoreError {
     match error.kind() {
         DirectGetErrorKind::ErrorResponse(StatusCode::NO_RESPONDERS, _) => {
-            doing.no_store("no stream answers direct gets", REMEDY)
+            doing.unanswered("no stream answers direct gets")
         }
         DirectGetErrorKind::ErrorResponse(status, description) => doing.refused(status, description),
         DirectGetErrorKind::TimedOut => doing.late(deadline),
@@ -90,7 +91,7 @@ fn request_failure(doing: &Doing, deadline: Duration, error: &(dyn Error + 'stat
     for source in sources {
         match source.downcast_ref::<RequestError>().map(RequestError::kind) {
             Some(RequestErrorKind::NoResponders) => {
-                return doing.no_store("JetStream does not answer", "start nats-server with `--jetstream`");
+                return doing.unanswered("JetStream does not answer");
             }
             Some(RequestErrorKind::TimedOut) => return doing.late(deadline),
             _ => {}
@@ -100,12 +101,11 @@ fn request_failure(doing: &Doing, deadline: Duration, error: &(dyn Error + 'stat
 }
 
 fn refused(doing: &Doing, refusal: &jetstream::Error) -> StoreError {
-    let absent = [
-        ErrorCode::STREAM_NOT_FOUND,
-        ErrorCode::CLUSTER_NOT_AVAILABLE,
-        ErrorCode::JETSTREAM_NOT_ENABLED,
-        ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT,
-    ];
+    if refusal.error_code() == ErrorCode::CLUSTER_NOT_AVAILABLE {
+        return doing.unanswered(refusal);
+    }
+    let absent =
+        [ErrorCode::STREAM_NOT_FOUND, ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT];
     match absent.contains(&refusal.error_code()) {
         true => doing.no_store(refusal, REMEDY),
         false => doing.refused(refusal.error_code().0, refusal),
@@ -115,6 +115,7 @@ fn refused(doing: &Doing, refusal: &jetstream::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event_store::Silence;
 
     /// What a publish fails with when the server answers with this API error code.
     fn failure(kind: PublishErrorKind, code: u64) -> StoreError {
@@ -136,9 +137,20 @@ mod tests {
 
     #[test]
     fn an_absent_stream_is_no_refusal() {
-        for code in [10008, 10039, 10059, 10076] {
+        for code in [10039, 10059, 10076] {
             let failure = failure(PublishErrorKind::Other, code);
             assert!(matches!(failure, StoreError::Environment { .. }), "{code}: {failure}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_took_had_no_effect() {
+        let unheard = PublishError::new(PublishErrorKind::StreamNotFound);
+        let unheard = publish_failure(&Doing::write("publishing"), Duration::ZERO, &unheard);
+        for failure in [unheard, failure(PublishErrorKind::Other, 10008)] {
+            let is_certain =
+                matches!(failure, StoreError::NoReply { sent: false, silence: Silence::Unanswered(_), .. });
+            assert!(is_certain, "{failure}");
         }
     }
 

@@ -6,7 +6,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pu
 use async_nats::jetstream::stream::DirectGetErrorKind;
 use futures::TryStreamExt;
 
-use super::super::error::{Doing, StoreError};
+use super::super::error::{Doing, Silence, StoreError};
 use super::message::Stored;
 use super::{JetStreamConnection, api};
 
@@ -26,11 +26,22 @@ impl JetStreamConnection {
             Ok(Err(error)) => api::direct_get_failure(doing, self.deadline, &error),
             Err(late) => late,
         };
-        // Nobody answers a direct get from a stream that does not exist.
+        Err(self.explained(doing, failure).await)
+    }
+
+    /// The failure of a request that had no effect, or that there is no stream: nobody answers a direct get or a publish then.
+    pub(super) async fn explained(&self, doing: &Doing, failure: StoreError) -> StoreError {
+        let may_be_absent = matches!(
+            failure,
+            StoreError::NoReply { sent: false, silence: Silence::Unanswered(_) | Silence::Deadline(_), .. }
+        );
+        if !may_be_absent {
+            return failure;
+        }
         let asking = self.context.get_stream(&self.name);
         match doing.within(self.deadline, asking).await {
-            Ok(Err(error)) => Err(api::absent_stream(doing, &error).unwrap_or(failure)),
-            _ => Err(failure),
+            Ok(Err(error)) => api::absent_stream(doing, &error).unwrap_or(failure),
+            _ => failure,
         }
     }
 
@@ -90,7 +101,7 @@ impl JetStreamConnection {
             }
             left = left.saturating_sub(messages.len() as u64);
             for message in messages {
-                let sequence = message.info().map_err(|error| doing.lost(error))?.stream_sequence;
+                let sequence = message.info().map_err(|error| doing.malformed(error))?.stream_sequence;
                 fetched.push(Stored { sequence, payload: message.message.payload });
             }
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::HeaderMap;
+use async_nats::connection::State;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{ContextBuilder, PublishAckFuture, PublishErrorKind};
@@ -32,6 +33,7 @@ const FILL_WINDOW: usize = 1_000;
 /// A worker's connection to a JetStream store.
 #[derive(Clone, Debug)]
 pub struct JetStreamConnection {
+    client: Client,
     context: Context,
     stream: Stream<()>,
     name: String,
@@ -42,12 +44,12 @@ impl JetStreamConnection {
     /// The store in the named stream, which need not exist yet. The client's own request timeout
     /// does not matter: each round trip waits up to `deadline`.
     pub async fn new(client: Client, stream: &str, deadline: Duration) -> Result<Self, StoreError> {
-        let context = ContextBuilder::new().timeout(deadline).build(client);
+        let context = ContextBuilder::new().timeout(deadline).build(client.clone());
         let handle = context.get_stream_no_info(stream).await.map_err(|error| {
             let doing = Doing::read(format!("opening the stream `{stream}`"));
             doing.no_store(error, "use a name of letters, digits, `-` and `_`")
         })?;
-        Ok(Self { context, stream: handle, name: stream.to_owned(), deadline })
+        Ok(Self { client, context, stream: handle, name: stream.to_owned(), deadline })
     }
 
     /// Creates the stream: in files, with direct get, without limits.
@@ -120,7 +122,7 @@ impl JetStreamConnection {
                 Ok(Written::Stale { code: Some(code) })
             }
             Err(StoreError::Refused { refusal, .. }) => Ok(Written::Refused(refusal)),
-            Err(error) => Err(error),
+            Err(error) => Err(self.explained(doing, error).await),
         }
     }
 }
@@ -128,6 +130,10 @@ impl JetStreamConnection {
 impl Connection for JetStreamConnection {
     fn backend(&self) -> Backend {
         Backend::JetStream
+    }
+
+    fn is_lost(&self) -> bool {
+        self.client.connection_state() == State::Disconnected
     }
 
     fn latest<'a>(&'a self, actor: &'a str) -> BoxFuture<'a, Result<Head, StoreError>> {

@@ -9,15 +9,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::{Description, Done, Holder, Reply, Session, Target, TargetError, Wait};
+use super::reconnect::Patience;
+use super::{Description, Done, Holder, Refusal, Reply, Session, Target, TargetError, Wait};
 use crate::endpoints::Source;
 use crate::event_store::{EventStore, Instance, InstanceOptions};
+use crate::outcome::OutcomeKind;
 use crate::plan::{Operation, StoreOptions, TargetSpec};
 use crate::value::Value;
 use home::Home;
-use session::{StoreSession, fill};
+use session::{StoreSession, fill, has_no_reply};
 
 /// How long one operation of a fixture or an invariant may take, and one of a worker at most.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(30);
@@ -25,13 +28,18 @@ const OPERATION_DEADLINE: Duration = Duration::from_secs(30);
 /// The number under which the control connection calls: no worker has it.
 const CONTROL: u32 = u32::MAX;
 
+/// The name under which the server knows the control connection.
+const CONTROL_NAME: &str = "control";
+
 /// An event store with a file, schema or stream of its own.
 struct StoreTarget {
     description: Description,
     home: Arc<Home>,
     instances: Vec<Arc<Instance>>,
     /// Fixtures and invariants read and write past the instances that race: no guard, no cache.
-    control: EventStore,
+    control: Mutex<Option<Arc<EventStore>>>,
+    /// The instance that fixtures and invariants go through.
+    past: Arc<Instance>,
 }
 
 /// Opens an event store in `space`: a schema or stream name of its own.
@@ -59,9 +67,11 @@ async fn furnish(home: &Arc<Home>, options: &StoreOptions, source: &Source) -> R
         mutex_deadline: OPERATION_DEADLINE,
     };
     let instances = (0..options.instances).map(|_| instance(racing)).collect::<Result<Vec<_>, _>>()?;
-    let control = EventStore::new(instance(InstanceOptions::default())?, home.connection("control").await?);
+    let past = instance(InstanceOptions::default())?;
+    let control = EventStore::new(past.clone(), home.connection(CONTROL_NAME).await?);
+    let control = Mutex::new(Some(Arc::new(control)));
     let description = home.description(options, source).await?;
-    Ok(StoreTarget { description, home: home.clone(), instances, control })
+    Ok(StoreTarget { description, home: home.clone(), instances, control, past })
 }
 
 impl Target for StoreTarget {
@@ -72,9 +82,10 @@ impl Target for StoreTarget {
     fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
         Box::pin(async move {
             if let Operation::Fill { actor, events } = operation {
-                return fill(&self.control, actor, events).await;
+                return fill(&*self.control().await?, actor, events).await;
             }
-            self.control_call(operation).await.map(drop)
+            // A fixture whose answer was lost is not repeated: it may have taken effect.
+            done(operation, self.ask(operation).await?).map(drop)
         })
     }
 
@@ -87,7 +98,15 @@ impl Target for StoreTarget {
     }
 
     fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
-        Box::pin(self.control_call(operation))
+        Box::pin(async move {
+            match self.ask(operation).await? {
+                // A read changes nothing, and is asked once more over a new connection.
+                Reply::Refused(Refusal { kind: OutcomeKind::Disconnected, .. }) => {
+                    done(operation, self.ask(operation).await?)
+                }
+                reply => done(operation, reply),
+            }
+        })
     }
 
     fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
@@ -110,19 +129,47 @@ impl Target for StoreTarget {
 }
 
 impl StoreTarget {
-    /// Calls the store past its racing instances; a refusal is an error here.
-    async fn control_call(&self, operation: &Operation<Value>) -> Result<Done, TargetError> {
-        let deadline = Instant::now() + OPERATION_DEADLINE;
-        match session::call(&self.control, CONTROL, operation, deadline, None).await? {
-            Reply::Done(done) => Ok(done),
-            Reply::Refused(refusal) => Err(TargetError::Environment {
-                message: format!(
-                    "`{}` of the event store was refused: {} ({})",
-                    operation.word(),
-                    refusal.message,
-                    refusal.code
-                ),
-            }),
+    /// The store past its racing instances, over a connection that is opened again if it was lost.
+    async fn control(&self) -> Result<Arc<EventStore>, TargetError> {
+        let mut control = self.control.lock().await;
+        if let Some(store) = control.as_ref().filter(|store| !store.is_lost()) {
+            return Ok(store.clone());
         }
+        *control = None;
+        let patience = Patience::begin();
+        let connection = loop {
+            match self.home.connection_anew(CONTROL_NAME).await {
+                Ok(connection) => break connection,
+                Err(error) => patience.after(error).await?,
+            }
+        };
+        let store = Arc::new(EventStore::new(self.past.clone(), connection));
+        *control = Some(store.clone());
+        Ok(store)
+    }
+
+    /// Calls the store past its racing instances. A connection on which a reply is missing is not used again.
+    async fn ask(&self, operation: &Operation<Value>) -> Result<Reply, TargetError> {
+        let store = self.control().await?;
+        let reply = session::call(&store, CONTROL, operation, Instant::now() + OPERATION_DEADLINE, None).await?;
+        if matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal)) {
+            *self.control.lock().await = None;
+        }
+        Ok(reply)
+    }
+}
+
+/// What was done outside of a race, where a refusal is an error.
+fn done(operation: &Operation<Value>, reply: Reply) -> Result<Done, TargetError> {
+    match reply {
+        Reply::Done(done) => Ok(done),
+        Reply::Refused(refusal) => Err(TargetError::Environment {
+            message: format!(
+                "`{}` of the event store was refused: {} ({})",
+                operation.word(),
+                refusal.message,
+                refusal.code
+            ),
+        }),
     }
 }

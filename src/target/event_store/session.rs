@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use tokio::time::{Instant, timeout_at};
 
 use super::home::Home;
@@ -13,6 +13,7 @@ use crate::event_store::{
 };
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
+use crate::target::reconnect::Patience;
 use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError, api_code, sqlite_code, sqlstate};
 use crate::value::Value;
 
@@ -30,12 +31,29 @@ impl StoreSession {
         let connection = home.connection(&format!("worker-{worker}")).await?;
         Ok(StoreSession { home, worker, store: EventStore::new(instance, connection), lost: false })
     }
+
+    /// Connects again if the connection was lost, or if a reply is still due on it.
+    async fn renew(&mut self) -> Result<(), TargetError> {
+        if self.lost || self.store.is_lost() {
+            let name = format!("worker-{}", self.worker);
+            let patience = Patience::begin();
+            let connection = loop {
+                match self.home.connection_anew(&name).await {
+                    Ok(connection) => break connection,
+                    Err(error) => patience.after(error).await?,
+                }
+            };
+            self.store = EventStore::new(self.store.instance().clone(), connection);
+            self.lost = false;
+        }
+        Ok(())
+    }
 }
 
 impl Session for StoreSession {
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         // The connection prepared its statements when it was opened.
-        async { Ok(()) }.boxed()
+        self.renew().boxed()
     }
 
     fn begin(&mut self, _: Isolation, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
@@ -51,7 +69,7 @@ impl Session for StoreSession {
         Box::pin(async move {
             let caller = u32::try_from(self.worker).unwrap_or(u32::MAX);
             let reply = call(&self.store, caller, operation, deadline, pause).await?;
-            self.lost |= matches!(&reply, Reply::Refused(refusal) if refusal.code == NO_REPLY);
+            self.lost |= matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal));
             Ok(reply)
         })
     }
@@ -60,20 +78,27 @@ impl Session for StoreSession {
         async { Err(no_transactions()) }.boxed()
     }
 
+    /// Nothing is held beyond a call. A connection that was lost stays lost until the round is over.
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
-        Box::pin(async move {
-            if self.lost {
-                let connection = self.home.connection_anew(&format!("worker-{}", self.worker)).await?;
-                self.store = EventStore::new(self.store.instance().clone(), connection);
-                self.lost = false;
-            }
-            Ok(())
-        })
+        ready(Ok(())).boxed()
+    }
+
+    fn needs_cleaning(&self) -> bool {
+        self.lost || self.store.is_lost()
+    }
+
+    fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        self.renew().boxed()
     }
 }
 
 /// Our code for a reply that never came.
 const NO_REPLY: &str = "no-reply";
+
+/// Whether the reply never came: the connection may be gone, or still busy.
+pub(super) fn has_no_reply(refusal: &Refusal) -> bool {
+    matches!(refusal.kind, OutcomeKind::Unknown | OutcomeKind::Timeout | OutcomeKind::Disconnected)
+}
 
 /// Carries out one operation of the store.
 pub(super) async fn call(
@@ -224,7 +249,7 @@ fn refused(backend: Backend, error: StoreError) -> Result<Refusal, TargetError> 
             let kind = match (sent, silence) {
                 (true, _) => OutcomeKind::Unknown,
                 (false, Silence::Deadline(_)) => OutcomeKind::Timeout,
-                (false, Silence::Lost(_)) => OutcomeKind::Rejected,
+                (false, Silence::Lost(_) | Silence::Unanswered(_)) => OutcomeKind::Disconnected,
             };
             Refusal { kind, code: NO_REPLY.to_owned(), message }
         }
@@ -240,7 +265,7 @@ fn classify(backend: Backend, code: &str) -> OutcomeKind {
         Backend::Sqlite => sqlite_code::classify(code),
         Backend::Postgres => match sqlstate::meaning(code) {
             sqlstate::Meaning::Outcome(kind) => kind,
-            sqlstate::Meaning::ConnectionLost => OutcomeKind::Crash,
+            sqlstate::Meaning::ConnectionLost => OutcomeKind::Disconnected,
         },
         Backend::JetStream => match code.parse() {
             Ok(code) => api_code::classify(code).unwrap_or(OutcomeKind::Crash),

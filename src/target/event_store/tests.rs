@@ -107,6 +107,15 @@ async fn an_append_that_is_cut_off_is_unknown(store: &Cuttable, at: &[u8]) {
     assert_eq!(store.stored().await, 2);
 }
 
+/// An invariant's read is asked once more, over a new connection.
+async fn a_control_connection_that_is_cut_comes_back(store: &Cuttable, at: &[u8]) {
+    for cut in [Cut::Before, Cut::AfterForwarding] {
+        store.proxy.cut_at(at, cut);
+        assert_eq!(store.stored().await, 2);
+        assert_eq!(store.stored().await, 2);
+    }
+}
+
 fn search() -> SearchPath {
     SearchPath::system(std::env::var_os("PATH").as_deref())
 }
@@ -117,12 +126,13 @@ async fn an_append_to_postgres_whose_reply_is_lost_is_unknown() {
     let server = postgres::start(&programs, &postgres::PostgresOptions::default()).await.unwrap();
     let store = Cuttable::open(Backend::Postgres, server).await;
     an_append_that_is_cut_off_is_unknown(&store, b"cut-here").await;
+    a_control_connection_that_is_cut_comes_back(&store, b"order").await;
 
     // A read changes nothing.
     let session = &mut *store.target.session(1).await.unwrap();
     store.proxy.cut_at(b"somebody", Cut::AfterForwarding);
     let read = Operation::LatestVersion { actor: Value::text("somebody") };
-    assert_lost(&call(session, &read).await, OutcomeKind::Rejected);
+    assert_lost(&call(session, &read).await, OutcomeKind::Disconnected);
     store.target.close().await.unwrap();
 }
 
@@ -132,6 +142,18 @@ async fn an_append_to_jetstream_whose_ack_is_lost_is_unknown() {
     let server = nats::start(&program, &nats::NatsOptions::default()).await.unwrap();
     let store = Cuttable::open(Backend::JetStream, server).await;
     an_append_that_is_cut_off_is_unknown(&store, format!("HPUB {SPACE}.events.").as_bytes()).await;
+    a_control_connection_that_is_cut_comes_back(&store, b"CONSUMER.CREATE").await;
+    // What was to be delivered when the connection ended is not taken for nothing at all.
+    a_control_connection_that_is_cut_comes_back(&store, b"CONSUMER.MSG.NEXT").await;
+    let session = &mut *store.target.session(1).await.unwrap();
+    let read = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+    store.proxy.cut_at(b"CONSUMER.MSG.NEXT", Cut::AfterForwarding);
+    assert_lost(&call(session, &read).await, OutcomeKind::Disconnected);
+    session.reset().await.unwrap();
+    assert!(matches!(call(session, &read).await, Reply::Done(_)));
+    // An append that is lost while it reads has written nothing.
+    store.proxy.cut_at(b"DIRECT.GET", Cut::AfterForwarding);
+    assert_lost(&call(session, &append(9)).await, OutcomeKind::Disconnected);
     store.target.close().await.unwrap();
 }
 

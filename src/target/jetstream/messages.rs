@@ -43,7 +43,7 @@ pub(super) async fn read(
         Err(failure @ Failure::Late) => refused(OutcomeKind::Timeout, "deadline", failure.to_string()),
         // Reading has no effect that could be unknown.
         Err(failure @ (Failure::Lost | Failure::NotSent)) => {
-            refused(OutcomeKind::Rejected, CONNECTION_LOST, failure.to_string())
+            refused(OutcomeKind::Disconnected, CONNECTION_LOST, failure.to_string())
         }
         Err(failure @ (Failure::Malformed(_) | Failure::Unsendable(_))) => {
             refused(OutcomeKind::Crash, "malformed-answer", failure.to_string())

@@ -22,10 +22,10 @@ use tokio::time::Instant;
 
 use self::connection::Address;
 use self::publish::Outgoing;
-use self::request::CONNECTION_LOST;
 use self::session::StreamSession;
 use self::stream::Stream;
-use super::{Description, Done, Endpoint, Reply, Session, Target, TargetError, Wait};
+use super::reconnect::Patience;
+use super::{Description, Done, Endpoint, Refusal, Reply, Session, Target, TargetError, Wait};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Driver, Operation, TargetSpec};
 use crate::value::Value;
@@ -70,18 +70,42 @@ struct JetStream {
 }
 
 impl JetStream {
-    /// The control connection, connected anew if it was lost.
+    /// The control connection, connected again if it was lost. A server that has just come back may not yet have its streams.
     async fn control(&self) -> Result<Client, TargetError> {
         let mut control = self.control.lock().await;
         if connection::is_lost(&control) {
-            *control = connect(&self.stream).await?;
+            let patience = Patience::begin();
+            *control = loop {
+                match connect_warm(&self.stream).await {
+                    Ok(client) => break client,
+                    Err(error) => patience.after(error).await?,
+                }
+            };
         }
         Ok(control.clone())
+    }
+
+    /// Reads messages. A read whose connection is lost is asked once more over a new one: it changes nothing.
+    async fn read(&self, subject: &Value) -> Result<Done, TargetError> {
+        let read = async || {
+            let client = self.control().await?;
+            messages::read(&client, &self.stream, subject, Instant::now() + READ_LIMIT).await
+        };
+        match read().await? {
+            Reply::Refused(Refusal { kind: OutcomeKind::Disconnected, .. }) => done(read().await?),
+            reply => done(reply),
+        }
     }
 }
 
 async fn connect(stream: &Stream) -> Result<Client, TargetError> {
     stream.address.connect(&format!("deadheat {} control", stream.name)).await
+}
+
+async fn connect_warm(stream: &Stream) -> Result<Client, TargetError> {
+    let client = connect(stream).await?;
+    stream.warm_up(&client, Instant::now() + REQUEST_LIMIT).await?;
+    Ok(client)
 }
 
 impl Target for JetStream {
@@ -111,8 +135,7 @@ impl Target for JetStream {
             let Operation::Messages { subject } = operation else {
                 return Err(not_for_streams(operation));
             };
-            let client = self.control().await?;
-            done(messages::read(&client, &self.stream, subject, Instant::now() + READ_LIMIT).await?)
+            self.read(subject).await
         }
         .boxed()
     }
@@ -127,8 +150,11 @@ impl Target for JetStream {
 
     fn close(&self) -> BoxFuture<'_, Result<(), TargetError>> {
         async move {
-            let client = self.control().await?;
-            self.stream.delete(&client, Instant::now() + REQUEST_LIMIT).await
+            let mut control = self.control.lock().await;
+            if connection::is_lost(&control) {
+                *control = connect(&self.stream).await?;
+            }
+            self.stream.delete(&control, Instant::now() + REQUEST_LIMIT).await
         }
         .boxed()
     }
@@ -140,12 +166,21 @@ fn done(reply: Reply) -> Result<Done, TargetError> {
         Reply::Done(done) => Ok(done),
         Reply::Refused(refusal) => {
             let message = format!("JetStream: {} ({})", refusal.message, refusal.code);
-            let said_no =
-                matches!(refusal.kind, OutcomeKind::Conflict | OutcomeKind::Duplicate | OutcomeKind::Rejected);
-            Err(if said_no && refusal.code != CONNECTION_LOST {
-                TargetError::Fault { message }
-            } else {
-                TargetError::Environment { message }
+            Err(match refusal.kind {
+                OutcomeKind::Conflict | OutcomeKind::Duplicate | OutcomeKind::Rejected => {
+                    TargetError::Fault { message }
+                }
+                OutcomeKind::Disconnected => TargetError::Environment {
+                    message: format!("{message}; see the server's log, and check that JetStream is enabled"),
+                },
+                OutcomeKind::Success
+                | OutcomeKind::Deadlock
+                | OutcomeKind::Busy
+                | OutcomeKind::Serialization
+                | OutcomeKind::Timeout
+                | OutcomeKind::Unknown
+                | OutcomeKind::BrokenBarrier
+                | OutcomeKind::Crash => TargetError::Environment { message },
             })
         }
     }

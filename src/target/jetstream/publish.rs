@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::messages::{MARK_JSON, MARK_TEXT, is_structure};
-use super::request::{ApiError, CONNECTION_LOST, Failure, send};
+use super::request::{ApiError, CONNECTION_LOST, Failure, NO_RESPONDERS, send};
 use super::stream::Stream;
 use crate::outcome::OutcomeKind;
 use crate::plan::Operation;
@@ -96,6 +96,8 @@ impl Outgoing {
         }
         let refused =
             |kind, code: &str, message: String| Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }));
+        // The server stores nothing of a batch before its last message.
+        let unanswered = if is_staged { OutcomeKind::Disconnected } else { OutcomeKind::Unknown };
         match sent.and_then(|message| Acknowledgement::read(&message.payload)) {
             Ok(Acknowledgement { seq, duplicate: true, .. }) => refused(
                 OutcomeKind::Duplicate,
@@ -111,10 +113,13 @@ impl Outgoing {
                 Some(kind) => refused(kind, &error.err_code.to_string(), error.description),
                 None => Err(stream.unavailable("publish to", &Failure::Api(error))),
             },
-            Err(failure @ Failure::NoResponders) => Err(stream.unavailable("publish to", &failure)),
-            Err(failure @ Failure::Late) => refused(OutcomeKind::Unknown, "no-ack", failure.to_string()),
-            Err(failure @ Failure::Lost) => refused(OutcomeKind::Unknown, CONNECTION_LOST, failure.to_string()),
-            Err(failure @ Failure::NotSent) => refused(OutcomeKind::Rejected, CONNECTION_LOST, failure.to_string()),
+            // In a race the server may be about to come back. Nobody took the message.
+            Err(failure @ Failure::NoResponders) => {
+                refused(OutcomeKind::Disconnected, NO_RESPONDERS, failure.to_string())
+            }
+            Err(failure @ Failure::Late) => refused(unanswered, "no-ack", failure.to_string()),
+            Err(failure @ Failure::Lost) => refused(unanswered, CONNECTION_LOST, failure.to_string()),
+            Err(failure @ Failure::NotSent) => refused(OutcomeKind::Disconnected, CONNECTION_LOST, failure.to_string()),
             Err(failure @ Failure::Malformed(_)) => refused(OutcomeKind::Crash, "malformed-ack", failure.to_string()),
             Err(Failure::Unsendable(problem)) => Err(TargetError::Fault {
                 message: format!(

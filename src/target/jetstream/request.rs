@@ -10,6 +10,9 @@ use tokio::time::{Instant, timeout_at};
 /// Our code for what a lost connection left without an answer.
 pub(super) const CONNECTION_LOST: &str = "connection-lost";
 
+/// Our code for a request to which nobody listens.
+pub(super) const NO_RESPONDERS: &str = "no-responders";
+
 /// An error that JetStream answered with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
 #[error("{description} (err_code {err_code})")]

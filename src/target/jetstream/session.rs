@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_nats::Client;
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
 use super::publish::Outgoing;
@@ -12,6 +12,7 @@ use super::stream::Stream;
 use super::{REQUEST_LIMIT, connection, messages, not_for_streams};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
+use crate::target::reconnect::Patience;
 use crate::target::{Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -35,8 +36,25 @@ impl StreamSession {
         }
         let message = Outgoing::new(&self.stream, operation)?.ok_or_else(|| not_for_streams(operation))?;
         let reply = message.publish(&self.client, &self.stream, deadline).await?;
-        self.stale |= matches!(reply, Reply::Refused(Refusal { kind: OutcomeKind::Unknown, .. }));
+        self.stale |=
+            matches!(reply, Reply::Refused(Refusal { kind: OutcomeKind::Unknown | OutcomeKind::Disconnected, .. }));
         Ok(reply)
+    }
+
+    /// Connects again if the connection was lost, or if an answer is still due on it.
+    async fn renew(&mut self) -> Result<(), TargetError> {
+        if self.stale || connection::is_lost(&self.client) {
+            let patience = Patience::begin();
+            let client = loop {
+                match connect(&self.stream, self.worker).await {
+                    Ok(client) => break client,
+                    Err(error) => patience.after(error).await?,
+                }
+            };
+            self.client = client;
+            self.stale = false;
+        }
+        Ok(())
     }
 }
 
@@ -49,7 +67,7 @@ async fn connect(stream: &Stream, worker: usize) -> Result<Client, TargetError> 
 
 impl Session for StreamSession {
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
-        async { Ok(()) }.boxed()
+        self.renew().boxed()
     }
 
     fn begin(&mut self, _isolation: Isolation, _deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
@@ -69,15 +87,17 @@ impl Session for StreamSession {
         async { Err(no_transactions()) }.boxed()
     }
 
+    /// Nothing is held beyond a call. A connection that was lost stays lost until the round is over.
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
-        async {
-            if self.stale || connection::is_lost(&self.client) {
-                self.client = connect(&self.stream, self.worker).await?;
-                self.stale = false;
-            }
-            Ok(())
-        }
-        .boxed()
+        ready(Ok(())).boxed()
+    }
+
+    fn needs_cleaning(&self) -> bool {
+        self.stale || connection::is_lost(&self.client)
+    }
+
+    fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        self.renew().boxed()
     }
 }
 

@@ -14,7 +14,7 @@ use self::server::Server;
 use super::*;
 use crate::outcome::Tally;
 use crate::plan::{Isolation, Place};
-use crate::target::Refusal;
+use crate::target::proxy::{Cut, Proxy};
 
 const SPACE: &str = "deadheat_test";
 
@@ -264,7 +264,8 @@ async fn a_stream_that_is_gone_is_the_environments_error() {
     target.close().await.unwrap();
 
     let operation = Publish::to("a").operation();
-    assert!(matches!(session.call(&operation, soon(), None).await, Err(TargetError::Environment { .. })));
+    let unheard = refusal(session.call(&operation, soon(), None).await.unwrap());
+    assert_eq!((unheard.kind, unheard.code.as_str()), (OutcomeKind::Disconnected, "no-responders"));
     assert!(matches!(target.apply(&operation).await, Err(TargetError::Environment { .. })));
     let messages = Operation::Messages { subject: ">".into() };
     assert!(matches!(target.observe(&messages).await, Err(TargetError::Environment { .. })));
@@ -385,7 +386,7 @@ async fn a_server_that_dies_leaves_what_was_sent_unknown() {
     assert_eq!((lost.kind, lost.code.as_str()), (OutcomeKind::Unknown, "connection-lost"));
 
     let not_sent = refusal(call(session.as_mut(), Publish::to("a")).await);
-    assert_eq!((not_sent.kind, not_sent.code.as_str()), (OutcomeKind::Rejected, "connection-lost"));
+    assert_eq!((not_sent.kind, not_sent.code.as_str()), (OutcomeKind::Disconnected, "connection-lost"));
     for error in [
         session.reset().await.unwrap_err(),
         target.apply(&Publish::to("a").operation()).await.unwrap_err(),
@@ -412,6 +413,37 @@ async fn a_connection_that_is_cut_before_the_answer_leaves_it_unknown() {
     assert!(matches!(call(session, Publish::to("whole")).await, Reply::Done(_)));
     // It was stored once: nothing was sent again behind our back.
     assert_eq!(observe(target.as_ref(), "cut").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_control_connection_that_is_cut_comes_back() {
+    let server = Server::start();
+    let proxy = Proxy::start(([127, 0, 0, 1], server.port).into()).await;
+    let target = open_url(format!("nats://{}", proxy.address)).await.unwrap();
+    target.apply(&Publish::to("a").operation()).await.unwrap();
+    for cut in [Cut::Before, Cut::AfterForwarding] {
+        proxy.cut_at(b"CONSUMER.CREATE", cut);
+        assert_eq!(observe(target.as_ref(), "a").await.len(), 1);
+    }
+    target.apply(&Publish::to("a").operation()).await.unwrap();
+    assert_eq!(observe(target.as_ref(), "a").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_raced_on() {
+    let mut server = Server::start();
+    let target = open_on(&server).await;
+    let mut session = target.session(0).await.unwrap();
+    assert!(matches!(call(session.as_mut(), Publish::to("a")).await, Reply::Done(_)));
+    server.kill();
+    // Nobody had sent anything: the loss is noticed, and nothing is unknown.
+    let lost = refusal(call(session.as_mut(), Publish { last: Some(9), ..Publish::to("a") }).await);
+    assert!(matches!(lost.kind, OutcomeKind::Disconnected | OutcomeKind::Unknown), "{lost:?}");
+    server.come_back();
+    session.reset().await.unwrap();
+    session.prepare().await.unwrap();
+    assert!(matches!(call(session.as_mut(), Publish::to("a")).await, Reply::Done(_)));
+    assert_eq!(observe(target.as_ref(), "a").await.len(), 2);
 }
 
 #[tokio::test]

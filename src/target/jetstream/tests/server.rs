@@ -9,7 +9,7 @@ use tempfile::TempDir;
 pub(super) struct Server {
     process: Child,
     pub(super) port: u16,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Server {
@@ -43,7 +43,7 @@ impl Server {
             assert!(begin.elapsed() < Duration::from_secs(30), "nats-server did not start");
             std::thread::sleep(Duration::from_millis(5));
         };
-        Server { process, port, _directory: directory }
+        Server { process, port, directory }
     }
 
     pub(super) fn url(&self) -> String {
@@ -63,6 +63,23 @@ impl Server {
 
     pub(super) fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// Starts a server with JetStream again, at the same place and with the same streams, and waits until it listens.
+    pub(super) fn come_back(&mut self) {
+        let _ = self.process.wait();
+        self.process = Command::new("nats-server")
+            .args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"])
+            .arg(self.directory.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("nats-server is installed");
+        let begin = Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(30), "nats-server did not come back");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn signal(&self, signal: Signal) {
