@@ -388,7 +388,7 @@ async fn a_server_that_dies_leaves_what_was_sent_unknown() {
     let not_sent = refusal(call(session.as_mut(), Publish::to("a")).await);
     assert_eq!((not_sent.kind, not_sent.code.as_str()), (OutcomeKind::Disconnected, "connection-lost"));
     for error in [
-        session.reset().await.unwrap_err(),
+        session.clean().await.unwrap_err(),
         target.apply(&Publish::to("a").operation()).await.unwrap_err(),
         target.observe(&Operation::Messages { subject: ">".into() }).await.unwrap_err(),
         target.close().await.unwrap_err(),
@@ -410,6 +410,7 @@ async fn a_connection_that_is_cut_before_the_answer_leaves_it_unknown() {
     let lost = refusal(call(session, Publish::to("cut")).await);
     assert_eq!((lost.kind, lost.code.as_str()), (OutcomeKind::Unknown, "connection-lost"));
     session.reset().await.unwrap();
+    session.clean().await.unwrap();
     assert!(matches!(call(session, Publish::to("whole")).await, Reply::Done(_)));
     // It was stored once: nothing was sent again behind our back.
     assert_eq!(observe(target.as_ref(), "cut").await.len(), 1);
@@ -440,7 +441,7 @@ async fn a_server_that_comes_back_is_raced_on() {
     let lost = refusal(call(session.as_mut(), Publish { last: Some(9), ..Publish::to("a") }).await);
     assert!(matches!(lost.kind, OutcomeKind::Disconnected | OutcomeKind::Unknown), "{lost:?}");
     server.come_back();
-    session.reset().await.unwrap();
+    session.clean().await.unwrap();
     session.prepare().await.unwrap();
     assert!(matches!(call(session.as_mut(), Publish::to("a")).await, Reply::Done(_)));
     assert_eq!(observe(target.as_ref(), "a").await.len(), 2);
