@@ -29,7 +29,7 @@ pub use words::*;
 ///   and invariants in `rounds.csv`.
 /// - 1.2: `not_raced` and `error`.
 /// - 1.3: `case` of controls.
-/// - 1.4: `raced` and `ordered`; `overlap` counts workers in play;
+/// - 1.4: `raced` and `ordered`; `overlap` counts workers in play; the outcome `disconnected`;
 ///   `since_setup` of kept rounds, and `round_since_setup` in `rounds.csv`.
 pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 4 };
 
