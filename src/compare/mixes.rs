@@ -15,7 +15,7 @@ const OTHERS: &str = "other mixes";
 /// Where a side did not list all of its mixes, one that the other lists may be among the rest: then only what both list is told by itself.
 pub(super) fn of_rounds(base: &Race, head: &Race) -> Vec<MixComparison> {
     let text = |mix: &Mix| {
-        let counts = mix.counts.iter().map(|(outcome, count)| format!("{count} {}", outcome));
+        let counts = mix.counts.iter().map(|(outcome, count)| format!("{count} {outcome}"));
         counts.collect::<Vec<_>>().join(", ")
     };
     let listed = |race: &Race| race.mixes.iter().map(|mix| (text(mix), mix.rounds)).collect();

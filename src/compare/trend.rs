@@ -60,7 +60,7 @@ fn point(report: &Report, case: &CaseReport) -> TrendPoint {
         format!("{}@{sha}{}", git.branch, if git.dirty { "+" } else { "" })
     });
     let usual = race.mixes.first().map(|mix| {
-        let counts = mix.counts.iter().map(|(outcome, count)| format!("{count} {}", outcome));
+        let counts = mix.counts.iter().map(|(outcome, count)| format!("{count} {outcome}"));
         counts.collect::<Vec<_>>().join(", ")
     });
     TrendPoint {

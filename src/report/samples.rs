@@ -182,7 +182,7 @@ fn group_mix(groups: &str) -> Result<String, SamplesErrorKind> {
     let groups: BTreeMap<String, Counts> = serde_json::from_str(groups)
         .map_err(|error| SamplesErrorKind::Malformed(format!("`{groups}` does not tell outcomes by group: {error}")))?;
     let told = groups.into_iter().map(|(group, counts)| {
-        let counts: Vec<String> = counts.into_iter().map(|(outcome, count)| format!("{count} {}", outcome)).collect();
+        let counts: Vec<String> = counts.into_iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
         format!("{group} ({})", counts.join(", "))
     });
     Ok(told.collect::<Vec<_>>().join(", "))

@@ -93,7 +93,7 @@ fn headline(report: &Report) -> String {
 
 fn row(case: &CaseReport) -> String {
     let race = &case.race;
-    let counts: Vec<String> = race.counts.iter().map(|(word, count)| format!("{count} {}", word)).collect();
+    let counts: Vec<String> = race.counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     let all = &race.attempts.all.since_release;
     let time = |value: Option<u64>| value.map_or_else(|| "too few".to_owned(), ns);
     let caught = case.controls.iter().filter(|control| control.verdict == ControlVerdictWord::Caught).count();

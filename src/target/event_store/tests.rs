@@ -17,7 +17,7 @@ use crate::plan::{Driver, Operation, Place, StoreOptions, TargetSpec};
 use crate::server::find::{self, SearchPath};
 use crate::server::{PrivateServer, nats, postgres};
 use crate::target::proxy::{Cut, Proxy};
-use crate::target::{BarrierBroken, Endpoint, Pause, Reply, Session, Target, TargetError};
+use crate::target::{BarrierBroken, Endpoint, Pause, Reply, Session, Target};
 use crate::value::Value;
 
 const SPACE: &str = "dh_test_1";
