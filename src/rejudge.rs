@@ -8,14 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{
-    CaseTally, Clocks, ControlVerdict, Failure, GrowthPoint, GrowthVerdict, RoundJudgement, RunVerdict, StepTally,
-    Verdict, judge_case, judge_control, judge_control_round, judge_growth, judge_round,
+    CaseTally, Clocks, ControlVerdict, Ends, Failure, GrowthPoint, GrowthVerdict, RoundJudgement, RunVerdict,
+    StepTally, Verdict, judge_case, judge_control, judge_control_round, judge_growth, judge_round,
 };
 use crate::engine::record::{Attempt, BarrierRecord, InvariantResult, Outcome, RoundRecord};
 use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Case, PlannedCase, PlannedScenario};
-use crate::report::rounds::StoredRound;
+use crate::report::rounds::{StoredInvariants, StoredRound};
 use crate::report::schema::{
     CaseReport, ClocksReport, ControlReport, Counts, GroupReport, LatencyReport, Race, ScenarioReport,
 };
@@ -144,7 +144,8 @@ impl<'a> Rejudge<'a> {
                 continue;
             }
             let controls = state.controls.iter_mut().filter(|control| control.name == row.control);
-            controls.filter(|control| base_id(&control.race.case) == row.case).for_each(|control| control.add(row));
+            let controls = controls.filter(|control| base_id(&control.race.case) == row.case);
+            controls.for_each(|control| control.add(row, &state.race.tally.ends));
         }
     }
 
@@ -238,7 +239,7 @@ impl<'a> CaseState<'a> {
             let verdict = control.verdict.take().unwrap_or_else(|| judge_control(case, tally));
             match verdict {
                 // It ended early, by a check that would not have ended it now.
-                ControlVerdict::Survived { rounds } if rounds < case.rounds => self.doubts.push(format!(
+                ControlVerdict::Survived { rounds, .. } if rounds < case.rounds => self.doubts.push(format!(
                     "control `{}` is not caught in {}, and {} were to be raced; race it",
                     control.name,
                     number(rounds, "round"),
@@ -279,11 +280,13 @@ impl<'a> CaseState<'a> {
 
 impl ControlState<'_> {
     /// Controls end with the first round that catches them, or makes them invalid.
-    fn add(&mut self, row: &StoredRound) {
-        let judgement = self.race.add(row);
-        let control = self.race.case.control.as_ref().expect("a control's case says which control it is");
+    ///
+    /// Rows do not hold the codes of refusals, so `ends`, those of the case's rows, tell their classes alone.
+    fn add(&mut self, row: &StoredRound, ends: &Ends) {
+        let added = self.race.add(row);
         if self.verdict.is_none() {
-            self.verdict = judgement.and_then(|judgement| judge_control_round(control, &judgement));
+            let judged = |(record, judgement)| judge_control_round(&self.race.case, &record, &judgement, ends);
+            self.verdict = added.and_then(judged);
         }
     }
 }
@@ -303,7 +306,7 @@ impl<'a> RaceState<'a> {
     }
 
     /// Adds the next row. Rows after those that the report counts came later, from a case that was cut short.
-    fn add(&mut self, row: &StoredRound) -> Option<RoundJudgement> {
+    fn add(&mut self, row: &StoredRound) -> Option<(RoundRecord, RoundJudgement)> {
         if self.unjudgeable.is_some() || self.tally.rounds >= self.recorded.rounds {
             return None;
         }
@@ -311,7 +314,7 @@ impl<'a> RaceState<'a> {
             Ok(record) => {
                 let judgement = judge_round(&self.case, &record);
                 self.tally.add(&self.case, &record, &judgement);
-                Some(judgement)
+                Some((record, judgement))
             }
             Err(reason) => {
                 self.unjudgeable = Some(reason);
@@ -380,20 +383,18 @@ impl<'a> RaceState<'a> {
 
     fn invariants(&self, row: &StoredRound) -> Result<Vec<InvariantResult>, String> {
         let checks = &self.case.checks.invariants;
-        let Some([broken, unevaluated]) = &row.invariants else {
+        let Some(StoredInvariants { broken, undefined, undecided }) = &row.invariants else {
             let held = self.recorded.invariants.iter().all(|invariant| invariant.held == self.recorded.rounds);
             let reason = "rounds.csv says which rounds broke an invariant only since report schema 1.1; race it again";
             return if held { Ok(vec![InvariantResult::Held; checks.len()]) } else { Err(reason.to_owned()) };
         };
         let recorded = || "as recorded".to_owned();
-        let result = |name: &String| {
-            if broken.contains(name) {
-                InvariantResult::Broken { observed: recorded() }
-            } else if unevaluated.contains(name) {
-                InvariantResult::Unevaluated { reason: recorded() }
-            } else {
-                InvariantResult::Held
-            }
+        let result = |name: &String| match undecided.get(name) {
+            Some(Some(holds_for)) => InvariantResult::Depends { holds_for: holds_for.clone(), observed: recorded() },
+            Some(None) => InvariantResult::Unread { reason: recorded() },
+            None if broken.contains(name) => InvariantResult::Broken { observed: recorded() },
+            None if undefined.contains(name) => InvariantResult::Undefined { reason: recorded() },
+            None => InvariantResult::Held,
         };
         Ok(checks.iter().map(|invariant| result(&invariant.name)).collect())
     }

@@ -101,6 +101,7 @@ pub fn judge_case(case: &Case, tally: &CaseTally, controls: &[(String, ControlVe
         .collect();
     let mut reasons = failures(tally, controls, &latency);
     let mut doubts = doubts(case, tally, &latency);
+    doubts.extend(controls.iter().filter(|(_, verdict)| is_disturbed(verdict)).filter_map(of_control));
     for check in sometimes.iter().filter(|check| check.rounds == 0) {
         let SometimesCheck { kind, expected, .. } = check;
         let reason = format!("no round had {expected} {kind}, which `sometimes` wants of at least one");
@@ -131,6 +132,14 @@ fn bound(case: &Case, tally: &CaseTally) -> Option<f64> {
     (case.ordered.is_none() && rounds > 0).then(|| failure_bound(rounds))
 }
 
+fn is_disturbed(verdict: &ControlVerdict) -> bool {
+    matches!(verdict, ControlVerdict::Disturbed { .. })
+}
+
+fn of_control((name, verdict): &(String, ControlVerdict)) -> Option<String> {
+    Some(format!("control `{name}` {}", verdict.reason()?))
+}
+
 /// What must hold and did not.
 fn failures(tally: &CaseTally, controls: &[(String, ControlVerdict)], latency: &[LatencyCheck]) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -143,20 +152,7 @@ fn failures(tally: &CaseTally, controls: &[(String, ControlVerdict)], latency: &
         let observed = check.observed.map(duration).unwrap_or_default();
         reasons.push(format!("`{}` is {observed}, expected at most {}", check.key, duration(check.at_most)));
     }
-    for (name, verdict) in controls {
-        match verdict {
-            ControlVerdict::Caught { .. } | ControlVerdict::AwaitsGrowth => {}
-            ControlVerdict::Survived { rounds } => {
-                reasons.push(format!("control `{name}` was not caught in {}", count(*rounds, "round")));
-            }
-            ControlVerdict::Invalid { round: Some(round), reason } => {
-                reasons.push(format!("control `{name}` is invalid and proves nothing: in round {round} {reason}"));
-            }
-            ControlVerdict::Invalid { round: None, reason } => {
-                reasons.push(format!("control `{name}` is invalid and proves nothing: {reason}"));
-            }
-        }
-    }
+    reasons.extend(controls.iter().filter(|(_, verdict)| !is_disturbed(verdict)).filter_map(of_control));
     reasons
 }
 
@@ -179,7 +175,8 @@ fn doubts(case: &Case, tally: &CaseTally, latency: &[LatencyCheck]) -> Vec<Strin
     doubts
 }
 
-fn count(number: u64, noun: &str) -> String {
+/// `1 round`, `2 rounds`.
+pub(super) fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
@@ -255,7 +252,7 @@ mod tests {
         let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 1);
         let tally = race(&case, &["1 success, 1 conflict"]);
         let judge = |verdict| judge_case(&case, &tally, &[("no locks at all".to_owned(), verdict)]);
-        let survived = judge(ControlVerdict::Survived { rounds: 50 });
+        let survived = judge(ControlVerdict::Survived { rounds: 50, broke: Vec::new() });
         assert_eq!(survived.verdict, Verdict::Fail);
         assert_eq!(survived.reasons, ["control `no locks at all` was not caught in 50 rounds"]);
         let invalid = judge(ControlVerdict::Invalid { round: Some(4), reason: "barrier `x` broke".to_owned() });

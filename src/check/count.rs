@@ -1,70 +1,126 @@
-//! Counts against an expectation, when some attempts' effects are not known.
+//! Counts against an expectation, when some attempts' effects are not known and others did not run.
 //!
-//! An attempt that ended `unknown` may in truth have ended in any way. Counts hold if the unknown attempts can be given to
-//! outcomes, each to at most one, so that every expectation of the whole round and of its groups fits at once.
+//! An attempt that ended `unknown` may in truth have ended in any way. Of all the ways in which exactly `took_effect` of
+//! them succeeded, counts fit if there is one in which every expectation of the whole round and of its groups fits at once.
+//! An attempt that lost its connection before anything took effect did not run where no expectation names it: then counts
+//! that fall short say nothing, and counts that are exceeded still do.
 
 use std::collections::BTreeMap;
 
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{CountRange, Expectation};
 
-/// A way to give unknown attempts to outcomes so that every expectation fits.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Assignment {
-    /// How many unknown attempts had to be given to each outcome; nothing when the counts fit as they are.
-    pub used: Tally,
+/// The attempts of a round, by group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted<'a> {
+    /// How those of each group ended.
+    pub groups: &'a [Tally],
+    /// How many of each group's unknown attempts may have been a success.
+    pub may_have_succeeded: &'a [u64],
+}
+
+/// What counts that fall short are taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Short {
+    /// Counts that do not fit.
+    Misfit,
+    /// The lack of attempts that did not run, where there are such.
+    DidNotRun,
 }
 
 /// The outcomes that an unknown attempt may be given to. A count of `unknown` itself is a plain observation.
-pub(super) fn assignable() -> impl Iterator<Item = OutcomeKind> {
+fn assignable() -> impl Iterator<Item = OutcomeKind> {
     OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Unknown)
 }
 
-/// The range that `expectation` allows for `kind`: outcomes not named must not occur, except `unknown`.
+/// The range that `expectation` allows for `kind`: outcomes not named must not occur, except `unknown` and `disconnected`.
 pub(super) fn allowed(expectation: &Expectation, kind: OutcomeKind) -> CountRange {
     expectation.counts.get(&kind).cloned().unwrap_or(match kind {
-        OutcomeKind::Unknown => CountRange { low: 0, high: None },
+        OutcomeKind::Unknown | OutcomeKind::Disconnected => CountRange { low: 0, high: None },
         _ => CountRange::exactly(0),
     })
 }
 
-/// Gives unknown attempts to outcomes so that `whole` fits all groups together and `by_group` fits each group it names.
-/// `None` when there is no way. `groups` holds what was observed in each group.
-pub fn assign_unknowns(
+/// How many attempts of `observed` did not run: they lost their connection, which the expectation does not speak of.
+pub(super) fn did_not_run(expectation: Option<&Expectation>, observed: &Tally) -> u64 {
+    let is_named = expectation.is_some_and(|it| it.counts.contains_key(&OutcomeKind::Disconnected));
+    if is_named { 0 } else { observed.of(OutcomeKind::Disconnected) }
+}
+
+/// Whether the counts fit as they were observed, and each unknown attempt is one that an expectation names.
+pub(super) fn fits_as_observed(
     whole: Option<&Expectation>,
     by_group: &BTreeMap<usize, Expectation>,
     groups: &[Tally],
-) -> Option<Assignment> {
-    let mut total = Tally::default();
-    groups.iter().for_each(|group| total.merge(group));
-    let mut giving = Vec::with_capacity(groups.len());
-    for (index, observed) in groups.iter().enumerate() {
-        giving.push(Giving::start(by_group.get(&index), observed)?);
-    }
-    if let Some(whole) = whole {
-        if !allowed(whole, OutcomeKind::Unknown).contains(total.of(OutcomeKind::Unknown)) {
-            return None;
+) -> bool {
+    let fits = |expectation: &Expectation, observed: &Tally| {
+        OutcomeKind::ALL.into_iter().all(|kind| allowed(expectation, kind).contains(observed.of(kind)))
+    };
+    let names = |expectation: &Expectation| expectation.counts.contains_key(&OutcomeKind::Unknown);
+    let is_named = |(index, observed): (usize, &Tally)| {
+        let group = by_group.get(&index);
+        let nothing_expected = whole.is_none() && group.is_none();
+        observed.of(OutcomeKind::Unknown) == 0 || nothing_expected || whole.into_iter().chain(group).any(names)
+    };
+    by_group.iter().all(|(group, it)| fits(it, &groups[*group]))
+        && whole.is_none_or(|it| fits(it, &sum(groups)))
+        && groups.iter().enumerate().all(is_named)
+}
+
+/// Whether exactly `took_effect` unknown attempts can be given to `success`, and others to other outcomes, so that `whole`
+/// fits all groups together and `by_group` fits each group it names.
+pub(super) fn fits(
+    whole: Option<&Expectation>,
+    by_group: &BTreeMap<usize, Expectation>,
+    counted: Counted<'_>,
+    took_effect: u64,
+    short: Short,
+) -> bool {
+    let total = sum(counted.groups);
+    let mut giving = Vec::with_capacity(counted.groups.len());
+    for (index, observed) in counted.groups.iter().enumerate() {
+        match Giving::start(by_group.get(&index), observed, counted.may_have_succeeded[index], short) {
+            Some(group) => giving.push(group),
+            None => return false,
         }
-        for kind in assignable() {
-            let range = allowed(whole, kind);
-            let reached = total.of(kind) + giving.iter().map(|group| group.given.of(kind)).sum::<u64>();
-            if range.high.is_some_and(|high| high < reached) {
-                return None;
-            }
-            for _ in reached..range.low {
-                if !give_one(&mut giving, kind, &mut vec![false; groups.len()]) {
-                    return None;
+    }
+    if whole.is_some_and(|it| !allowed(it, OutcomeKind::Unknown).contains(total.of(OutcomeKind::Unknown))) {
+        return false;
+    }
+    let forgives = short == Short::DidNotRun && did_not_run(whole, &total) > 0;
+    for kind in assignable() {
+        let range = whole.map_or(CountRange { low: 0, high: None }, |whole| allowed(whole, kind));
+        let given = giving.iter().map(|group| group.given.of(kind)).sum::<u64>();
+        let reached = total.of(kind) + given;
+        let wanted = match kind {
+            OutcomeKind::Success => {
+                let reaches = total.of(kind) + took_effect;
+                let is_short = reaches < range.low && !forgives;
+                if given > took_effect || is_short || range.high.is_some_and(|high| high < reaches) {
+                    return false;
                 }
+                reaches
+            }
+            _ if forgives => 0,
+            _ => range.low,
+        };
+        if range.high.is_some_and(|high| high < reached) {
+            return false;
+        }
+        for _ in reached..wanted {
+            if !give_one(&mut giving, kind, &mut vec![false; counted.groups.len()]) {
+                return false;
             }
         }
     }
-    let mut used = Tally::default();
-    for group in &giving {
-        used.merge(&group.given);
-        used.merge(&group.extra);
-    }
-    assert!(used.total() <= total.of(OutcomeKind::Unknown), "no unknown attempt is given away twice");
-    Some(Assignment { used })
+    true
+}
+
+fn sum(groups: &[Tally]) -> Tally {
+    groups.iter().fold(Tally::default(), |mut total, group| {
+        total.merge(group);
+        total
+    })
 }
 
 /// How one group's unknown attempts are given to outcomes.
@@ -81,24 +137,28 @@ struct Giving {
 
 impl Giving {
     /// Gives what the group's own expectation needs. `None` when it cannot fit.
-    fn start(expectation: Option<&Expectation>, observed: &Tally) -> Option<Giving> {
-        let spare = observed.of(OutcomeKind::Unknown);
-        let mut giving = Giving { spare, given: Tally::default(), extra: Tally::default(), room: BTreeMap::new() };
-        let Some(expectation) = expectation else {
-            giving.room = assignable().map(|kind| (kind, spare)).collect();
-            return Some(giving);
-        };
-        if !allowed(expectation, OutcomeKind::Unknown).contains(spare) {
+    fn start(
+        expectation: Option<&Expectation>,
+        observed: &Tally,
+        may_have_succeeded: u64,
+        short: Short,
+    ) -> Option<Giving> {
+        let unknown = observed.of(OutcomeKind::Unknown);
+        let mut giving =
+            Giving { spare: unknown, given: Tally::default(), extra: Tally::default(), room: BTreeMap::new() };
+        if expectation.is_some_and(|it| !allowed(it, OutcomeKind::Unknown).contains(unknown)) {
             return None;
         }
+        let forgives = short == Short::DidNotRun && did_not_run(expectation, observed) > 0;
         for kind in assignable() {
-            let range = allowed(expectation, kind);
-            let needed = range.low.saturating_sub(observed.of(kind));
+            let range = expectation.map_or(CountRange { low: 0, high: None }, |it| allowed(it, kind));
+            let low = if forgives { 0 } else { range.low };
+            let needed = low.saturating_sub(observed.of(kind));
             giving.spare = giving.spare.checked_sub(needed)?;
             giving.given.add(kind, needed);
-            let reached = observed.of(kind) + needed;
-            let room = range.high.map_or(Some(spare), |high| high.checked_sub(reached))?;
-            giving.room.insert(kind, room);
+            let allowed = range.high.map_or(Some(unknown), |high| high.checked_sub(observed.of(kind) + needed))?;
+            let possible = if kind == OutcomeKind::Success { may_have_succeeded.checked_sub(needed)? } else { unknown };
+            giving.room.insert(kind, allowed.min(possible));
         }
         Some(giving)
     }
@@ -138,34 +198,70 @@ mod tests {
 
     const KINDS: [OutcomeKind; 3] = [OutcomeKind::Success, OutcomeKind::Conflict, OutcomeKind::Busy];
 
+    /// The numbers of unknown attempts that may have taken effect, any of which may have been a success.
+    fn fitting(whole: Option<&str>, by_group: &[(usize, &str)], groups: &[&str], short: Short) -> Vec<u64> {
+        let whole = whole.map(expectation);
+        let by_group = by_group.iter().map(|(group, text)| (*group, expectation(text))).collect();
+        let groups: Vec<Tally> = groups.iter().map(|text| tally(text)).collect();
+        let may_have_succeeded: Vec<u64> = groups.iter().map(|group| group.of(OutcomeKind::Unknown)).collect();
+        let counted = Counted { groups: &groups, may_have_succeeded: &may_have_succeeded };
+        let all = 0..=may_have_succeeded.iter().sum::<u64>();
+        all.filter(|took_effect| fits(whole.as_ref(), &by_group, counted, *took_effect, short)).collect()
+    }
+
     #[test]
     fn unknowns_fill_what_is_missing_and_no_more() {
-        let expected = expectation("success = 1, conflict = 2");
-        let fits = |observed: &str| assign_unknowns(Some(&expected), &BTreeMap::new(), &[tally(observed)]);
-        assert_eq!(fits("1 success, 2 conflict").unwrap().used, Tally::default());
-        assert_eq!(fits("2 conflict, 1 unknown").unwrap().used, tally("1 success"));
-        assert_eq!(fits("1 conflict, 2 unknown").unwrap().used, tally("1 success, 1 conflict"));
-        assert_eq!(fits("1 conflict, 1 unknown"), None, "one unknown cannot be both");
-        assert_eq!(fits("2 success, 1 unknown"), None, "a success is not taken back");
-        assert_eq!(fits("1 success, 2 conflict, 1 busy"), None, "what is not named must not occur");
-        assert!(fits("1 success, 2 conflict, 1 unknown").is_some(), "unknown is not forbidden by not being named");
+        let fits = |observed: &str| fitting(Some("success = 1, conflict = 2"), &[], &[observed], Short::Misfit);
+        assert_eq!(fits("1 success, 2 conflict"), [0]);
+        assert_eq!(fits("2 conflict, 1 unknown"), [1]);
+        assert_eq!(fits("1 conflict, 2 unknown"), [1]);
+        assert_eq!(fits("1 success, 2 conflict, 1 unknown"), [0], "unknown is not forbidden by not being named");
+        assert!(fits("1 conflict, 1 unknown").is_empty(), "one unknown cannot be both");
+        assert!(fits("2 success, 1 unknown").is_empty(), "a success is not taken back");
+        assert!(fits("1 success, 2 conflict, 1 busy").is_empty(), "what is not named must not occur");
     }
 
     #[test]
     fn a_named_unknown_is_a_plain_count() {
-        let expected = expectation("success = 1, unknown = 0");
-        assert_eq!(assign_unknowns(Some(&expected), &BTreeMap::new(), &[tally("1 success, 1 unknown")]), None);
+        assert!(fitting(Some("success = 1, unknown = 0"), &[], &["1 success, 1 unknown"], Short::Misfit).is_empty());
+        let named = expectation("success = 1, unknown = 1");
+        assert!(fits_as_observed(Some(&named), &BTreeMap::new(), &[tally("1 success, 1 unknown")]));
+        let silent = expectation("success = 1");
+        assert!(!fits_as_observed(Some(&silent), &BTreeMap::new(), &[tally("1 success, 1 unknown")]));
     }
 
     #[test]
     fn an_unknown_of_one_group_does_not_help_another() {
-        let by_group = BTreeMap::from([(0, expectation("success = 1"))]);
-        assert_eq!(assign_unknowns(None, &by_group, &[tally("nothing"), tally("1 unknown")]), None);
-        assert!(assign_unknowns(None, &by_group, &[tally("1 unknown"), tally("nothing")]).is_some());
+        let by_group = [(0, "success = 1")];
+        assert!(fitting(None, &by_group, &["nothing", "1 unknown"], Short::Misfit).is_empty());
+        assert_eq!(fitting(None, &by_group, &["1 unknown", "nothing"], Short::Misfit), [1]);
+    }
+
+    #[test]
+    fn an_attempt_that_did_not_run_may_be_missed_and_excuses_no_excess() {
+        let fits = |observed: &str, short| fitting(Some("success = 1, conflict = 1"), &[], &[observed], short);
+        for (observed, short, wanted) in [
+            ("1 success, 1 disconnected", Short::Misfit, &[][..]),
+            ("1 success, 1 disconnected", Short::DidNotRun, &[0]),
+            ("2 success, 1 disconnected", Short::DidNotRun, &[]),
+            ("1 success, 1 busy, 1 disconnected", Short::DidNotRun, &[]),
+            ("1 success, 1 conflict, 1 disconnected", Short::Misfit, &[0]),
+            ("1 success", Short::DidNotRun, &[]),
+        ] {
+            assert_eq!(fits(observed, short), wanted, "{observed}");
+        }
+        let named = |observed| fitting(Some("success = 1, disconnected = 1"), &[], &[observed], Short::DidNotRun);
+        assert!(named("1 disconnected").is_empty(), "a count that is named is a count like any other");
+        assert_eq!(named("1 success, 1 disconnected"), [0]);
     }
 
     /// Tries every way to give each group's unknown attempts to an outcome, or to none.
-    fn brute_force(whole: Option<&Expectation>, by_group: &BTreeMap<usize, Expectation>, groups: &[Tally]) -> bool {
+    fn brute_force(
+        whole: Option<&Expectation>,
+        by_group: &BTreeMap<usize, Expectation>,
+        counted: Counted<'_>,
+        took_effect: u64,
+    ) -> bool {
         fn given(unknown: u64) -> Vec<Tally> {
             (0..unknown).fold(vec![Tally::default()], |tallies, _| {
                 let more = |tally: Tally| {
@@ -183,17 +279,19 @@ mod tests {
             expectation
                 .is_none_or(|it| OutcomeKind::ALL.into_iter().all(|kind| allowed(it, kind).contains(tally.of(kind))))
         }
-        let mut totals = vec![Tally::default()];
-        for (index, observed) in groups.iter().enumerate() {
+        // The sum over the groups so far, and how many unknown attempts have become a success in it.
+        let mut totals = vec![(Tally::default(), 0)];
+        for (index, observed) in counted.groups.iter().enumerate() {
             let mut next = Vec::new();
             for extra in given(observed.of(OutcomeKind::Unknown)) {
                 let mut group = *observed;
                 group.merge(&extra);
-                if fits(by_group.get(&index), &group) {
-                    next.extend(totals.iter().map(|total| {
+                let succeeded = extra.of(OutcomeKind::Success);
+                if succeeded <= counted.may_have_succeeded[index] && fits(by_group.get(&index), &group) {
+                    next.extend(totals.iter().map(|(total, before)| {
                         let mut total = *total;
                         total.merge(&group);
-                        total
+                        (total, before + succeeded)
                     }));
                 }
             }
@@ -201,7 +299,7 @@ mod tests {
             next.dedup();
             totals = next;
         }
-        totals.iter().any(|total| fits(whole, total))
+        totals.iter().any(|(total, succeeded)| *succeeded == took_effect && fits(whole, total))
     }
 
     fn any_range() -> impl Strategy<Value = CountRange> {
@@ -214,14 +312,15 @@ mod tests {
             .prop_map(|counts| Expectation { counts, ..expectation("") })
     }
 
-    fn any_tally() -> impl Strategy<Value = Tally> {
-        (0u64..3, 0u64..3, 0u64..2, 0u64..4).prop_map(|(success, conflict, busy, unknown)| {
+    /// How a group's attempts ended, and how many of the unknown ones may have been a success.
+    fn any_group() -> impl Strategy<Value = (Tally, u64)> {
+        (0u64..3, 0u64..3, 0u64..2, 0u64..4, 0u64..4).prop_map(|(success, conflict, busy, unknown, may)| {
             let mut tally = Tally::default();
             tally.add(OutcomeKind::Success, success);
             tally.add(OutcomeKind::Conflict, conflict);
             tally.add(OutcomeKind::Busy, busy);
             tally.add(OutcomeKind::Unknown, unknown);
-            tally
+            (tally, may.min(unknown))
         })
     }
 
@@ -232,11 +331,16 @@ mod tests {
         fn the_assignment_agrees_with_trying_everything(
             whole in prop::option::of(any_expectation()),
             by_group in prop::collection::btree_map(0usize..3, any_expectation(), 0..=2),
-            groups in prop::collection::vec(any_tally(), 1..=3),
+            groups in prop::collection::vec(any_group(), 1..=3),
         ) {
             let by_group = by_group.into_iter().filter(|(index, _)| *index < groups.len()).collect();
-            let found = assign_unknowns(whole.as_ref(), &by_group, &groups);
-            prop_assert_eq!(found.is_some(), brute_force(whole.as_ref(), &by_group, &groups));
+            let (groups, may_have_succeeded): (Vec<Tally>, Vec<u64>) = groups.into_iter().unzip();
+            let counted = Counted { groups: &groups, may_have_succeeded: &may_have_succeeded };
+            for took_effect in 0..=may_have_succeeded.iter().sum() {
+                let found = fits(whole.as_ref(), &by_group, counted, took_effect, Short::Misfit);
+                let wanted = brute_force(whole.as_ref(), &by_group, counted, took_effect);
+                prop_assert_eq!(found, wanted, "{} took effect", took_effect);
+            }
         }
 
         #[test]

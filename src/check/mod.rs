@@ -6,19 +6,20 @@
 mod case;
 mod control;
 mod count;
+mod disturbance;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod growth;
+mod misfit;
 mod round;
 mod tally;
 mod verdict;
 
 pub(crate) use case::duration;
 pub use case::{CaseVerdict, LatencyCheck, SometimesCheck, failure_bound, judge_case, judge_latency};
-pub use control::{ControlVerdict, judge_control, judge_control_round};
-pub use count::{Assignment, assign_unknowns};
+pub use control::{Broke, ControlVerdict, Ends, has_control_rounds_left, judge_control, judge_control_round};
 pub use growth::{GrowthPoint, GrowthVerdict, judge_growth};
-pub(crate) use round::expected_text;
+pub(crate) use misfit::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
 pub(crate) use tally::round_name;
 pub use tally::{

@@ -1,10 +1,12 @@
 //! One round: did what must hold, hold?
 
-use crate::engine::record::{InvariantResult, RoundRecord};
+use crate::engine::record::{Attempt, InvariantResult, Outcome, RoundRecord};
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Case, Expectation, Place};
+use crate::plan::{Action, Case, Expectation, Invariant, Place};
 
-use super::count::{Assignment, allowed, assign_unknowns};
+use super::count::{Counted, Short, did_not_run, fits, fits_as_observed};
+use super::disturbance::{disturbances, reasons_against_a_catch};
+use super::misfit::{misfits, unexpected_ends};
 use super::verdict::Verdict;
 
 /// What a round's record proves.
@@ -20,10 +22,11 @@ pub struct RoundJudgement {
     pub failures: Vec<Failure>,
     /// Why a round without failures is not a pass either.
     pub open: Option<String>,
-    /// Invariants that could not be evaluated beside unknown attempts, on which they may depend: the round is open.
-    pub undecided: Vec<String>,
-    /// Why this round would make a control invalid: crashes, broken barriers, unknown outcomes, unevaluated invariants.
+    /// Why this round would make a control invalid: crashes and broken barriers.
     pub invalid_as_control: Vec<String>,
+    /// What came from outside and disturbed the round, so that it proves nothing about a control: lost connections, unknown
+    /// outcomes that nobody expected, invariants that were not read.
+    pub disturbed: Vec<String>,
 }
 
 impl RoundJudgement {
@@ -52,6 +55,8 @@ pub struct Failure {
     pub observed: String,
     /// Where the check stands.
     pub place: Option<Place>,
+    /// Whether it is broken by itself, whatever became of unknown attempts. Else it is broken only together with the others.
+    pub is_certain: bool,
 }
 
 /// The kinds of check that can fail a round.
@@ -61,38 +66,22 @@ pub enum FailureKind {
     Count,
     /// An invariant that was broken.
     Invariant,
-    /// An invariant that could not be evaluated.
-    Unevaluated,
+    /// An invariant to which what was read gives no value.
+    Undefined,
 }
 
 /// Judges one round. Panics when the record does not hold exactly one attempt per worker: such a record is the harness's fault.
+///
+/// Any number of the unknown attempts may have taken effect. The round passes if there is a number with which all counts and
+/// all invariants hold at once, and fails if there is none. One number serves for all of them.
 pub fn judge_round(case: &Case, record: &RoundRecord) -> RoundJudgement {
     let groups = tally_groups(case, record);
     let tally = record.tally();
-    let (mut failures, undecided) = judge_invariants(case, record, tally.of(OutcomeKind::Unknown) > 0);
-    let all_held = failures.is_empty() && undecided.is_empty();
-    let counts = judge_counts(case, &groups, &tally);
-    let open = match counts {
-        Counts::Broken(broken) => {
-            failures.splice(0..0, broken);
-            None
-        }
-        _ if !undecided.is_empty() => {
-            let said: Vec<String> =
-                undecided.iter().map(|(name, reason)| format!("invariant `{name}` is not decided: {reason}")).collect();
-            Some(said.join("; "))
-        }
-        Counts::Fit => None,
-        Counts::FitIfKnown if all_held && !case.checks.invariants.is_empty() => None,
-        Counts::FitIfKnown => {
-            let unknown = tally.of(OutcomeKind::Unknown);
-            let remedy = if case.checks.invariants.is_empty() { "; an invariant could tell" } else { "" };
-            Some(format!("the effect of {unknown} attempts is unknown, and the counts alone do not tell{remedy}"))
-        }
-    };
+    let round = Round { case, record, groups: &groups, tally: &tally };
+    let (failures, open) = round.judge();
     let invalid_as_control = reasons_against_a_catch(case, record, &tally);
-    let undecided = undecided.into_iter().map(|(name, _)| name).collect();
-    RoundJudgement { round: record.round, tally, groups, failures, open, undecided, invalid_as_control }
+    let disturbed = disturbances(case, record, &groups, &tally);
+    RoundJudgement { round: record.round, tally, groups, failures, open, invalid_as_control, disturbed }
 }
 
 /// How the attempts of each group ended. Each worker must be there exactly once.
@@ -109,228 +98,283 @@ fn tally_groups(case: &Case, record: &RoundRecord) -> Vec<Tally> {
     groups
 }
 
-/// The failures, and the invariants that are not decided because there are unknown attempts, with the reasons.
-fn judge_invariants(case: &Case, record: &RoundRecord, has_unknown: bool) -> (Vec<Failure>, Vec<(String, String)>) {
-    let (mut failures, mut undecided) = (Vec::new(), Vec::new());
-    for (invariant, result) in invariant_results(case, record) {
-        let (kind, expected, observed) = match result {
-            Some(InvariantResult::Held) => continue,
-            Some(InvariantResult::Broken { observed }) => {
-                (FailureKind::Invariant, invariant.that.source().to_owned(), observed.clone())
+/// A round that is being judged.
+struct Round<'a> {
+    case: &'a Case,
+    record: &'a RoundRecord,
+    groups: &'a [Tally],
+    tally: &'a Tally,
+}
+
+/// What a check says, if a certain number of the unknown attempts took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Says {
+    /// It does not hold.
+    Broken,
+    /// It would hold only if attempts that did not run had run; or it is not known.
+    Open,
+    /// It holds.
+    Holds,
+}
+
+impl Round<'_> {
+    /// What did not hold; or why nothing can be said, if everything may have held.
+    fn judge(&self) -> (Vec<Failure>, Option<String>) {
+        let may_have_succeeded = self.may_have_succeeded();
+        let counted = Counted { groups: self.groups, may_have_succeeded: &may_have_succeeded };
+        let numbers = 0..=may_have_succeeded.iter().sum::<u64>();
+        let counts: Vec<Says> = numbers.clone().map(|number| self.counts(counted, number)).collect();
+        let invariants: Vec<Vec<Says>> = self
+            .invariants()
+            .map(|(invariant, result)| {
+                numbers.clone().map(|number| self.invariant(invariant, result, number)).collect()
+            })
+            .collect();
+        let whole: Vec<Says> = (0..counts.len())
+            .map(|number| {
+                invariants.iter().map(|says| says[number]).chain([counts[number]]).min().unwrap_or(counts[number])
+            })
+            .collect();
+
+        let mut failures = unexpected_ends(self.case, self.groups, self.tally);
+        let best = whole.iter().max().copied().unwrap_or(Says::Holds);
+        if best == Says::Broken {
+            let is_crash = |failure: &Failure| failure.check == OutcomeKind::Crash.as_str();
+            let crashed = failures.iter().any(is_crash);
+            let misfits = self.misfits(&counts).into_iter().filter(|failure| !(crashed && is_crash(failure)));
+            failures.extend(misfits);
+            failures.extend(self.broken_invariants(&invariants, true));
+            if failures.is_empty() {
+                failures.extend(self.broken_invariants(&invariants, false));
             }
-            Some(InvariantResult::Unevaluated { reason }) if has_unknown => {
-                undecided.push((invariant.name.clone(), reason.clone()));
-                continue;
-            }
-            Some(InvariantResult::Unevaluated { reason }) => {
-                (FailureKind::Unevaluated, "to be evaluated".to_owned(), reason.clone())
-            }
-            None => (FailureKind::Unevaluated, "to be evaluated".to_owned(), NOT_EVALUATED.to_owned()),
-        };
-        let place = Some(invariant.place.clone());
-        failures.push(Failure { check: invariant.name.clone(), kind, group: None, expected, observed, place });
+            assert!(!failures.is_empty(), "what does not hold together is reported");
+        }
+        if !failures.is_empty() {
+            return (failures, None);
+        }
+        (failures, if best == Says::Open { Some(self.doubt(&counts)) } else { self.lack_of_evidence(&whole) })
     }
-    (failures, undecided)
+
+    /// How many of each group's unknown attempts may have been a success: those that were cut at their last request.
+    fn may_have_succeeded(&self) -> Vec<u64> {
+        let mut numbers = vec![0; self.groups.len()];
+        let unknown = self.record.attempts.iter().filter(|attempt| attempt.outcome.kind == OutcomeKind::Unknown);
+        for attempt in unknown.filter(|attempt| was_cut_at_the_end(self.case, attempt)) {
+            numbers[self.case.workers[attempt.worker].group] += 1;
+        }
+        numbers
+    }
+
+    fn alternatives(&self) -> Vec<Option<&Expectation>> {
+        match self.case.checks.expect.as_slice() {
+            [] => vec![None],
+            expectations => expectations.iter().map(Some).collect(),
+        }
+    }
+
+    /// What all counts together say.
+    fn counts(&self, counted: Counted<'_>, took_effect: u64) -> Says {
+        let by_group = &self.case.checks.by_group;
+        let alternatives = self.alternatives();
+        let fits = |short| alternatives.iter().any(|whole| fits(*whole, by_group, counted, took_effect, short));
+        if self.fits_as_observed() || fits(Short::Misfit) {
+            Says::Holds
+        } else if fits(Short::DidNotRun) {
+            Says::Open
+        } else {
+            Says::Broken
+        }
+    }
+
+    fn fits_as_observed(&self) -> bool {
+        let by_group = &self.case.checks.by_group;
+        self.alternatives().into_iter().any(|whole| fits_as_observed(whole, by_group, self.groups))
+    }
+
+    fn invariants(&self) -> impl Iterator<Item = (&Invariant, Option<&InvariantResult>)> {
+        invariant_results(self.case, self.record)
+    }
+
+    /// What an invariant says.
+    fn invariant(&self, invariant: &Invariant, result: Option<&InvariantResult>, took_effect: u64) -> Says {
+        let broken = if self.may_excuse(invariant) { Says::Open } else { Says::Broken };
+        match result {
+            Some(InvariantResult::Unread { .. }) => Says::Open,
+            // What was lost may be what the expression looks for.
+            Some(InvariantResult::Undefined { .. }) if self.has_lost() => Says::Open,
+            Some(InvariantResult::Undefined { .. }) | None => Says::Broken,
+            Some(read) => {
+                if read.holds_for(took_effect) == Some(true) {
+                    Says::Holds
+                } else {
+                    broken
+                }
+            }
+        }
+    }
+
+    /// Whether attempts were lost: whether they took effect is not known, or they did not run.
+    fn has_lost(&self) -> bool {
+        self.tally.of(OutcomeKind::Unknown) > 0 || self.did_not_run()
+    }
+
+    /// Whether attempts did not run, and there is an alternative that does not expect so.
+    fn did_not_run(&self) -> bool {
+        self.alternatives().into_iter().any(|whole| did_not_run(whole, self.tally) > 0)
+    }
+
+    /// Whether the invariant may be broken only because attempts were lost. One that holds the final state against the number
+    /// of successes holds of those that ran; another may want what those that were lost would have done.
+    fn may_excuse(&self, invariant: &Invariant) -> bool {
+        let names = |kind: OutcomeKind| invariant.that.variables().contains(&kind.as_str().replace('-', "_"));
+        let names_others = OutcomeKind::ALL.into_iter().any(|kind| kind != OutcomeKind::Success && names(kind));
+        (self.has_lost() && names_others) || (self.did_not_run() && !names(OutcomeKind::Success))
+    }
+
+    /// The counts that do not fit. Where they would fit for another number of unknown attempts than the invariants, they
+    /// are not broken by themselves.
+    fn misfits(&self, counts: &[Says]) -> Vec<Failure> {
+        if counts.contains(&Says::Holds) || counts.contains(&Says::Open) {
+            return Vec::new();
+        }
+        misfits(self.case, self.groups, self.tally)
+    }
+
+    /// The invariants that are broken for every number of unknown attempts: these are certain. Else those that are broken for
+    /// some, which together with the other checks are broken for every number.
+    fn broken_invariants(&self, said: &[Vec<Says>], is_certain: bool) -> Vec<Failure> {
+        let is_broken = |says: &[Says]| {
+            let broken = says.iter().filter(|it| **it == Says::Broken).count();
+            if is_certain { broken == says.len() } else { broken > 0 }
+        };
+        let broken = self.invariants().zip(said).filter(|(_, says)| is_broken(says));
+        broken.map(|((invariant, result), _)| failure(invariant, result, self.tally, is_certain)).collect()
+    }
+
+    /// Why the round is open although nothing is broken for certain.
+    fn doubt(&self, counts: &[Says]) -> String {
+        let mut reasons = Vec::new();
+        let lost = self.tally.of(OutcomeKind::Disconnected);
+        if self.did_not_run() && !counts.contains(&Says::Holds) {
+            reasons.push(did_not_run_words(lost));
+        }
+        for (invariant, result) in self.invariants() {
+            let name = &invariant.name;
+            match result {
+                Some(InvariantResult::Unread { reason }) => {
+                    reasons.push(format!("invariant `{name}` was not read: {reason}"));
+                }
+                Some(InvariantResult::Undefined { reason }) => {
+                    reasons.push(format!("invariant `{name}` has no value, maybe for want of what was lost: {reason}"));
+                }
+                Some(InvariantResult::Broken { observed } | InvariantResult::Depends { observed, .. })
+                    if self.may_excuse(invariant) =>
+                {
+                    let text =
+                        format!("invariant `{name}` is broken, maybe for want of attempts that were lost: {observed}");
+                    reasons.push(text);
+                }
+                Some(InvariantResult::Held | InvariantResult::Broken { .. } | InvariantResult::Depends { .. })
+                | None => {}
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push(self.unknown_effect());
+        }
+        reasons.join("; ")
+    }
+
+    /// Why a round in which everything may have held is no pass, if it is not.
+    fn lack_of_evidence(&self, whole: &[Says]) -> Option<String> {
+        let unknown = self.tally.of(OutcomeKind::Unknown);
+        if unknown == 0 || (self.fits_as_observed() && whole.contains(&Says::Holds)) {
+            return None;
+        }
+        if self.case.checks.invariants.is_empty() || unknown == self.tally.total() {
+            return Some(self.unknown_effect());
+        }
+        None
+    }
+
+    fn unknown_effect(&self) -> String {
+        let unknown = self.tally.of(OutcomeKind::Unknown);
+        if unknown == self.tally.total() {
+            return format!("the effect of all {unknown} attempts is unknown");
+        }
+        let remedy = if self.case.checks.invariants.is_empty() { "; an invariant could tell" } else { "" };
+        format!("the effect of {unknown} attempts is unknown, and the counts alone do not tell{remedy}")
+    }
+}
+
+fn did_not_run_words(lost: u64) -> String {
+    let (attempts, their) = if lost == 1 { ("1 attempt", "its") } else { (&*format!("{lost} attempts"), "their") };
+    format!(
+        "{attempts} lost {their} connection before anything took effect, and the counts are short of what was expected"
+    )
+}
+
+/// Whether nothing was left to ask when the attempt was cut: only then can it have been a success. A row of a stored round
+/// does not tell the step, so it may.
+fn was_cut_at_the_end(case: &Case, attempt: &Attempt) -> bool {
+    let worker = &case.workers[attempt.worker];
+    let group = &case.groups[worker.group];
+    let Some(step) = attempt.outcome.step else { return true };
+    let is_asked = |step: usize| matches!(group.steps.get(step).map(|it| &it.action), Some(Action::Call { .. }));
+    let last = if worker.transaction.is_some() {
+        Outcome::COMMIT
+    } else {
+        (0..group.steps.len()).rev().find(|step| is_asked(*step)).unwrap_or(0)
+    };
+    let repetitions = attempt.steps.iter().filter(|record| record.step == last).count() as u64;
+    step == last && repetitions >= group.repeat
+}
+
+fn failure(invariant: &Invariant, result: Option<&InvariantResult>, tally: &Tally, is_certain: bool) -> Failure {
+    let (kind, expected, observed) = match result {
+        Some(InvariantResult::Broken { observed }) => {
+            (FailureKind::Invariant, invariant.that.source(), observed.clone())
+        }
+        Some(InvariantResult::Depends { holds_for, observed }) => {
+            let numbers: Vec<String> = holds_for.iter().map(u64::to_string).collect();
+            let unknown = tally.of(OutcomeKind::Unknown);
+            let observed = format!(
+                "it holds only if {} of {unknown} unknown attempts took effect, and then another check does not; {observed}",
+                numbers.join(" or ")
+            );
+            (FailureKind::Invariant, invariant.that.source(), observed)
+        }
+        Some(InvariantResult::Undefined { reason } | InvariantResult::Unread { reason }) => {
+            (FailureKind::Undefined, "to be evaluated", reason.clone())
+        }
+        Some(InvariantResult::Held) | None => (FailureKind::Undefined, "to be evaluated", NOT_EVALUATED.to_owned()),
+    };
+    Failure {
+        check: invariant.name.clone(),
+        kind,
+        group: None,
+        expected: expected.to_owned(),
+        observed,
+        place: Some(invariant.place.clone()),
+        is_certain,
+    }
 }
 
 /// Said of an invariant that has no result at all.
-pub(super) const NOT_EVALUATED: &str = "it was never evaluated";
+const NOT_EVALUATED: &str = "it was never evaluated";
 
 /// Each invariant with its result; one without a result was skipped, which is never taken for holding.
 pub(super) fn invariant_results<'a>(
     case: &'a Case,
     record: &'a RoundRecord,
-) -> impl Iterator<Item = (&'a crate::plan::Invariant, Option<&'a InvariantResult>)> {
+) -> impl Iterator<Item = (&'a Invariant, Option<&'a InvariantResult>)> {
     case.checks.invariants.iter().enumerate().map(|(index, invariant)| (invariant, record.invariants.get(index)))
-}
-
-/// What the counts say.
-enum Counts {
-    /// They fit, whatever became of attempts that are unknown.
-    Fit,
-    /// They fit for some ends of the unknown attempts.
-    FitIfKnown,
-    /// They do not.
-    Broken(Vec<Failure>),
-}
-
-fn judge_counts(case: &Case, groups: &[Tally], tally: &Tally) -> Counts {
-    let by_group = &case.checks.by_group;
-    let alternatives: Vec<Option<&Expectation>> = match case.checks.expect.as_slice() {
-        [] => vec![None],
-        expectations => expectations.iter().map(Some).collect(),
-    };
-    let mut failures = unexpected_ends(case, groups, tally);
-    let fits: Vec<(Option<&Expectation>, Assignment)> =
-        alternatives.iter().filter_map(|whole| Some((*whole, assign_unknowns(*whole, by_group, groups)?))).collect();
-    if fits.is_empty() {
-        let crashed = failures.iter().any(|failure| failure.check == OutcomeKind::Crash.as_str());
-        let broken = count_failures(case, groups, tally).into_iter();
-        failures.extend(broken.filter(|failure| !crashed || failure.check != OutcomeKind::Crash.as_str()));
-        assert!(!failures.is_empty(), "counts that do not fit are reported");
-    }
-    if !failures.is_empty() {
-        return Counts::Broken(failures);
-    }
-    let nothing_expected = case.checks.expect.is_empty() && by_group.is_empty();
-    let certain = tally.of(OutcomeKind::Unknown) == 0 || nothing_expected;
-    let allowed_for = |whole: Option<&Expectation>| match whole {
-        Some(whole) => whole.counts.contains_key(&OutcomeKind::Unknown),
-        None => groups.iter().enumerate().all(|(index, group)| {
-            let named = by_group.get(&index).is_none_or(|it| it.counts.contains_key(&OutcomeKind::Unknown));
-            named || group.of(OutcomeKind::Unknown) == 0
-        }),
-    };
-    let plain = fits.iter().any(|(whole, assignment)| assignment.used.total() == 0 && allowed_for(*whole));
-    if certain || plain { Counts::Fit } else { Counts::FitIfKnown }
-}
-
-/// Crashes, and broken barriers where no expectation speaks of them: these fail a round even if nothing is expected.
-fn unexpected_ends(case: &Case, groups: &[Tally], tally: &Tally) -> Vec<Failure> {
-    let mut failures = Vec::new();
-    let mut push = |kind: OutcomeKind, observed: u64| {
-        if observed > 0 {
-            failures.push(Failure {
-                check: kind.as_str().to_owned(),
-                kind: FailureKind::Count,
-                group: None,
-                expected: "0".to_owned(),
-                observed: observed.to_string(),
-                place: None,
-            });
-        }
-    };
-    push(OutcomeKind::Crash, tally.of(OutcomeKind::Crash));
-    if case.checks.expect.is_empty() {
-        let free = groups.iter().enumerate().filter(|(index, _)| !case.checks.by_group.contains_key(index));
-        push(OutcomeKind::BrokenBarrier, free.map(|(_, group)| group.of(OutcomeKind::BrokenBarrier)).sum());
-    }
-    failures
-}
-
-/// A count that does not fit, and by how much.
-struct Mismatch {
-    group: Option<usize>,
-    kind: OutcomeKind,
-    /// Even if all the unknown attempts went to this outcome, or were left out.
-    certain: bool,
-    distance: u64,
-}
-
-/// The counts that break the expectations: against the alternative that is nearest to what was observed.
-fn count_failures(case: &Case, groups: &[Tally], tally: &Tally) -> Vec<Failure> {
-    let nearest = case
-        .checks
-        .expect
-        .iter()
-        .map(|whole| (mismatches(whole, tally, None), whole))
-        .min_by_key(|(mismatches, _)| mismatches.iter().map(|mismatch| mismatch.distance).sum::<u64>());
-    let (mut found, whole) = nearest.map_or((Vec::new(), None), |(mismatches, whole)| (mismatches, Some(whole)));
-    for (index, expectation) in &case.checks.by_group {
-        found.extend(mismatches(expectation, &groups[*index], Some(*index)));
-    }
-    // Counts that the unknown attempts could mend one by one, but not together, are only named when nothing is certain.
-    if found.iter().any(|mismatch| mismatch.certain) {
-        found.retain(|mismatch| mismatch.certain);
-    }
-    found
-        .into_iter()
-        .filter_map(|mismatch| {
-            let (observed, expectation) = match mismatch.group {
-                Some(group) => (&groups[group], &case.checks.by_group[&group]),
-                None => (tally, whole?),
-            };
-            Some(Failure {
-                check: mismatch.kind.as_str().to_owned(),
-                kind: FailureKind::Count,
-                group: mismatch.group.map(|group| case.groups[group].name.clone()),
-                expected: expected_text(case, mismatch.group, mismatch.kind),
-                observed: observed_text(observed, mismatch.kind),
-                place: Some(expectation.place_of(mismatch.kind).clone()),
-            })
-        })
-        .collect()
-}
-
-fn mismatches(expectation: &Expectation, observed: &Tally, group: Option<usize>) -> Vec<Mismatch> {
-    let mut found = Vec::new();
-    for kind in OutcomeKind::ALL {
-        let (range, count) = (allowed(expectation, kind), observed.of(kind));
-        if range.contains(count) {
-            continue;
-        }
-        let missing = range.low.saturating_sub(count);
-        let excess = range.high.map_or(0, |high| count.saturating_sub(high));
-        let mendable = if kind == OutcomeKind::Unknown { 0 } else { observed.of(OutcomeKind::Unknown) };
-        found.push(Mismatch { group, kind, certain: excess > 0 || missing > mendable, distance: missing + excess });
-    }
-    found
-}
-
-/// What is expected of `kind` in each round, alternatives joined; `any` where nothing is.
-pub(crate) fn expected_text(case: &Case, group: Option<usize>, kind: OutcomeKind) -> String {
-    let expectations: Vec<&Expectation> = match group {
-        Some(group) => case.checks.by_group.get(&group).into_iter().collect(),
-        None => case.checks.expect.iter().collect(),
-    };
-    let mut texts: Vec<String> = Vec::new();
-    for expectation in expectations {
-        let range = allowed(expectation, kind);
-        let text = if range.low == 0 && range.high.is_none() { "any".to_owned() } else { range.to_string() };
-        if !texts.contains(&text) {
-            texts.push(text);
-        }
-    }
-    if texts.is_empty() { "any".to_owned() } else { texts.join(" or ") }
-}
-
-fn observed_text(observed: &Tally, kind: OutcomeKind) -> String {
-    match observed.of(OutcomeKind::Unknown) {
-        unknown if unknown > 0 && kind != OutcomeKind::Unknown => {
-            format!("{} (and {unknown} unknown)", observed.of(kind))
-        }
-        _ => observed.of(kind).to_string(),
-    }
-}
-
-/// Why a check that broke in this round would prove nothing about a control.
-fn reasons_against_a_catch(case: &Case, record: &RoundRecord, tally: &Tally) -> Vec<String> {
-    let mut reasons = Vec::new();
-    let against = [
-        (OutcomeKind::Crash, "crashed"),
-        (OutcomeKind::Unknown, "ended unknown"),
-        (OutcomeKind::Disconnected, "lost their connection"),
-    ];
-    for (kind, what) in against {
-        let Some(first) = record.attempts.iter().find(|attempt| attempt.outcome.kind == kind) else { continue };
-        let said =
-            if first.outcome.message.is_empty() { String::new() } else { format!(": {}", first.outcome.message) };
-        reasons.push(format!("{} of {} attempts {what}{said}", tally.of(kind), tally.total()));
-    }
-    let broken: Vec<String> = case
-        .barriers
-        .iter()
-        .zip(&record.barriers)
-        .filter(|(_, barrier)| !barrier.missing.is_empty())
-        .map(|(spec, _)| format!("barrier `{}` broke", spec.name))
-        .collect();
-    if broken.is_empty() && tally.of(OutcomeKind::BrokenBarrier) > 0 {
-        reasons.push("a barrier broke".to_owned());
-    }
-    reasons.extend(broken);
-    for (invariant, result) in invariant_results(case, record) {
-        let reason = match result {
-            Some(InvariantResult::Held | InvariantResult::Broken { .. }) => continue,
-            Some(InvariantResult::Unevaluated { reason }) => reason,
-            None => NOT_EVALUATED,
-        };
-        reasons.push(format!("invariant `{}` could not be evaluated: {reason}", invariant.name));
-    }
-    reasons
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::count::allowed;
     use super::*;
     use crate::check::fixture::{TestCase, held, record};
     use crate::engine::record::InvariantResult;
@@ -422,25 +466,194 @@ mod tests {
     fn a_skipped_or_unevaluated_invariant_never_passes() {
         let case = TestCase::new(1).expect("success = 1").invariant("one stored").build();
         let mut round = record(&case, 0, "1 success");
-        round.invariants = vec![InvariantResult::Unevaluated { reason: "no such table".to_owned() }];
+        round.invariants = vec![InvariantResult::Undefined { reason: "no such row".to_owned() }];
         let judgement = judge_round(&case, &round);
-        assert_eq!(checks(&judgement), [("one stored", "to be evaluated", "no such table")]);
-        assert_eq!(judgement.invalid_as_control, ["invariant `one stored` could not be evaluated: no such table"]);
+        assert_eq!(checks(&judgement), [("one stored", "to be evaluated", "no such row")]);
+        round.invariants = vec![InvariantResult::Unread { reason: "no answer".to_owned() }];
+        let judgement = judge_round(&case, &round);
+        assert_eq!(judgement.open.as_deref(), Some("invariant `one stored` was not read: no answer"));
+        assert_eq!(
+            (judgement.failures.len(), judgement.disturbed.len()),
+            (0, 1),
+            "that nobody answers is not its fault"
+        );
         round.invariants.clear();
         assert_eq!(judge_round(&case, &round).failures[0].observed, "it was never evaluated");
         // What depends on what nobody knows is no failure, and no pass either.
         let mut round = record(&case, 0, "1 unknown");
-        round.invariants = vec![InvariantResult::Unevaluated { reason: "who knows".to_owned() }];
-        let judgement = judge_round(&case, &round);
-        assert_eq!(
-            (judgement.verdict(), &judgement.undecided[..]),
-            (Verdict::Inconclusive, &["one stored".to_owned()][..])
-        );
+        round.invariants = vec![InvariantResult::Undefined { reason: "who knows".to_owned() }];
+        assert_eq!(judge_round(&case, &round).verdict(), Verdict::Inconclusive);
         round.invariants.clear();
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Fail, "it was never evaluated");
         let mut round = record(&case, 0, "1 success");
         round.invariants = held(&case);
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass);
+    }
+
+    #[test]
+    fn one_number_of_effects_serves_for_all_checks_at_once() {
+        let case =
+            TestCase::new(3).expect("success = \">= 1\", conflict = \"<= 3\"").invariant("a").invariant("b").build();
+        let depends =
+            |holds_for: &[u64]| InvariantResult::Depends { holds_for: holds_for.to_vec(), observed: "2".into() };
+        let mut round = record(&case, 0, "1 conflict, 2 unknown");
+        round.invariants = vec![depends(&[0, 2]), depends(&[1, 2])];
+        assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass, "both may have taken effect");
+        round.invariants = vec![depends(&[1]), depends(&[2])];
+        let judgement = judge_round(&case, &round);
+        assert_eq!(judgement.verdict(), Verdict::Fail, "no number fits both");
+        assert!(judgement.failures.iter().all(|failure| !failure.is_certain), "{judgement:?}");
+        round.invariants = vec![depends(&[0]), InvariantResult::Held];
+        let judgement = judge_round(&case, &round);
+        assert_eq!(judgement.verdict(), Verdict::Fail, "then nobody succeeded");
+        assert!(judgement.failures[0].observed.starts_with("it holds only if 0 of 2 unknown attempts took effect"));
+        let mut alone = record(&case, 0, "3 unknown");
+        alone.invariants = held(&case);
+        assert_eq!(judge_round(&case, &alone).verdict(), Verdict::Inconclusive, "of no attempt the end is known");
+    }
+
+    #[test]
+    fn what_was_cut_before_its_last_request_was_no_success() {
+        let two_steps = |case: &mut Case| {
+            let step = case.groups[0].steps[0].clone();
+            case.groups[0].steps.push(step);
+        };
+        let case = TestCase::new(2).expect("success = 2").invariant("a").change(two_steps).build();
+        let mut round = record(&case, 0, "1 success, 1 unknown");
+        assert_eq!(judge_round(&case, &round).verdict(), Verdict::Fail, "it was cut at the first of two steps");
+        round.attempts[1].outcome.step = Some(1);
+        round.attempts[1].steps[0].step = 1;
+        assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass, "at the last one");
+    }
+
+    #[test]
+    fn an_attempt_that_did_not_run_is_neither_blamed_nor_missed() {
+        let case = TestCase::new(3).expect("success = 1, conflict = 2").build();
+        let judge = |outcomes| judge_round(&case, &record(&case, 0, outcomes));
+        let short = judge("1 success, 1 conflict, 1 disconnected");
+        assert_eq!(short.verdict(), Verdict::Inconclusive);
+        assert!(short.open.unwrap().starts_with("1 attempt lost its connection"));
+        assert_eq!(judge("2 success, 1 disconnected").verdict(), Verdict::Fail, "one too many all the same");
+        assert_eq!(
+            checks(&judge("2 success, 1 disconnected")),
+            [("success", "1", "2")],
+            "what is missing is not blamed"
+        );
+        let case = TestCase::new(3).expect("success = 1, conflict = \">= 1\"").build();
+        let round = record(&case, 0, "1 success, 1 conflict, 1 disconnected");
+        assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass, "the counts fit without it");
+        let case = TestCase::new(3).expect("success = 2, disconnected = 1").build();
+        let judge = |outcomes| judge_round(&case, &record(&case, 0, outcomes)).verdict();
+        assert_eq!(judge("2 success, 1 disconnected"), Verdict::Pass, "it is expected");
+        assert_eq!((judge("3 success"), judge("1 success, 2 disconnected")), (Verdict::Fail, Verdict::Fail));
+    }
+
+    #[test]
+    fn an_invariant_may_be_broken_for_want_of_what_did_not_run_unless_it_counts_successes() {
+        let judge = |that: &str, outcomes: &str| {
+            let case = TestCase::new(3).invariant("stored").change(|case| {
+                case.checks.invariants[0].that = crate::expression::Expression::compile(that).unwrap();
+            });
+            let case = case.build();
+            let mut round = record(&case, 0, outcomes);
+            round.invariants = vec![InvariantResult::Broken { observed: "2".to_owned() }];
+            judge_round(&case, &round).verdict()
+        };
+        assert_eq!(judge("result == 3", "2 success, 1 disconnected"), Verdict::Inconclusive);
+        assert_eq!(judge("result == success", "2 success, 1 disconnected"), Verdict::Fail);
+        assert_eq!(judge("result == success + conflict", "2 success, 1 disconnected"), Verdict::Inconclusive);
+        assert_eq!(judge("result == 3", "2 success, 1 unknown"), Verdict::Fail, "whatever became of it");
+        assert_eq!(judge("result == success + conflict", "2 success, 1 unknown"), Verdict::Inconclusive);
+        assert_eq!(judge("result == 3", "2 success, 1 conflict"), Verdict::Fail);
+    }
+
+    /// Whether some way to give each unknown attempt an end, if it can have been that, makes every check hold at once.
+    fn some_end_fits(case: &Case, record: &RoundRecord, cut_early: &[bool]) -> bool {
+        let kinds = [OutcomeKind::Success, OutcomeKind::Conflict, OutcomeKind::Busy, OutcomeKind::Unknown];
+        let unknown: Vec<usize> =
+            (0..record.attempts.len()).filter(|it| record.attempts[*it].outcome.kind == OutcomeKind::Unknown).collect();
+        (0..kinds.len().pow(unknown.len() as u32)).any(|way| {
+            let mut ends: Vec<OutcomeKind> = record.attempts.iter().map(|attempt| attempt.outcome.kind).collect();
+            for (position, attempt) in unknown.iter().enumerate() {
+                ends[*attempt] = kinds[way / kinds.len().pow(position as u32) % kinds.len()];
+            }
+            let is_possible = unknown.iter().all(|it| ends[*it] != OutcomeKind::Success || !cut_early[*it]);
+            let took_effect = unknown.iter().filter(|it| ends[**it] == OutcomeKind::Success).count() as u64;
+            let of = |group: Option<usize>| -> Tally {
+                let is_in = |worker: &usize| group.is_none_or(|group| case.workers[*worker].group == group);
+                (0..ends.len()).filter(is_in).map(|worker| ends[worker]).collect()
+            };
+            let fits = |it: &Expectation, tally: &Tally| {
+                OutcomeKind::ALL.into_iter().all(|kind| allowed(it, kind).contains(tally.of(kind)))
+            };
+            let whole = case.checks.expect.is_empty() || case.checks.expect.iter().any(|it| fits(it, &of(None)));
+            let groups = case.checks.by_group.iter().all(|(group, it)| fits(it, &of(Some(*group))));
+            let invariants = record.invariants.iter().all(|it| it.holds_for(took_effect) == Some(true));
+            is_possible && whole && groups && invariants
+        })
+    }
+
+    fn any_expectation() -> impl Strategy<Value = String> {
+        let range = prop_oneof![
+            (0u64..3).prop_map(|count| count.to_string()),
+            (0u64..3).prop_map(|count| format!("\">= {count}\"")),
+            (0u64..3).prop_map(|count| format!("\"<= {count}\"")),
+        ];
+        let counts =
+            prop::collection::btree_map(prop::sample::select(vec!["success", "conflict", "busy"]), range, 1..=3);
+        counts.prop_map(|counts| {
+            let counts: Vec<String> = counts.iter().map(|(kind, range)| format!("{kind} = {range}")).collect();
+            counts.join(", ")
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn a_round_fails_if_and_only_if_no_end_of_the_unknown_attempts_fits(
+            expect in prop::collection::vec(any_expectation(), 0..=2),
+            group in prop::option::of(any_expectation()),
+            ends in prop::collection::vec((0usize..4, any::<bool>()), 4),
+            held in prop::collection::vec(prop::collection::vec(any::<bool>(), 5), 0..=2),
+        ) {
+            let two_steps = |case: &mut Case| {
+                let step = case.groups[0].steps[0].clone();
+                case.groups.iter_mut().for_each(|group| group.steps.push(step.clone()));
+            };
+            let case = TestCase::groups(&[("adder", 2), ("remover", 2)]).change(two_steps);
+            let case = expect.iter().fold(case, |case, text| case.expect(text));
+            let case = group.iter().fold(case, |case, text| case.by_group(1, text));
+            let case = held.iter().enumerate().fold(case, |case, (index, _)| case.invariant(&index.to_string())).build();
+            let mut round = record(&case, 0, "4 success");
+            let kinds = [OutcomeKind::Success, OutcomeKind::Conflict, OutcomeKind::Busy, OutcomeKind::Unknown];
+            let mut cut_early = Vec::new();
+            for (attempt, (kind, early)) in round.attempts.iter_mut().zip(ends) {
+                let step = usize::from(!early);
+                attempt.outcome = Outcome { kind: kinds[kind], step: (kind > 0).then_some(step), ..Outcome::success() };
+                attempt.steps[0].step = step;
+                cut_early.push(early);
+            }
+            let unknown = round.tally().of(OutcomeKind::Unknown);
+            round.invariants = held
+                .iter()
+                .map(|held| {
+                    let holds_for: Vec<u64> = (0..=unknown).filter(|number| held[*number as usize]).collect();
+                    match holds_for.len() as u64 {
+                        0 => InvariantResult::Broken { observed: String::new() },
+                        all if all == unknown + 1 => InvariantResult::Held,
+                        _ => InvariantResult::Depends { holds_for, observed: String::new() },
+                    }
+                })
+                .collect();
+            let verdict = judge_round(&case, &round).verdict();
+            let fits = some_end_fits(&case, &round, &cut_early);
+            prop_assert_eq!(verdict != Verdict::Fail, fits, "{:?}", judge_round(&case, &round));
+            let is_known = unknown == 0 || (unknown < 4 && !held.is_empty());
+            if fits && is_known {
+                prop_assert_eq!(verdict, Verdict::Pass);
+            }
+        }
     }
 
     #[test]

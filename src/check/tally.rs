@@ -8,7 +8,8 @@ use crate::measure::Histogram;
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Action, Case};
 
-use super::round::{RoundJudgement, invariant_results};
+use super::control::Ends;
+use super::round::{FailureKind, RoundJudgement, invariant_results};
 use super::verdict::Verdict;
 
 /// Failing rounds kept in full.
@@ -17,6 +18,8 @@ const FAILING_ROUNDS_KEPT: usize = 5;
 const OTHER_ROUNDS_KEPT: usize = 2;
 /// Distinct outcome mixes counted apart; the rest is counted together.
 const MIXES_KEPT: usize = 50;
+/// Distinct ends of attempts kept, by class and code.
+const ENDS_KEPT: usize = 1_000;
 /// Distinct refusals counted apart; the rest is counted together.
 const REFUSALS_KEPT: usize = 50;
 
@@ -31,6 +34,10 @@ pub struct CaseTally {
     pub failed: u64,
     /// Rounds that were inconclusive.
     pub open: u64,
+    /// Rounds that something from outside disturbed, see [`RoundJudgement::disturbed`].
+    pub disturbed: u64,
+    /// The first of them, and what disturbed it.
+    pub first_disturbed: Option<(u64, String)>,
     /// The first failing round.
     pub first_failed: Option<u64>,
     /// What messages call it.
@@ -65,6 +72,8 @@ pub struct CaseTally {
     pub invariants: Vec<InvariantTally>,
     /// In how many rounds each of [`crate::plan::Checks::sometimes`] was seen.
     pub sometimes: Vec<u64>,
+    /// The class and the code of each end of an attempt; of the first thousand.
+    pub ends: Ends,
     /// Why attempts did not succeed.
     pub refusals: BTreeMap<RefusalKey, Refusal>,
     /// Refusals of a sort that came after 50 others.
@@ -119,8 +128,10 @@ pub struct InvariantTally {
     pub held: u64,
     /// Rounds in which it did not.
     pub broken: u64,
-    /// Rounds in which it could not be evaluated.
-    pub unevaluated: u64,
+    /// Rounds in which what was read gave it no value.
+    pub undefined: u64,
+    /// Rounds that leave open whether it held: it was not read, or it depends on attempts that were lost.
+    pub undecided: u64,
 }
 
 /// A sort of refusal.
@@ -183,6 +194,8 @@ impl CaseTally {
             raced: 0,
             failed: 0,
             open: 0,
+            disturbed: 0,
+            first_disturbed: None,
             first_failed: None,
             first_failed_name: String::new(),
             first_open: None,
@@ -200,6 +213,7 @@ impl CaseTally {
             makespan: Histogram::new(),
             invariants: vec![InvariantTally::default(); case.checks.invariants.len()],
             sometimes: vec![0; case.checks.sometimes.len()],
+            ends: Ends::new(),
             refusals: BTreeMap::new(),
             other_refusals: 0,
             kept: Vec::new(),
@@ -222,11 +236,16 @@ impl CaseTally {
         self.overlap.record(record.overlap);
         self.raced += u64::from(record.overlap >= 2);
         self.makespan.record(as_ns(record.makespan));
-        for (tally, (_, result)) in self.invariants.iter_mut().zip(invariant_results(case, record)) {
-            match result {
-                Some(InvariantResult::Held) => tally.held += 1,
-                Some(InvariantResult::Broken { .. }) => tally.broken += 1,
-                Some(InvariantResult::Unevaluated { .. }) | None => tally.unevaluated += 1,
+        for (tally, (invariant, result)) in self.invariants.iter_mut().zip(invariant_results(case, record)) {
+            let mut failures = judgement.failures.iter().filter(|failure| failure.check == invariant.name);
+            let failed = failures.find(|failure| failure.kind != FailureKind::Count).map(|failure| failure.kind);
+            let passed = judgement.verdict() == Verdict::Pass;
+            match (failed, result) {
+                (Some(FailureKind::Undefined), _) => tally.undefined += 1,
+                (Some(FailureKind::Count | FailureKind::Invariant), _) => tally.broken += 1,
+                (None, Some(InvariantResult::Held)) => tally.held += 1,
+                (None, Some(InvariantResult::Depends { .. })) if passed => tally.held += 1,
+                (None, _) => tally.undecided += 1,
             }
         }
         self.assert_conserved(case);
@@ -262,6 +281,10 @@ impl CaseTally {
                 self.first_open.get_or_insert_with(|| (name(), judgement.open.clone().unwrap_or_default()));
             }
         }
+        if !judgement.disturbed.is_empty() {
+            self.disturbed += 1;
+            self.first_disturbed.get_or_insert_with(|| (record.round, judgement.disturbed.join("; ")));
+        }
         for failure in &judgement.failures {
             *self.broken.entry((failure.group.clone(), failure.check.clone())).or_default() += 1;
         }
@@ -296,6 +319,9 @@ impl CaseTally {
         }
         if outcome.kind == OutcomeKind::Success {
             return;
+        }
+        if self.ends.len() < ENDS_KEPT {
+            self.ends.insert((outcome.kind, outcome.code.clone()));
         }
         let step = outcome.step.map_or(String::new(), |step| step_name(case, group, step).to_owned());
         let key = RefusalKey { kind: outcome.kind, step, code: outcome.code.clone() };
@@ -433,7 +459,7 @@ mod tests {
         assert_eq!((sum.least[0], sum.most[0]), (tally("1 success, 1 conflict"), tally("2 success, 2 conflict")));
         assert_eq!(sum.mixes[&tally("1 success, 2 conflict")], 2);
         assert_eq!(sum.broken[&(None, "success".to_owned())], 1);
-        assert_eq!(sum.invariants[0], InvariantTally { held: 3, broken: 0, unevaluated: 0 });
+        assert_eq!(sum.invariants[0], InvariantTally { held: 3, ..InvariantTally::default() });
         assert_eq!((sum.barriers[0].released, sum.barriers[0].arrived, sum.barriers[0].skew.len()), (3, 9, 3));
         assert_eq!(sum.latency("append").len(), 9);
         assert_eq!(sum.latency("attempt").len(), 9);
@@ -448,7 +474,7 @@ mod tests {
         record.invariants.clear();
         let mut sum = CaseTally::new(&case);
         sum.add(&case, &record, &judge_round(&case, &record));
-        assert_eq!(sum.invariants[0], InvariantTally { held: 0, broken: 0, unevaluated: 1 });
+        assert_eq!(sum.invariants[0], InvariantTally { undefined: 1, ..InvariantTally::default() });
         assert_eq!(sum.failed, 1);
     }
 

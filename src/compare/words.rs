@@ -185,6 +185,7 @@ pub(super) fn outcomes(case: &CaseComparison) -> Vec<String> {
             Some(ControlVerdictWord::Caught) => "caught",
             Some(ControlVerdictWord::Survived) => "survived",
             Some(ControlVerdictWord::Invalid) => "invalid",
+            Some(ControlVerdictWord::Disturbed) => "disturbed",
             Some(ControlVerdictWord::AwaitsGrowth) => "judged by growth",
         };
         format!("control `{}` was {}, is {}", control.name, word(control.base), word(control.head))

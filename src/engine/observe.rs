@@ -29,7 +29,7 @@ pub(crate) async fn evaluate(
     let done = match target.observe(&probe).await {
         Ok(done) => done,
         Err(TargetError::Fault { message } | TargetError::Statement { message, .. }) => return Err(fault(message)),
-        Err(TargetError::Environment { message }) => return Ok(InvariantResult::Unevaluated { reason: message }),
+        Err(TargetError::Environment { message }) => return Ok(InvariantResult::Unread { reason: message }),
     };
     let (name, observed) = observed(&probe, &done);
     let mut scope = Scope::inside(Arc::new(scope));
@@ -40,29 +40,22 @@ pub(crate) async fn evaluate(
         scope.bind(kind.as_str().replace('-', "_"), count(tally.of(kind)));
     }
     let observed = shortened(name, &observed);
-    // Any number of the unknown attempts may have taken effect: only what holds, or not, for every number is certain.
+    // Any number of the unknown attempts may have taken effect.
     let unknown = tally.of(OutcomeKind::Unknown);
-    let (mut holds_for, mut breaks_for) = (Vec::new(), Vec::new());
+    let mut holds_for = Vec::new();
     for took_effect in 0..=unknown {
         scope.bind("success", count(tally.of(OutcomeKind::Success) + took_effect));
         match invariant.that.evaluate_bool(&scope) {
             Ok(true) => holds_for.push(took_effect),
-            Ok(false) => breaks_for.push(took_effect),
+            Ok(false) => {}
             // The race may have brought it about, such as a row that is gone: that is said of the round, and ends no run.
-            Err(error) => return Ok(InvariantResult::Unevaluated { reason: format!("{error}; {observed}") }),
+            Err(error) => return Ok(InvariantResult::Undefined { reason: format!("{error}; {observed}") }),
         }
     }
-    Ok(match (holds_for.is_empty(), breaks_for.is_empty()) {
-        (false, true) => InvariantResult::Held,
-        (true, _) => InvariantResult::Broken { observed },
-        (false, false) => {
-            let holds_for: Vec<String> = holds_for.iter().map(u64::to_string).collect();
-            let reason = format!(
-                "it holds if {} of {unknown} unknown attempts took effect, which nobody knows; {observed}",
-                holds_for.join(" or ")
-            );
-            InvariantResult::Unevaluated { reason }
-        }
+    Ok(match holds_for.len() as u64 {
+        0 => InvariantResult::Broken { observed },
+        all if all == unknown + 1 => InvariantResult::Held,
+        _ => InvariantResult::Depends { holds_for, observed },
     })
 }
 

@@ -149,19 +149,44 @@ pub struct Missing {
     pub waits_for: Vec<String>,
 }
 
-/// What an invariant said.
+/// What an invariant said. Any number of the round's unknown attempts may in truth have taken effect, so what it says may
+/// depend on how many did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvariantResult {
-    /// It held.
+    /// It held, however many of the unknown attempts took effect.
     Held,
-    /// It did not; what was read, shortened.
+    /// It did not, however many of them took effect.
     Broken {
-        /// The probe's result as text.
+        /// The probe's result as text, shortened.
         observed: String,
     },
-    /// It could not be evaluated.
-    Unevaluated {
+    /// It held only if the right number of them took effect.
+    Depends {
+        /// The numbers for which it held: neither none nor all of those that there may be.
+        holds_for: Vec<u64>,
+        /// The probe's result as text, shortened.
+        observed: String,
+    },
+    /// There was no answer, also when it was asked once more: whether it held is not known.
+    Unread {
         /// Why.
         reason: String,
     },
+    /// What was read gives the expression no value.
+    Undefined {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl InvariantResult {
+    /// Whether it held if `took_effect` of the unknown attempts took effect; `None` if that is not known.
+    pub fn holds_for(&self, took_effect: u64) -> Option<bool> {
+        match self {
+            InvariantResult::Held => Some(true),
+            InvariantResult::Broken { .. } => Some(false),
+            InvariantResult::Depends { holds_for, .. } => Some(holds_for.contains(&took_effect)),
+            InvariantResult::Unread { .. } | InvariantResult::Undefined { .. } => None,
+        }
+    }
 }

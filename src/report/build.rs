@@ -86,7 +86,14 @@ pub fn control_report(case: &Case, tally: &CaseTally, verdict: &ControlVerdict) 
             report.expected = Some(expected.clone());
             report.observed = Some(observed.clone());
         }
-        ControlVerdict::Survived { .. } => {}
+        ControlVerdict::Survived { broke, .. } => {
+            let broke: Vec<String> = broke.iter().map(ToString::to_string).collect();
+            report.reason = (!broke.is_empty()).then(|| format!("what broke is {}", broke.join(", ")));
+        }
+        ControlVerdict::Disturbed { reason, .. } => {
+            report.verdict = ControlVerdictWord::Disturbed;
+            report.reason = Some(reason.clone());
+        }
         ControlVerdict::Invalid { round, reason } => {
             report.verdict = ControlVerdictWord::Invalid;
             report.round = *round;
@@ -193,7 +200,8 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
                 that: invariant.that.source().to_owned(),
                 held: sum.held,
                 broken: sum.broken,
-                unevaluated: sum.unevaluated,
+                unevaluated: sum.undefined + sum.undecided,
+                undecided: sum.undecided,
                 place: Some(invariant.place.to_string()),
             })
             .collect(),
@@ -358,7 +366,7 @@ fn failure(failure: &Failure) -> FailureReport {
         kind: match failure.kind {
             FailureKind::Count => FailureKindWord::Count,
             FailureKind::Invariant => FailureKindWord::Invariant,
-            FailureKind::Unevaluated => FailureKindWord::Unevaluated,
+            FailureKind::Undefined => FailureKindWord::Unevaluated,
         },
         group: failure.group.clone(),
         expected: failure.expected.clone(),
@@ -422,7 +430,14 @@ fn invariant_round(name: &str, result: &InvariantResult) -> InvariantRoundReport
     let (result, detail) = match result {
         InvariantResult::Held => (InvariantWord::Held, String::new()),
         InvariantResult::Broken { observed } => (InvariantWord::Broken, observed.clone()),
-        InvariantResult::Unevaluated { reason } => (InvariantWord::Unevaluated, reason.clone()),
+        InvariantResult::Depends { holds_for, observed } => {
+            let numbers: Vec<String> = holds_for.iter().map(u64::to_string).collect();
+            let detail =
+                format!("it holds only if {} of the unknown attempts took effect; {observed}", numbers.join(" or "));
+            (InvariantWord::Unevaluated, detail)
+        }
+        InvariantResult::Unread { reason } => (InvariantWord::Unevaluated, format!("it was not read: {reason}")),
+        InvariantResult::Undefined { reason } => (InvariantWord::Unevaluated, format!("it has no value: {reason}")),
     };
     InvariantRoundReport { name: name.to_owned(), result, detail }
 }

@@ -100,8 +100,8 @@ fn expectation(row: &ExpectationRow, race: &Race) -> CheckResult {
 }
 
 fn invariant(invariant: &InvariantReport, race: &Race) -> CheckResult {
-    let InvariantReport { name, that, broken, unevaluated, .. } = invariant;
-    let failed = broken + unevaluated;
+    let InvariantReport { name, that, broken, unevaluated, undecided, .. } = invariant;
+    let failed = broken + unevaluated.saturating_sub(*undecided);
     let result = CheckResult::new("invariant", name, verdict(failed == 0), invariant.place.as_ref());
     if failed == 0 {
         return result;
@@ -143,14 +143,23 @@ fn sometimes(check: &SometimesReport, race: &Race) -> CheckResult {
 
 fn control(control: &ControlReport) -> CheckResult {
     let caught = matches!(control.verdict, ControlVerdictWord::Caught | ControlVerdictWord::AwaitsGrowth);
-    let mut result = CheckResult::new("control", &control.name, verdict(caught), control.place.as_ref());
+    let verdict = match control.verdict {
+        ControlVerdictWord::Disturbed => VerdictWord::Inconclusive,
+        _ => verdict(caught),
+    };
+    let mut result = CheckResult::new("control", &control.name, verdict, control.place.as_ref());
     result.round = control.round;
     let rounds = number(control.race.rounds, "round");
     match control.verdict {
         ControlVerdictWord::Caught | ControlVerdictWord::AwaitsGrowth => {}
         ControlVerdictWord::Survived => {
             let wanted = format!("{} to break, since {}", control.breaks.join(" or "), control.why);
-            result.message = format!("not caught in {rounds}: expected {wanted}");
+            let broke = control.reason.as_ref().map(|reason| format!("; {reason}")).unwrap_or_default();
+            result.message = format!("not caught in {rounds}: expected {wanted}{broke}");
+        }
+        ControlVerdictWord::Disturbed => {
+            let reason = control.reason.as_deref().unwrap_or_default();
+            result.message = format!("not caught, and rounds were disturbed: {reason}");
         }
         ControlVerdictWord::Invalid => {
             let round = control.round.map(|round| format!("in round {round} ")).unwrap_or_default();

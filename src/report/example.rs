@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::check::fixture::{TestCase, record};
-use crate::check::{CaseTally, judge_case, judge_control, judge_control_round, judge_round};
+use crate::check::{CaseTally, KeptRound, judge_case, judge_control, judge_control_round, judge_round};
 use crate::plan::Case;
 use crate::target::Description;
 
@@ -28,7 +28,9 @@ pub(crate) fn case(rounds: &[&str], control_rounds: &[&str]) -> CaseReport {
     let control_case = plan().control(&["success", "one event stored"]).build();
     let control_tally = raced(&control_case, control_rounds);
     let control = control_case.control.as_ref().unwrap();
-    let caught = control_tally.kept.iter().find_map(|kept| judge_control_round(control, &kept.judgement));
+    let ends = raced(&case, rounds).ends;
+    let caught = |kept: &KeptRound| judge_control_round(&control_case, &kept.record, &kept.judgement, &ends);
+    let caught = control_tally.kept.iter().find_map(caught);
     let control_verdict = caught.unwrap_or_else(|| judge_control(&control_case, &control_tally));
     let tally = raced(&case, rounds);
     let verdict = judge_case(&case, &tally, &[(control.name.clone(), control_verdict.clone())]);

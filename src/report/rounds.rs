@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use crate::outcome::{OutcomeKind, Tally};
 
 use super::cells;
@@ -30,8 +32,20 @@ pub struct StoredRound {
     pub groups: Option<BTreeMap<String, Counts>>,
     /// The most workers in play at once; before schema 1.4, inside their attempts.
     pub overlap: u64,
-    /// The invariants that were broken, and those that could not be evaluated; `None` before schema 1.1.
-    pub invariants: Option<[Vec<String>; 2]>,
+    /// What its invariants said; `None` before schema 1.1.
+    pub invariants: Option<StoredInvariants>,
+}
+
+/// The invariants that did not simply hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredInvariants {
+    /// Those that were broken.
+    pub broken: Vec<String>,
+    /// Those to which what was read gave no value; before schema 1.4 all that could not be evaluated.
+    pub undefined: Vec<String>,
+    /// Those that depend on the number of unknown attempts that took effect, with the numbers for which they hold; `None` for
+    /// one that was not read.
+    pub undecided: BTreeMap<String, Option<Vec<u64>>>,
 }
 
 /// `rounds.csv` cannot be judged.
@@ -93,7 +107,9 @@ fn parse(columns: &csv::StringRecord, record: &csv::StringRecord) -> Result<Stor
         tally.add(OutcomeKind::Disconnected, number("disconnected")?);
     }
     let names = |name: &str| optional(name).map(|text| list(name, text)).transpose();
-    let (broken, unevaluated) = (names("invariants_broken")?, names("invariants_unevaluated")?);
+    let (broken, undefined) = (names("invariants_broken")?, names("invariants_unevaluated")?);
+    let undecided = optional("invariants_undecided").map(|text| list("invariants_undecided", text)).transpose()?;
+    let undecided: BTreeMap<String, Option<Vec<u64>>> = undecided.unwrap_or_default();
     let groups = optional("groups").filter(|text| !text.is_empty());
     let groups = groups.map(|text| serde_json::from_str(text).map_err(|error| format!("`groups`: {error}")));
     Ok(StoredRound {
@@ -105,13 +121,13 @@ fn parse(columns: &csv::StringRecord, record: &csv::StringRecord) -> Result<Stor
         tally,
         groups: groups.transpose()?,
         overlap: number("overlap")?,
-        invariants: broken.zip(unevaluated).map(|(broken, unevaluated)| [broken, unevaluated]),
+        invariants: broken.zip(undefined).map(|(broken, undefined)| StoredInvariants { broken, undefined, undecided }),
     })
 }
 
-fn list(name: &str, text: &str) -> Result<Vec<String>, String> {
+fn list<T: Default + DeserializeOwned>(name: &str, text: &str) -> Result<T, String> {
     if text.is_empty() {
-        return Ok(Vec::new());
+        return Ok(T::default());
     }
     serde_json::from_str(text).map_err(|error| format!("`{name}`: {error}"))
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{FailureKind, RoundJudgement, step_name};
+use crate::check::{RoundJudgement, step_name};
 use crate::duration::as_ns;
-use crate::engine::record::RoundRecord;
+use crate::engine::record::{InvariantResult, RoundRecord};
 use crate::measure::operations_needed;
 use crate::outcome::OutcomeKind;
 use crate::plan::{Action, Case, START};
@@ -15,7 +15,7 @@ use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
 /// `groups` and the two after it came with schema 1.1, what follows them with 1.4.
-pub(super) const ROUND_COLUMNS: [&str; 27] = [
+pub(super) const ROUND_COLUMNS: [&str; 28] = [
     "scenario",
     "case",
     "control",
@@ -43,6 +43,7 @@ pub(super) const ROUND_COLUMNS: [&str; 27] = [
     "invariants_unevaluated",
     "round_since_setup",
     "disconnected",
+    "invariants_undecided",
 ];
 
 /// The columns of `steps.csv`: one row per round and step, and one for whole attempts, on both clocks.
@@ -61,7 +62,7 @@ pub(super) const STEP_COLUMNS: [&str; 12] = [
     "release_max_us",
 ];
 
-/// The outcomes of schema 1.0, in the order of their columns. `disconnected`, which came with 1.4, is the last column.
+/// The outcomes of schema 1.0, in the order of their columns. `disconnected`, which came with 1.4, stands after the rest.
 pub(super) fn first_outcomes() -> impl Iterator<Item = OutcomeKind> {
     OutcomeKind::ALL.into_iter().filter(|kind| *kind != OutcomeKind::Disconnected)
 }
@@ -94,11 +95,14 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
         micros(quantile(&mut attempts, 1.0)),
         group_counts(case, judgement),
     ]);
-    row.push(names(failed_invariants(judgement, FailureKind::Invariant)));
-    let undecided = judgement.undecided.iter().map(String::as_str);
-    row.push(names(failed_invariants(judgement, FailureKind::Unevaluated).chain(undecided)));
+    let results = || case.checks.invariants.iter().zip(&record.invariants).map(|(it, said)| (it.name.as_str(), said));
+    let broken = results().filter(|(_, said)| matches!(said, InvariantResult::Broken { .. }));
+    row.push(names(broken.map(|(name, _)| name)));
+    let undefined = results().filter(|(_, said)| matches!(said, InvariantResult::Undefined { .. }));
+    row.push(names(undefined.map(|(name, _)| name)));
     row.push(record.since_setup.to_string());
     row.push(judgement.tally.of(OutcomeKind::Disconnected).to_string());
+    row.push(undecided(results()));
     row
 }
 
@@ -112,9 +116,17 @@ fn group_counts(case: &Case, judgement: &RoundJudgement) -> String {
     json(&groups)
 }
 
-/// The names of the invariants that failed the round in one of the two ways.
-fn failed_invariants(judgement: &RoundJudgement, kind: FailureKind) -> impl Iterator<Item = &str> {
-    judgement.failures.iter().filter(move |failure| failure.kind == kind).map(|failure| failure.check.as_str())
+/// `{"acknowledged equals stored":[1],"no more than sent":null}`: the numbers of unknown attempts with which an invariant
+/// holds, `null` where it was not read. Empty where all are decided.
+fn undecided<'a>(results: impl Iterator<Item = (&'a str, &'a InvariantResult)>) -> String {
+    let undecided: BTreeMap<&str, Option<&[u64]>> = results
+        .filter_map(|(name, said)| match said {
+            InvariantResult::Depends { holds_for, .. } => Some((name, Some(holds_for.as_slice()))),
+            InvariantResult::Unread { .. } => Some((name, None)),
+            InvariantResult::Held | InvariantResult::Broken { .. } | InvariantResult::Undefined { .. } => None,
+        })
+        .collect();
+    if undecided.is_empty() { String::new() } else { json(&undecided) }
 }
 
 /// `["one event stored"]`; empty when there is none.

@@ -28,6 +28,7 @@ pub fn table(report: &Report) -> String {
                     ControlVerdictWord::Caught => "caught",
                     ControlVerdictWord::Survived => "survived",
                     ControlVerdictWord::Invalid => "invalid",
+                    ControlVerdictWord::Disturbed => "disturbed",
                     ControlVerdictWord::AwaitsGrowth => "awaits-growth",
                 };
                 text.push_str(&csv_line(&row(

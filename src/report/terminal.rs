@@ -265,13 +265,17 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
         });
     }
     for invariant in race.invariants.iter().filter(|invariant| invariant.held < race.rounds) {
-        let InvariantReport { name, broken, unevaluated, .. } = invariant;
+        let InvariantReport { name, broken, unevaluated, undecided, .. } = invariant;
         let mut said = Vec::new();
         if *broken > 0 {
             said.push(format!("broken in {}", number(*broken, "round")));
         }
-        if *unevaluated > 0 {
-            said.push(format!("not evaluated in {}", number(*unevaluated, "round")));
+        let undefined = unevaluated.saturating_sub(*undecided);
+        if undefined > 0 {
+            said.push(format!("not evaluated in {}", number(undefined, "round")));
+        }
+        if *undecided > 0 {
+            said.push(format!("not decided in {}", number(*undecided, "round")));
         }
         lines.push(format!(
             "{} {}",
@@ -322,7 +326,7 @@ fn control_line(control: &ControlReport, style: Style) -> Option<String> {
         }
         ControlVerdictWord::Survived => Some(format!("control `{name}` should fail, since {}", control.why)),
         // Said elsewhere: by the growth check that judges it, and among the case's reasons.
-        ControlVerdictWord::AwaitsGrowth | ControlVerdictWord::Invalid => None,
+        ControlVerdictWord::AwaitsGrowth | ControlVerdictWord::Invalid | ControlVerdictWord::Disturbed => None,
     }
 }
 

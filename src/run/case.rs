@@ -6,8 +6,12 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::{Context, Event, RunError};
-use crate::check::{CaseTally, ControlVerdict, RoundJudgement, judge_control, judge_control_round, judge_round};
+use crate::check::{
+    CaseTally, ControlVerdict, Ends, RoundJudgement, has_control_rounds_left, judge_control, judge_control_round,
+    judge_round,
+};
 use crate::endpoints::Source;
+use crate::engine::record::RoundRecord;
 use crate::engine::{EngineError, Race, panic_message};
 use crate::plan::Case;
 use crate::target::{self, Description, Target};
@@ -109,24 +113,26 @@ pub(super) async fn race_round(
     case: &Arc<Case>,
     race: &mut Race,
     tally: &mut CaseTally,
-) -> Result<RoundJudgement, RunError> {
+) -> Result<(RoundRecord, RoundJudgement), RunError> {
     let record = context.stop.unless_now(race.round(tally.rounds)).await?;
     let judgement = judge_round(case, &record);
     let kept = tally.add(case, &record, &judgement);
     context.folder.add_round(case, &record, &judgement, kept)?;
     context.tell(Event::Round { case, raced: tally.rounds, failed: tally.failed });
-    Ok(judgement)
+    Ok((record, judgement))
 }
 
-/// Races a control until a round catches it, and says how it ended; `None` if it was interrupted before that.
+/// Races a control until a round catches it, and says how it ended; `None` if it was interrupted before that. `ends` are those
+/// of the case that it belongs to.
 pub(super) async fn race_control(
     context: &mut Context<'_>,
     case: &Arc<Case>,
     sources: &[Source],
     tally: &mut CaseTally,
+    ends: &Ends,
 ) -> Result<Option<ControlVerdict>, RunError> {
     let opened = Opened::open(context, case, sources).await?;
-    let verdict = guarded(race_control_rounds(context, case, &opened, tally)).await;
+    let verdict = guarded(race_control_rounds(context, case, &opened, tally, ends)).await;
     let closed = opened.close(context).await;
     and_cleaned(verdict, closed)
 }
@@ -136,17 +142,14 @@ async fn race_control_rounds(
     case: &Arc<Case>,
     opened: &Opened,
     tally: &mut CaseTally,
+    ends: &Ends,
 ) -> Result<Option<ControlVerdict>, RunError> {
-    let control = case.control.as_ref().expect("a control's case says which control it is");
     let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case));
     let mut race = context.stop.unless_asked(race).await?;
     let mut ended = Ok(None);
-    for _ in 0..case.rounds {
-        if context.stop.is_asked() {
-            break;
-        }
-        let judgement = race_round(context, case, &mut race, tally).await;
-        ended = judgement.map(|judgement| judge_control_round(control, &judgement));
+    while has_control_rounds_left(case, tally) && !context.stop.is_asked() {
+        let raced = race_round(context, case, &mut race, tally).await;
+        ended = raced.map(|(record, judgement)| judge_control_round(case, &record, &judgement, ends));
         if !matches!(ended, Ok(None)) || context.stop.is_asked() {
             break;
         }

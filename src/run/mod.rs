@@ -397,7 +397,7 @@ async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Resu
             }
             context.tell(Event::Begin { case: control, rounds: control.rounds });
             let mut tally = CaseTally::new(control);
-            let verdict = race_control(context, control, &state.sources, &mut tally).await?;
+            let verdict = race_control(context, control, &state.sources, &mut tally, &state.tally.ends).await?;
             state.controls.extend(verdict.map(|verdict| ControlState { tally, verdict }));
         }
     }

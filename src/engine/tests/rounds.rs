@@ -167,8 +167,8 @@ async fn an_invariant_that_does_not_hold_says_what_it_saw() {
     .await;
     let round = stage.round(0).await;
     let broken = InvariantResult::Broken { observed: "rows = [[2]]".to_owned() };
-    let unevaluated = InvariantResult::Unevaluated { reason: "no such server".to_owned() };
-    assert_eq!(round.invariants, [broken, unevaluated]);
+    let unread = InvariantResult::Unread { reason: "no such server".to_owned() };
+    assert_eq!(round.invariants, [broken, unread]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -203,9 +203,9 @@ async fn what_depends_on_unknown_attempts_is_not_decided() {
     .await;
     let round = stage.round(0).await;
     assert_eq!(round.tally().of(OutcomeKind::Unknown), 2, "no rule makes something else of it");
-    let reason = "it holds if 2 of 2 unknown attempts took effect, which nobody knows; rows = [[2]]".to_owned();
+    let depends = InvariantResult::Depends { holds_for: vec![2], observed: "rows = [[2]]".to_owned() };
     let broken = InvariantResult::Broken { observed: "rows = [[2]]".to_owned() };
-    assert_eq!(round.invariants, [InvariantResult::Unevaluated { reason }, InvariantResult::Held, broken]);
+    assert_eq!(round.invariants, [depends, InvariantResult::Held, broken]);
 }
 
 #[tokio::test(start_paused = true)]

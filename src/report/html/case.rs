@@ -83,6 +83,7 @@ fn control_lines(control: &ControlReport) -> Markup {
                     ControlVerdictWord::Caught => span.badge.pass { "caught" },
                     ControlVerdictWord::Survived => span.badge.fail { "survived" },
                     ControlVerdictWord::Invalid => span.badge.fail { "invalid" },
+                    ControlVerdictWord::Disturbed => span.badge.inconclusive { "disturbed" },
                     ControlVerdictWord::AwaitsGrowth => span.badge.plain { "see growth" },
                 }
                 " " b { (control.name) }

@@ -69,12 +69,14 @@ pub(super) fn mixes(race: &Race) -> Markup {
 }
 
 fn invariant_line(invariant: &InvariantReport, rounds: u64) -> Markup {
-    let InvariantReport { name, that, held, broken, unevaluated, .. } = invariant;
+    let InvariantReport { name, that, held, broken, unevaluated, undecided, .. } = invariant;
+    let undefined = unevaluated.saturating_sub(*undecided);
     html! {
         li.broken[held < &rounds] {
             (sign(*held == rounds)) " invariant " b { (name) } " held in " (held) " of " (number(rounds, "round"))
             @if *broken > 0 { ", broken in " (broken) }
-            @if *unevaluated > 0 { ", not evaluated in " (unevaluated) }
+            @if undefined > 0 { ", not evaluated in " (undefined) }
+            @if *undecided > 0 { ", not decided in " (undecided) }
             " " code { (that) }
         }
     }

@@ -271,7 +271,7 @@ pub struct ControlReport {
     /// What was observed instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
-    /// Why it is invalid.
+    /// Why it is invalid, what disturbed it, or what broke in place of what should have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// `file:line:column` of the control. Since 1.1.

@@ -230,6 +230,10 @@ pub struct InvariantReport {
     pub broken: u64,
     /// Rounds in which it could not be evaluated.
     pub unevaluated: u64,
+    /// Of these, the rounds that leave open whether it held: it was not read, or it depends on attempts that were lost. They
+    /// do not fail. Since 1.4; before, all failed.
+    #[serde(default)]
+    pub undecided: u64,
     /// `file:line:column` of the check. Since 1.1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<String>,

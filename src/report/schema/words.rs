@@ -49,6 +49,8 @@ pub enum ControlVerdictWord {
     Survived,
     /// A round had something that would make any check break: the case fails.
     Invalid,
+    /// Something from outside disturbed too many of its rounds: the case is inconclusive. Since 1.4.
+    Disturbed,
     /// A growth check says: see the scenario's `growth`.
     AwaitsGrowth,
 }
