@@ -188,7 +188,8 @@ fn environment_besides(report: &Report, error: impl std::fmt::Display) -> Failur
 
 /// An error. If private servers died, that comes first: it is the cause, and the error only how the run noticed.
 pub(super) async fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> String {
-    let is_of_a_server = matches!(error.cause(), RunError::Engine(EngineError::Environment { .. }));
+    let is_of_a_server =
+        matches!(error.cause(), RunError::Engine(EngineError::Environment { .. } | EngineError::Lost { .. }));
     let patience = if is_of_a_server { OBITUARY_PATIENCE } else { Duration::ZERO };
     let obituaries = endpoints.obituaries(patience).await;
     if obituaries.is_empty() {

@@ -36,6 +36,13 @@ pub enum EngineError {
         /// What is wrong.
         message: String,
     },
+    /// Whether a fixture took effect is not known, since its connection was lost before the answer came. The case can be set up
+    /// once more. Exit code 10 where it is not.
+    #[error("{message}")]
+    Lost {
+        /// What happened, and what to do.
+        message: String,
+    },
     /// A system raced against is not there, or refuses us altogether. Exit code 10.
     #[error("{message}")]
     Environment {
@@ -51,6 +58,7 @@ impl EngineError {
             TargetError::Fault { message } | TargetError::Statement { message, .. } => {
                 EngineError::Fault { place: Some(place.clone()), message }
             }
+            TargetError::Lost { message } => EngineError::Lost { message },
             TargetError::Environment { message } => EngineError::Environment { message },
         }
     }
@@ -75,6 +83,7 @@ impl From<TargetError> for EngineError {
             TargetError::Fault { message } | TargetError::Statement { message, .. } => {
                 EngineError::Fault { place: None, message }
             }
+            TargetError::Lost { message } => EngineError::Lost { message },
             TargetError::Environment { message } => EngineError::Environment { message },
         }
     }

@@ -9,7 +9,7 @@ use super::worker::rows_value;
 use crate::expression::Scope;
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Invariant, Operation};
-use crate::target::{Done, Target, TargetError};
+use crate::target::{self, Done, Target, TargetError};
 use crate::value::Value;
 
 /// At most so many characters of what a broken invariant saw are kept.
@@ -26,10 +26,12 @@ pub(crate) async fn evaluate(
     round.bind(&mut scope);
     let fault = |message: String| EngineError::Fault { place: Some(invariant.place.clone()), message };
     let probe = invariant.probe.resolve(&scope).map_err(|error| fault(error.to_string()))?;
-    let done = match target.observe(&probe).await {
+    let done = match target::read(target, &probe).await {
         Ok(done) => done,
         Err(TargetError::Fault { message } | TargetError::Statement { message, .. }) => return Err(fault(message)),
-        Err(TargetError::Environment { message }) => return Ok(InvariantResult::Unread { reason: message }),
+        Err(TargetError::Lost { message } | TargetError::Environment { message }) => {
+            return Ok(InvariantResult::Unread { reason: message });
+        }
     };
     let (name, observed) = observed(&probe, &done);
     let mut scope = Scope::inside(Arc::new(scope));

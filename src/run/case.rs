@@ -16,6 +16,9 @@ use crate::engine::{EngineError, Race, panic_message};
 use crate::plan::Case;
 use crate::target::{self, Description, Target};
 
+/// How often a case is set up at most, when connections of its fixtures are lost.
+const SET_UPS_MAX: u32 = 4;
+
 /// A case's systems, set up for it alone.
 pub(super) struct Opened {
     pub(super) targets: Vec<Arc<dyn Target>>,
@@ -78,11 +81,25 @@ pub(super) async fn race(
     tally: &mut CaseTally,
     descriptions: &mut Vec<Description>,
 ) -> Result<(), RunError> {
-    let opened = Opened::open(context, case, sources).await?;
-    *descriptions = opened.descriptions();
-    let rounds = guarded(race_rounds(context, case, &opened, tally)).await;
-    let closed = opened.close(context).await;
-    and_cleaned(rounds, closed)
+    let goal = tally.rounds.saturating_add(case.rounds);
+    let mut set_ups = SET_UPS_MAX;
+    loop {
+        let opened = Opened::open(context, case, sources).await?;
+        *descriptions = opened.descriptions();
+        let rounds = guarded(race_rounds(context, case, &opened, tally, goal)).await;
+        let closed = opened.close(context).await;
+        match and_cleaned(rounds, closed) {
+            Err(error) if is_to_be_set_up_again(&error, &mut set_ups) => {}
+            raced => return raced,
+        }
+    }
+}
+
+/// Whether nobody knows if a fixture took effect, since its answer was lost. It is never repeated: the case is set up once
+/// more, and its round is not counted. That costs one of `set_ups`.
+fn is_to_be_set_up_again(error: &RunError, set_ups: &mut u32) -> bool {
+    *set_ups = set_ups.saturating_sub(1);
+    *set_ups > 0 && matches!(error, RunError::Engine(EngineError::Lost { .. }))
 }
 
 async fn race_rounds(
@@ -90,14 +107,12 @@ async fn race_rounds(
     case: &Arc<Case>,
     opened: &Opened,
     tally: &mut CaseTally,
+    goal: u64,
 ) -> Result<(), RunError> {
     let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case));
     let mut race = context.stop.unless_asked(race).await?;
     let mut raced = Ok(());
-    for _ in 0..case.rounds {
-        if context.stop.is_asked() {
-            break;
-        }
+    while tally.rounds < goal && !context.stop.is_asked() {
         raced = race_round(context, case, &mut race, tally).await.map(drop);
         if raced.is_err() || context.is_over() || (context.options.stops_at_failure() && tally.failed > 0) {
             break;
@@ -131,10 +146,16 @@ pub(super) async fn race_control(
     tally: &mut CaseTally,
     ends: &Ends,
 ) -> Result<Option<ControlVerdict>, RunError> {
-    let opened = Opened::open(context, case, sources).await?;
-    let verdict = guarded(race_control_rounds(context, case, &opened, tally, ends)).await;
-    let closed = opened.close(context).await;
-    and_cleaned(verdict, closed)
+    let mut set_ups = SET_UPS_MAX;
+    loop {
+        let opened = Opened::open(context, case, sources).await?;
+        let verdict = guarded(race_control_rounds(context, case, &opened, tally, ends)).await;
+        let closed = opened.close(context).await;
+        match and_cleaned(verdict, closed) {
+            Err(error) if is_to_be_set_up_again(&error, &mut set_ups) => {}
+            raced => return raced,
+        }
+    }
 }
 
 async fn race_control_rounds(

@@ -117,9 +117,9 @@ impl RunError {
     pub fn verdict(&self) -> RunVerdict {
         match self {
             RunError::Engine(EngineError::Fault { .. }) => RunVerdict::Usage,
-            RunError::Engine(EngineError::Environment { .. }) | RunError::Sink(_) | RunError::Samples(_) => {
-                RunVerdict::Environment
-            }
+            RunError::Engine(EngineError::Environment { .. } | EngineError::Lost { .. })
+            | RunError::Sink(_)
+            | RunError::Samples(_) => RunVerdict::Environment,
             RunError::Stopped => RunVerdict::Interrupted,
             RunError::Harness { .. } => RunVerdict::Fail,
             RunError::Uncleaned { cause, .. } => cause.verdict(),

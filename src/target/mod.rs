@@ -45,7 +45,8 @@ pub trait Target: Send + Sync {
     /// What is on the other side.
     fn description(&self) -> &Description;
 
-    /// Carries out one operation of a fixture. SQL without arguments may hold several statements.
+    /// Carries out one operation of a fixture. SQL without arguments may hold several statements. One whose answer is lost
+    /// is [`TargetError::Lost`], and never repeated.
     fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>>;
 
     /// Opens the session of worker `worker`: connected, settings applied, statements not yet prepared.
@@ -68,7 +69,8 @@ pub trait Target: Send + Sync {
         ready(Ok(())).boxed()
     }
 
-    /// Reads state for an invariant. A refusal is an error here: the invariant could not be evaluated.
+    /// Reads state for an invariant. A refusal is an error here: the invariant could not be evaluated. A read whose answer is
+    /// lost is [`TargetError::Lost`], and may be asked once more.
     fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>>;
 
     /// Who waits for whom at this moment, as far as the system can tell.
@@ -79,6 +81,14 @@ pub trait Target: Send + Sync {
 
     /// Removes the case's schema, stream or file. Sessions are closed before.
     fn close(&self) -> BoxFuture<'_, Result<(), TargetError>>;
+}
+
+/// Reads state for an invariant. A read whose answer is lost is asked once more, over a new connection: it changes nothing.
+pub async fn read(target: &dyn Target, operation: &Operation<Value>) -> Result<Done, TargetError> {
+    match target.observe(operation).await {
+        Err(TargetError::Lost { .. }) => target.observe(operation).await,
+        read => read,
+    }
 }
 
 /// One worker's connection to a target.
@@ -240,6 +250,7 @@ impl TargetError {
         if let Err(error) = cleaned {
             let (TargetError::Fault { message }
             | TargetError::Statement { message, .. }
+            | TargetError::Lost { message }
             | TargetError::Environment { message }) = &mut self;
             message.push_str(&format!("\nbesides: {error}"));
         }
@@ -262,6 +273,13 @@ pub enum TargetError {
         /// Index into [`crate::plan::TargetSpec::statements`].
         statement: usize,
         /// What is wrong, with the system's code.
+        message: String,
+    },
+    /// The connection was lost before the answer to a fixture or an invariant came: whether a fixture took effect is not
+    /// known. It is asked over a new connection, if it may be asked once more.
+    #[error("{message}")]
+    Lost {
+        /// What happened, and what to do.
         message: String,
     },
     /// The system is not there, or refuses us altogether. Exit code 10.

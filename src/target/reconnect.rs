@@ -8,51 +8,54 @@ use super::TargetError;
 
 /// How long a server that went away may take to come back. It is shorter than a barrier's default timeout, so that a
 /// worker that waits for the server breaks no barrier.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long to wait before the next try.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Tries to connect that follow each other.
-pub(super) struct Patience {
-    begin: Instant,
-}
-
-impl Patience {
-    /// Starts to count the time.
-    pub(super) fn begin() -> Self {
-        Patience { begin: Instant::now() }
-    }
-
-    /// Waits a moment after a try that ended with `error`; the error itself, if another try makes no sense.
-    pub(super) async fn after(&self, error: TargetError) -> Result<(), TargetError> {
-        if matches!(error, TargetError::Environment { .. }) && self.begin.elapsed() < PATIENCE {
-            sleep(PAUSE).await;
-            return Ok(());
+/// Tries to `connect` until it succeeds, or until the server has had its time to come back. Gives the last error.
+pub(super) async fn patiently<T, F>(mut connect: impl FnMut() -> F) -> Result<T, TargetError>
+where
+    F: Future<Output = Result<T, TargetError>>,
+{
+    let begin = Instant::now();
+    loop {
+        match connect().await {
+            Err(TargetError::Environment { .. }) if begin.elapsed() < PATIENCE => sleep(PAUSE).await,
+            result => return result,
         }
-        Err(error)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use super::*;
+
+    fn away() -> Result<(), TargetError> {
+        Err(TargetError::Environment { message: "nobody listens".to_owned() })
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_server_may_take_a_while_to_come_back_and_not_for_ever() {
-        let away = || TargetError::Environment { message: "nobody listens".to_owned() };
-        let patience = Patience::begin();
+        let begin = Instant::now();
         let mut tries = 0;
-        while patience.after(away()).await.is_ok() {
+        let back = patiently(|| {
             tries += 1;
-        }
-        assert!(tries > 10, "{tries}");
-        assert!(patience.begin.elapsed() >= PATIENCE && patience.begin.elapsed() < 2 * PATIENCE);
+            ready(if tries < 10 { away() } else { Ok(()) })
+        });
+        assert_eq!(back.await, Ok(()));
+        assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+        assert_eq!(patiently(|| ready(away())).await, away());
+        assert!(begin.elapsed() < 3 * PATIENCE, "{:?}", begin.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_fault_is_not_waited_for() {
-        let fault = TargetError::Fault { message: "a bad URL".to_owned() };
-        assert_eq!(Patience::begin().after(fault.clone()).await, Err(fault));
+        let fault = || Err::<(), _>(TargetError::Fault { message: "a bad URL".to_owned() });
+        let begin = Instant::now();
+        assert_eq!(patiently(|| ready(fault())).await, fault());
+        assert_eq!(begin.elapsed(), Duration::ZERO);
     }
 }

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::reconnect::Patience;
+use super::reconnect::patiently;
 use super::{Description, Done, Holder, Refusal, Reply, Session, Target, TargetError, Wait};
 use crate::endpoints::Source;
 use crate::event_store::{EventStore, Instance, InstanceOptions};
@@ -84,7 +84,6 @@ impl Target for StoreTarget {
             if let Operation::Fill { actor, events } = operation {
                 return fill(&*self.control().await?, actor, events).await;
             }
-            // A fixture whose answer was lost is not repeated: it may have taken effect.
             done(operation, self.ask(operation).await?).map(drop)
         })
     }
@@ -98,15 +97,7 @@ impl Target for StoreTarget {
     }
 
     fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
-        Box::pin(async move {
-            match self.ask(operation).await? {
-                // A read changes nothing, and is asked once more over a new connection.
-                Reply::Refused(Refusal { kind: OutcomeKind::Disconnected, .. }) => {
-                    done(operation, self.ask(operation).await?)
-                }
-                reply => done(operation, reply),
-            }
-        })
+        Box::pin(async move { done(operation, self.ask(operation).await?) })
     }
 
     fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
@@ -136,13 +127,7 @@ impl StoreTarget {
             return Ok(store.clone());
         }
         *control = None;
-        let patience = Patience::begin();
-        let connection = loop {
-            match self.home.connection_anew(CONTROL_NAME).await {
-                Ok(connection) => break connection,
-                Err(error) => patience.after(error).await?,
-            }
-        };
+        let connection = patiently(|| self.home.connection_anew(CONTROL_NAME)).await?;
         let store = Arc::new(EventStore::new(self.past.clone(), connection));
         *control = Some(store.clone());
         Ok(store)
@@ -163,13 +148,11 @@ impl StoreTarget {
 fn done(operation: &Operation<Value>, reply: Reply) -> Result<Done, TargetError> {
     match reply {
         Reply::Done(done) => Ok(done),
-        Reply::Refused(refusal) => Err(TargetError::Environment {
-            message: format!(
-                "`{}` of the event store was refused: {} ({})",
-                operation.word(),
-                refusal.message,
-                refusal.code
-            ),
-        }),
+        Reply::Refused(refusal) => {
+            let Refusal { kind, code, message } = &refusal;
+            let message = format!("`{}` of the event store was refused: {message} ({code})", operation.word());
+            let is_lost = matches!(kind, OutcomeKind::Unknown | OutcomeKind::Disconnected);
+            Err(if is_lost { TargetError::Lost { message } } else { TargetError::Environment { message } })
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::event_store::{
 };
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
-use crate::target::reconnect::Patience;
+use crate::target::reconnect::patiently;
 use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError, api_code, sqlite_code, sqlstate};
 use crate::value::Value;
 
@@ -36,13 +36,7 @@ impl StoreSession {
     async fn renew(&mut self) -> Result<(), TargetError> {
         if self.lost || self.store.is_lost() {
             let name = format!("worker-{}", self.worker);
-            let patience = Patience::begin();
-            let connection = loop {
-                match self.home.connection_anew(&name).await {
-                    Ok(connection) => break connection,
-                    Err(error) => patience.after(error).await?,
-                }
-            };
+            let connection = patiently(|| self.home.connection_anew(&name)).await?;
             self.store = EventStore::new(self.store.instance().clone(), connection);
             self.lost = false;
         }
@@ -177,7 +171,10 @@ pub(super) async fn fill(store: &EventStore, actor: &Value, events: &Value) -> R
     let count = u32::try_from(whole("events", events)?)
         .map_err(|_| TargetError::Fault { message: format!("`events` of a `fill` is {events}, out of range") })?;
     let filled = store.fill(&text("actor", actor)?, count).await;
-    filled.map_err(|error| TargetError::Environment { message: error.to_string() })
+    filled.map_err(|error| match error {
+        StoreError::NoReply { .. } => TargetError::Lost { message: error.to_string() },
+        error => TargetError::Environment { message: error.to_string() },
+    })
 }
 
 fn appended_reply(store: &EventStore, event: &NewEvent, appended: Appended) -> Reply {

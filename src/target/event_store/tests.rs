@@ -17,7 +17,7 @@ use crate::plan::{Driver, Operation, Place, StoreOptions, TargetSpec};
 use crate::server::find::{self, SearchPath};
 use crate::server::{PrivateServer, nats, postgres};
 use crate::target::proxy::{Cut, Proxy};
-use crate::target::{BarrierBroken, Endpoint, Pause, Reply, Session, Target};
+use crate::target::{BarrierBroken, Endpoint, Pause, Reply, Session, Target, read};
 use crate::value::Value;
 
 const SPACE: &str = "dh_test_1";
@@ -42,7 +42,7 @@ impl Cuttable {
     /// How many events are stored.
     async fn stored(&self) -> usize {
         let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
-        match self.target.observe(&events).await.unwrap().result {
+        match read(self.target.as_ref(), &events).await.unwrap().result {
             Value::List(events) => events.len(),
             other => panic!("{other} is no list"),
         }
@@ -171,7 +171,9 @@ async fn events_whose_delivery_is_cut_off_are_not_taken_for_all_that_there_are()
 
     store.proxy.cut_at(b"CONSUMER.MSG.NEXT", Cut::Before);
     let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
-    let Value::List(read) = store.target.observe(&events).await.unwrap().result else { panic!("events are a list") };
+    let Value::List(read) = read(store.target.as_ref(), &events).await.unwrap().result else {
+        panic!("events are a list")
+    };
     assert_eq!(read.len(), 3, "it is asked once more");
 }
 

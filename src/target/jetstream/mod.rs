@@ -22,10 +22,11 @@ use tokio::time::Instant;
 
 use self::connection::Address;
 use self::publish::Outgoing;
+use self::request::NO_RESPONDERS;
 use self::session::StreamSession;
 use self::stream::Stream;
-use super::reconnect::Patience;
-use super::{Description, Done, Endpoint, Refusal, Reply, Session, Target, TargetError, Wait};
+use super::reconnect::patiently;
+use super::{Description, Done, Endpoint, Reply, Session, Target, TargetError, Wait};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Driver, Operation, TargetSpec};
 use crate::value::Value;
@@ -74,27 +75,9 @@ impl JetStream {
     async fn control(&self) -> Result<Client, TargetError> {
         let mut control = self.control.lock().await;
         if connection::is_lost(&control) {
-            let patience = Patience::begin();
-            *control = loop {
-                match connect_warm(&self.stream).await {
-                    Ok(client) => break client,
-                    Err(error) => patience.after(error).await?,
-                }
-            };
+            *control = patiently(|| connect_warm(&self.stream)).await?;
         }
         Ok(control.clone())
-    }
-
-    /// Reads messages. A read whose connection is lost is asked once more over a new one: it changes nothing.
-    async fn read(&self, subject: &Value) -> Result<Done, TargetError> {
-        let read = async || {
-            let client = self.control().await?;
-            messages::read(&client, &self.stream, subject, Instant::now() + READ_LIMIT).await
-        };
-        match read().await? {
-            Reply::Refused(Refusal { kind: OutcomeKind::Disconnected, .. }) => done(read().await?),
-            reply => done(reply),
-        }
     }
 }
 
@@ -135,7 +118,8 @@ impl Target for JetStream {
             let Operation::Messages { subject } = operation else {
                 return Err(not_for_streams(operation));
             };
-            self.read(subject).await
+            let client = self.control().await?;
+            done(messages::read(&client, &self.stream, subject, Instant::now() + READ_LIMIT).await?)
         }
         .boxed()
     }
@@ -170,15 +154,17 @@ fn done(reply: Reply) -> Result<Done, TargetError> {
                 OutcomeKind::Conflict | OutcomeKind::Duplicate | OutcomeKind::Rejected => {
                     TargetError::Fault { message }
                 }
-                OutcomeKind::Disconnected => TargetError::Environment {
+                OutcomeKind::Disconnected if refusal.code == NO_RESPONDERS => TargetError::Environment {
                     message: format!("{message}; see the server's log, and check that JetStream is enabled"),
                 },
+                OutcomeKind::Disconnected | OutcomeKind::Unknown => {
+                    TargetError::Lost { message: format!("{message}; see the server's log") }
+                }
                 OutcomeKind::Success
                 | OutcomeKind::Deadlock
                 | OutcomeKind::Busy
                 | OutcomeKind::Serialization
                 | OutcomeKind::Timeout
-                | OutcomeKind::Unknown
                 | OutcomeKind::BrokenBarrier
                 | OutcomeKind::Crash => TargetError::Environment { message },
             })

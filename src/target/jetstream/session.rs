@@ -12,7 +12,7 @@ use super::stream::Stream;
 use super::{REQUEST_LIMIT, connection, messages, not_for_streams};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
-use crate::target::reconnect::Patience;
+use crate::target::reconnect::patiently;
 use crate::target::{Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -44,14 +44,7 @@ impl StreamSession {
     /// Connects again if the connection was lost, or if an answer is still due on it.
     async fn renew(&mut self) -> Result<(), TargetError> {
         if self.stale || connection::is_lost(&self.client) {
-            let patience = Patience::begin();
-            let client = loop {
-                match connect(&self.stream, self.worker).await {
-                    Ok(client) => break client,
-                    Err(error) => patience.after(error).await?,
-                }
-            };
-            self.client = client;
+            self.client = patiently(|| connect(&self.stream, self.worker)).await?;
             self.stale = false;
         }
         Ok(())

@@ -161,6 +161,15 @@ impl Server {
 
     /// The server cannot be used: why, and what to do.
     pub(super) fn unavailable(&self, error: &Error) -> TargetError {
+        TargetError::Environment { message: self.why_unavailable(error) }
+    }
+
+    /// The error of an answer that was lost with its connection.
+    pub(super) fn lost(&self, error: &Error) -> TargetError {
+        TargetError::Lost { message: self.why_unavailable(error) }
+    }
+
+    fn why_unavailable(&self, error: &Error) -> String {
         let name = &self.name;
         let why = error.as_db_error().map_or_else(|| chain(error), |error| error.message().to_owned());
         let remedy = match error.code().map(SqlState::code) {
@@ -171,7 +180,7 @@ impl Server {
             Some(_) => "see the server's log",
             None => remedy_for(error),
         };
-        TargetError::Environment { message: format!("cannot use PostgreSQL at {name}: {why}; {remedy}") }
+        format!("cannot use PostgreSQL at {name}: {why}; {remedy}")
     }
 }
 

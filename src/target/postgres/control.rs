@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::connect::{Link, Server};
 use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
 use super::{fault, leftovers};
+use crate::target::reconnect::patiently;
 use crate::target::{Done, TargetError};
 use crate::value::Value;
 
@@ -105,10 +106,12 @@ impl Control {
     /// Takes the connection out of its place: whoever is cut off in the middle leaves none behind.
     async fn open(&self) -> Result<(MutexGuard<'_, Option<Open>>, Open), TargetError> {
         let mut place = self.open.lock().await;
+        let was_open = place.is_some();
         let mut open = match place.take() {
             Some(open) if !open.link.client.is_closed() => open,
             _ => {
-                let link = self.server.connect(&self.application).await?;
+                let connect = || self.server.connect(&self.application);
+                let link = if was_open { patiently(connect).await? } else { connect().await? };
                 self.pid.store(link.pid, Ordering::Release);
                 Open { link, statements: HashMap::new(), is_used: false }
             }
@@ -144,7 +147,7 @@ impl Control {
         let is_usable = failure.leaves_connection_usable();
         let error = match failure {
             Failure::NotStarted(error) | Failure::Ended(error) if ends_connection(&error) => {
-                return Err(self.server.unavailable(open.link.end().unwrap_or(&error)));
+                return Err(self.server.lost(open.link.end().unwrap_or(&error)));
             }
             Failure::NotStarted(error) => {
                 let refusal = error.as_db_error();

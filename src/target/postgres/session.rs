@@ -18,6 +18,7 @@ use super::statement::Statement;
 use super::{fault, leftovers};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
+use crate::target::reconnect::patiently;
 use crate::target::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
 use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
@@ -302,7 +303,7 @@ impl PostgresSession {
         self.shape = None;
         self.shared.watch.settle().await?;
         self.shared.watch.remove(self.pid);
-        let link = self.shared.connect_session(name(self.worker)).await?;
+        let link = patiently(|| self.shared.connect_session(name(self.worker))).await?;
         self.pid = link.pid;
         self.process = Some(link.process.clone());
         self.shared.watch.add(self.pid, self.worker);

@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Statement};
 
 use super::connect::{Link, Server};
+use crate::target::reconnect::patiently;
 use crate::target::{Holder, TargetError, Wait};
 
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
@@ -134,12 +135,19 @@ impl Watch {
         self.terminate_all(terminate, (&application, Type::TEXT)).await
     }
 
-    /// Asks `terminate` until there is nothing left.
+    /// Asks `terminate` until there is nothing left; over a new connection, if this one is lost.
     async fn terminate_all(&self, terminate: &str, which: (&(dyn ToSql + Sync), Type)) -> Result<(), TargetError> {
-        let open = self.open().await?;
+        let mut open = self.open().await?;
         let deadline = Instant::now() + TERMINATE_DEADLINE;
         loop {
-            let left = self.answer(open.link.client.query_typed(terminate, std::slice::from_ref(&which))).await?;
+            let asked = self.answer(open.link.client.query_typed(terminate, std::slice::from_ref(&which))).await;
+            let left = match asked {
+                Err(_) if open.link.client.is_closed() && Instant::now() < deadline => {
+                    open = self.open().await?;
+                    continue;
+                }
+                asked => asked?,
+            };
             if left.is_empty() {
                 return Ok(());
             }
@@ -163,10 +171,12 @@ impl Watch {
 
     async fn open(&self) -> Result<Arc<Open>, TargetError> {
         let mut place = self.open.lock().await;
-        if let Some(open) = place.as_ref().filter(|open| !open.link.client.is_closed()) {
-            return Ok(open.clone());
-        }
-        let link = self.server.connect(&self.application).await?;
+        let connect = || self.server.connect(&self.application);
+        let link = match place.as_ref() {
+            Some(open) if !open.link.client.is_closed() => return Ok(open.clone()),
+            Some(_) => patiently(connect).await?,
+            None => connect().await?,
+        };
         let waits = self.answer(link.client.prepare(WAITS)).await?;
         let open = Arc::new(Open { link, waits });
         *place = Some(open.clone());

@@ -15,6 +15,7 @@ use super::*;
 use crate::outcome::Tally;
 use crate::plan::{Isolation, Place};
 use crate::target::proxy::{Cut, Proxy};
+use crate::target::{Refusal, read};
 
 const SPACE: &str = "deadheat_test";
 
@@ -93,7 +94,7 @@ fn refusal(reply: Reply) -> Refusal {
 }
 
 async fn observe(target: &dyn Target, filter: &str) -> Vec<Value> {
-    let done = target.observe(&Operation::Messages { subject: filter.into() }).await.unwrap();
+    let done = read(target, &Operation::Messages { subject: filter.into() }).await.unwrap();
     match done.result {
         Value::List(messages) => messages.to_vec(),
         other => panic!("not a list: {other}"),
