@@ -98,12 +98,12 @@ pub fn judge_control_round(
         return None;
     }
     let caught = catching(judgement, breaks)?;
-    let foreign = |attempt: &&Attempt| is_foreign(&attempt.outcome, breaks, ends);
-    let foreign: Vec<&Attempt> = record.attempts.iter().filter(foreign).collect();
-    let Some(first) = foreign.first() else { return Some(caught_by(judgement, caught)) };
+    let foreign = Foreign { breaks, ends, has_success: judgement.tally.of(OutcomeKind::Success) > 0 };
+    let ended_so: Vec<&Attempt> = record.attempts.iter().filter(|attempt| foreign.is(&attempt.outcome)).collect();
+    let Some(first) = ended_so.first() else { return Some(caught_by(judgement, caught)) };
     let mut without = record.clone();
     for attempt in &mut without.attempts {
-        if is_foreign(&attempt.outcome, breaks, ends) {
+        if foreign.is(&attempt.outcome) {
             // As if it had not run: its connection was lost before anything took effect.
             attempt.outcome.kind = OutcomeKind::Disconnected;
         }
@@ -117,12 +117,30 @@ pub fn judge_control_round(
     let group = case.workers[first.worker].group;
     let at = step.map(|step| format!(" at `{}`", step_name(case, group, step))).unwrap_or_default();
     let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
-    let (ended, all) = (foreign.len(), record.attempts.len());
+    let (ended, all) = (ended_so.len(), record.attempts.len());
+    let (did, check) = (ended_as(*kind), &caught.check);
     let reason = format!(
-        "`{}` broke only because {ended} of {all} attempts ended {kind}{code}{at}, as none of the case's own did; mend the control, or name `{kind}` in its `breaks`",
-        caught.check
+        "caught by `{check}` only because {ended} of {all} attempts {did}{code}{at}, as none of the case's own did; mend the control, or name `{kind}` in its `breaks`"
     );
     Some(ControlVerdict::Invalid { round: Some(judgement.round), reason })
+}
+
+/// What attempts did that ended so.
+const fn ended_as(kind: OutcomeKind) -> &'static str {
+    match kind {
+        OutcomeKind::Success => "succeeded",
+        OutcomeKind::Conflict => "met a conflict",
+        OutcomeKind::Deadlock => "met a deadlock",
+        OutcomeKind::Busy => "found a lock taken",
+        OutcomeKind::Serialization => "were not serialized",
+        OutcomeKind::Duplicate => "were duplicates",
+        OutcomeKind::Rejected => "were rejected",
+        OutcomeKind::Disconnected => "were disconnected",
+        OutcomeKind::Timeout => "timed out",
+        OutcomeKind::Unknown => "ended unknown",
+        OutcomeKind::BrokenBarrier => "met a broken barrier",
+        OutcomeKind::Crash => "crashed",
+    }
 }
 
 /// The check named in `breaks` that is broken for certain.
@@ -132,12 +150,34 @@ fn catching<'a>(judgement: &'a RoundJudgement, breaks: &[String]) -> Option<&'a 
     judgement.failures.iter().filter(catches).find(names)
 }
 
-/// Whether the case itself never had such an end, and the control does not name it either.
-fn is_foreign(outcome: &Outcome, breaks: &[String], ends: &Ends) -> bool {
-    let kind = outcome.kind;
-    !matches!(kind, OutcomeKind::Success | OutcomeKind::Unknown)
-        && !ends.contains(&(kind, outcome.code.clone()))
-        && !breaks.iter().any(|check| check == kind.as_str())
+/// Which ends of attempts a mistake in the control may have brought about.
+struct Foreign<'a> {
+    breaks: &'a [String],
+    ends: &'a Ends,
+    has_success: bool,
+}
+
+impl Foreign<'_> {
+    /// Whether the case itself never had such an end, and the control does not name it either. Where somebody succeeded, a
+    /// refusal that only a rival causes is the race's own.
+    fn is(&self, outcome: &Outcome) -> bool {
+        let kind = outcome.kind;
+        let may_be_a_mistake = match kind {
+            OutcomeKind::Success | OutcomeKind::Unknown => false,
+            OutcomeKind::Conflict
+            | OutcomeKind::Deadlock
+            | OutcomeKind::Busy
+            | OutcomeKind::Serialization
+            | OutcomeKind::Duplicate => !self.has_success,
+            OutcomeKind::Rejected
+            | OutcomeKind::Disconnected
+            | OutcomeKind::Timeout
+            | OutcomeKind::BrokenBarrier
+            | OutcomeKind::Crash => true,
+        };
+        let is_named = || self.breaks.iter().any(|check| check == kind.as_str());
+        may_be_a_mistake && !self.ends.contains(&(kind, outcome.code.clone())) && !is_named()
+    }
 }
 
 fn caught_by(judgement: &RoundJudgement, failure: &Failure) -> ControlVerdict {
@@ -291,7 +331,7 @@ mod tests {
         assert_eq!(judge_as(&case, &round), None, "though `success` broke, nobody knows what else did");
         let case = TestCase::new(1).expect("success = 1").invariant("one stored").control(&["one stored"]).build();
         round.invariants = vec![InvariantResult::Undefined { reason: "no such row".to_owned() }];
-        assert_eq!(judge_as(&case, &round), None, "what has no value is not broken");
+        assert!(matches!(judge_as(&case, &round), Some(ControlVerdict::Invalid { .. })), "that is not what is broken");
         round.invariants = vec![InvariantResult::Broken { observed: "2".to_owned() }];
         assert!(matches!(judge_as(&case, &round), Some(ControlVerdict::Caught { .. })));
     }
@@ -318,12 +358,14 @@ mod tests {
         };
         let own = [(OutcomeKind::Conflict, "23505")];
         let Some(ControlVerdict::Invalid { reason, .. }) = typo(&["success"], "2 rejected", &own) else { panic!() };
-        let wanted = "`success` broke only because 2 of 2 attempts ended rejected (23505) at `append`, as none of the case's own did; mend the control, or name `rejected` in its `breaks`";
+        let wanted = "caught by `success` only because 2 of 2 attempts were rejected (23505) at `append`, as none of the case's own did; mend the control, or name `rejected` in its `breaks`";
         assert_eq!(reason, wanted);
         let caught = |verdict| matches!(verdict, Some(ControlVerdict::Caught { .. }));
         assert!(caught(typo(&["success", "rejected"], "2 rejected", &own)), "the control names the outcome");
         assert!(caught(typo(&["success"], "2 conflict", &own)), "the case has conflicts of its own");
         assert!(!caught(typo(&["success"], "2 conflict", &[(OutcomeKind::Conflict, "rows")])), "of another code");
+        assert!(caught(typo(&["conflict"], "1 success, 1 busy", &own)), "only a rival makes somebody busy");
+        assert!(!caught(typo(&["success"], "2 busy", &own)), "but here nobody won");
         assert!(caught(typo(&["success"], "2 success", &[])), "two succeeded, whatever the others did");
         assert_eq!(judge(&case, "1 success, 1 conflict"), None);
     }

@@ -5,7 +5,7 @@ use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::Case;
 
 use super::count::did_not_run;
-use super::round::invariant_results;
+use super::round::{NOT_EVALUATED, invariant_results};
 
 /// Why a check that broke in this round would prove nothing about a control: something in it would break any check.
 pub(super) fn reasons_against_a_catch(case: &Case, record: &RoundRecord, tally: &Tally) -> Vec<String> {
@@ -21,6 +21,14 @@ pub(super) fn reasons_against_a_catch(case: &Case, record: &RoundRecord, tally: 
         reasons.push("a barrier broke".to_owned());
     }
     reasons.extend(broken);
+    for (invariant, result) in invariant_results(case, record) {
+        let reason = match result {
+            Some(InvariantResult::Undefined { reason }) => reason,
+            Some(_) => continue,
+            None => NOT_EVALUATED,
+        };
+        reasons.push(format!("invariant `{}` could not be evaluated: {reason}", invariant.name));
+    }
     reasons
 }
 

@@ -22,7 +22,7 @@ pub struct RoundJudgement {
     pub failures: Vec<Failure>,
     /// Why a round without failures is not a pass either.
     pub open: Option<String>,
-    /// Why this round would make a control invalid: crashes and broken barriers.
+    /// Why this round would make a control invalid: crashes, broken barriers, invariants without a value.
     pub invalid_as_control: Vec<String>,
     /// What came from outside and disturbed the round, so that it proves nothing about a control: lost connections, unknown
     /// outcomes that nobody expected, invariants that were not read.
@@ -203,13 +203,10 @@ impl Round<'_> {
             // What was lost may be what the expression looks for.
             Some(InvariantResult::Undefined { .. }) if self.has_lost() => Says::Open,
             Some(InvariantResult::Undefined { .. }) | None => Says::Broken,
-            Some(read) => {
-                if read.holds_for(took_effect) == Some(true) {
-                    Says::Holds
-                } else {
-                    broken
-                }
-            }
+            Some(read) => match read.holds_for(took_effect) {
+                Some(true) => Says::Holds,
+                _ => broken,
+            },
         }
     }
 
@@ -360,7 +357,7 @@ fn failure(invariant: &Invariant, result: Option<&InvariantResult>, tally: &Tall
 }
 
 /// Said of an invariant that has no result at all.
-const NOT_EVALUATED: &str = "it was never evaluated";
+pub(super) const NOT_EVALUATED: &str = "it was never evaluated";
 
 /// Each invariant with its result; one without a result was skipped, which is never taken for holding.
 pub(super) fn invariant_results<'a>(
