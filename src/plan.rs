@@ -306,6 +306,9 @@ pub struct Step {
     pub rows: Option<CountRange>,
     /// The outcome when `rows` or `assert` is not met: default conflict for `rows`, rejected for `assert`.
     pub otherwise: OutcomeKind,
+    /// The outcome when the race gave the step nothing that fits: no row to save, or data of which an expression has no
+    /// value. What `otherwise` says; crash if it says nothing.
+    pub unfit: OutcomeKind,
     /// What is kept of its result.
     pub save: Save,
     /// How long it may take.

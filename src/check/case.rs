@@ -25,6 +25,16 @@ pub struct CaseVerdict {
     pub sometimes: Vec<SometimesCheck>,
 }
 
+impl CaseVerdict {
+    /// Adds a reason why the case is not a pass.
+    pub fn doubt(&mut self, reason: String) {
+        if self.verdict == Verdict::Pass {
+            self.verdict = Verdict::Inconclusive;
+        }
+        self.reasons.push(reason);
+    }
+}
+
 /// One key of `[expect.latency]` judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatencyCheck {

@@ -61,6 +61,7 @@ impl TestCase {
             },
             rows: None,
             otherwise: OutcomeKind::Conflict,
+            unfit: OutcomeKind::Crash,
             save: Save::Nothing,
             timeout: Duration::from_secs(10),
             place: place(5),

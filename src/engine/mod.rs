@@ -13,6 +13,7 @@ mod race;
 mod ready;
 pub mod record;
 mod round;
+mod save;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

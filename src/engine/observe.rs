@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::EngineError;
 use super::number::RoundNumber;
 use super::record::InvariantResult;
-use super::worker::rows_value;
+use super::save::rows_value;
 use crate::expression::Scope;
 use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Invariant, Operation};

@@ -84,6 +84,7 @@ mod tests {
             },
             rows: None,
             otherwise: OutcomeKind::Conflict,
+            unfit: OutcomeKind::Crash,
             save: Save::Nothing,
             timeout: Duration::from_secs(10),
             place: place(5),

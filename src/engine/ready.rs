@@ -36,7 +36,7 @@ pub(crate) fn bound_in_race(group: &Group) -> BTreeSet<String> {
     group.steps.iter().flat_map(bound_names).collect()
 }
 
-/// Whether a step's operation, or its `let`, takes none of `names`.
+/// Whether the expressions of a step take none of `names`. (What it saves is its own.)
 pub(crate) fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
     let takes_none = |expression: &Expression| expression.variables().is_disjoint(names);
     match &step.action {
@@ -49,7 +49,13 @@ pub(crate) fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
             needs_none
         }
         Action::Let(bindings) => bindings.iter().all(|(_, expression)| takes_none(expression)),
-        Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) => true,
+        Action::Assert(expression) => takes_none(expression),
+        Action::Sleep(template) => {
+            let mut needs_none = true;
+            template.visit_expressions(&mut |expression| needs_none &= takes_none(expression));
+            needs_none
+        }
+        Action::Barrier(_) => true,
     }
 }
 

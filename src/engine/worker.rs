@@ -1,5 +1,6 @@
 //! One worker: holds its sessions through all rounds and makes one attempt at its steps in each.
 
+use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,11 +14,12 @@ use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::record::{Attempt, Outcome, StepRecord};
 use super::round::Round;
+use super::save::save;
 use super::{EngineError, panic_message};
 use crate::duration;
-use crate::expression::{EvaluateError, Scope, Template};
+use crate::expression::{Scope, Template};
 use crate::outcome::OutcomeKind;
-use crate::plan::{Action, Case, Group, Operation, START, Save, Start, Step, Transaction};
+use crate::plan::{Action, Case, Group, Operation, START, Start, Step, Transaction};
 use crate::target::{BarrierBroken, Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -65,7 +67,7 @@ enum Stop {
 }
 
 /// Why a step was not a success.
-enum StepEnd {
+pub(super) enum StepEnd {
     /// The system, or the step's own condition, refused.
     Refused(Refusal),
     /// The harness cannot go on.
@@ -266,15 +268,17 @@ impl WorkerTask {
                 passed.map_err(|BarrierBroken| StepEnd::Refused(broken(&self.case, *barrier)))
             }
             Action::Sleep(template) => {
-                let value = template.resolve(&self.scope).map_err(|error| fault(step, &error))?;
-                let duration = duration_of(step, &value)?;
+                let value = template.resolve(&self.scope).map_err(|error| self.without_value(index, step, &error))?;
+                let duration = duration_of(&value);
+                let duration = duration.map_err(|message| self.without_value(index, step, &message))?;
                 let wake = Instant::now() + duration;
                 let deadline = deadline();
                 tokio::time::sleep_until(wake.min(deadline)).await;
                 if wake <= deadline { Ok(()) } else { Err(StepEnd::Refused(overslept(duration))) }
             }
             Action::Assert(expression) => {
-                if expression.evaluate_bool(&self.scope).map_err(|error| fault(step, &error))? {
+                let holds = expression.evaluate_bool(&self.scope);
+                if holds.map_err(|error| self.without_value(index, step, &error))? {
                     return Ok(());
                 }
                 Err(StepEnd::Refused(Refusal {
@@ -287,7 +291,10 @@ impl WorkerTask {
                 for (position, (name, expression)) in bindings.iter().enumerate() {
                     let value = match &self.ready[index] {
                         Ready::Values(values) => values[position].clone(),
-                        _ => expression.evaluate(&self.scope).map_err(|error| fault(step, &error))?,
+                        _ => {
+                            let value = expression.evaluate(&self.scope);
+                            value.map_err(|error| self.without_value(index, step, &error))?
+                        }
                     };
                     self.scope.bind(name.as_str(), value);
                 }
@@ -302,7 +309,7 @@ impl WorkerTask {
                         message: format!("{} rows, wanted {rows}", done.affected),
                     }));
                 }
-                self.save(step, &done)
+                save(step, &done, &mut self.scope)
             }
         }
     }
@@ -320,7 +327,8 @@ impl WorkerTask {
         let operation = match &self.ready[index] {
             Ready::Operation(ready) => ready,
             Ready::Nothing | Ready::Values(_) => {
-                resolved = operation.resolve(&self.scope).map_err(|error| fault(step, &error))?;
+                let resolving = operation.resolve(&self.scope);
+                resolved = resolving.map_err(|error| self.without_value(index, step, &error))?;
                 &resolved
             }
         };
@@ -337,50 +345,6 @@ impl WorkerTask {
             Reply::Done(done) => Ok(done),
             Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
         }
-    }
-
-    fn save(&mut self, step: &Step, done: &Done) -> Result<(), StepEnd> {
-        let is_sql =
-            matches!(&step.action, Action::Call { operation, .. } if matches!(**operation, Operation::Sql { .. }));
-        match &step.save {
-            Save::Nothing => {}
-            Save::Value(name) if is_sql => match done.rows.as_slice() {
-                [row] if row.len() == 1 => self.scope.bind(name.as_str(), row[0].clone()),
-                rows => {
-                    let (found, remedy) = match rows {
-                        [row] => (
-                            format!("{} columns", row.len()),
-                            format!("select one, or write `save = {{ {name} = \"rows[0][0]\" }}`"),
-                        ),
-                        rows => (
-                            format!("{} rows", rows.len()),
-                            "with `rows = 1`, another number ends the attempt as a `conflict`, or as `otherwise` says; \
-                             or save an expression over `rows`"
-                                .to_owned(),
-                        ),
-                    };
-                    let message = format!(
-                        "`save = \"{name}\"` wants one row of one column, but `{}` returned {found}; {remedy}",
-                        step.name
-                    );
-                    return Err(EngineError::Fault { place: Some(step.place.clone()), message }.into());
-                }
-            },
-            Save::Value(name) => self.scope.bind(name.as_str(), done.result.clone()),
-            Save::Expressions(expressions) => {
-                // The result's names are visible to the expressions of this step only.
-                let mut scope = Scope::inside(Arc::new(self.scope.clone()));
-                scope.bind("rows", rows_value(done));
-                scope.bind("affected", Value::Int(i64::try_from(done.affected).unwrap_or(i64::MAX)));
-                scope.bind("result", done.result.clone());
-                for (name, expression) in expressions {
-                    let value = expression.evaluate(&scope).map_err(|error| fault(step, &error))?;
-                    scope.bind(name.as_str(), value.clone());
-                    self.scope.bind(name.as_str(), value);
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The outcome of a refusal: by the scenario's `[[classify]]` rules, else as the target classified it. No rule makes
@@ -428,6 +392,15 @@ impl WorkerTask {
         Ok(())
     }
 
+    /// What an expression of a step makes of the attempt if it has no value. What the step takes from the race may be at
+    /// fault, and that is an outcome; else the scenario is.
+    fn without_value(&self, index: usize, step: &Step, error: &dyn fmt::Display) -> StepEnd {
+        if self.needs_nothing_bound[index] {
+            return EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() }.into();
+        }
+        StepEnd::Refused(Refusal { kind: step.unfit, code: "expression".to_owned(), message: error.to_string() })
+    }
+
     fn session(&mut self, target: usize) -> Result<&mut Box<dyn Session>, StepEnd> {
         let case = &self.case;
         self.sessions[target].as_mut().ok_or_else(|| no_session(case, target))
@@ -449,14 +422,8 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
     }
 }
 
-/// The rows as the value that expressions see: a list of lists.
-pub(super) fn rows_value(done: &Done) -> Value {
-    Value::list(done.rows.iter().map(|row| Value::List(row.as_slice().into())))
-}
-
-fn duration_of(step: &Step, value: &Value) -> Result<Duration, EngineError> {
-    let fault = |error| EngineError::Fault { place: Some(step.place.clone()), message: format!("`sleep`: {error}") };
-    duration::parse(&value.to_string()).map_err(fault)
+fn duration_of(value: &Value) -> Result<Duration, String> {
+    duration::parse(&value.to_string()).map_err(|error| format!("`sleep`: {error}"))
 }
 
 /// The time of the step, or of the round, was over before the worker woke up.
@@ -466,10 +433,6 @@ fn overslept(duration: Duration) -> Refusal {
         code: "deadline".to_owned(),
         message: format!("its `timeout`, or the round's, passed during a sleep of {duration:?}"),
     }
-}
-
-fn fault(step: &Step, error: &EvaluateError) -> EngineError {
-    EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() }
 }
 
 fn no_session(case: &Case, target: usize) -> StepEnd {

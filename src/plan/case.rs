@@ -274,13 +274,14 @@ impl Builder<'_> {
             (None, Action::Assert(_)) => OutcomeKind::Rejected,
             (None, _) => OutcomeKind::Conflict,
         };
+        let unfit = step.otherwise.as_ref().map_or(OutcomeKind::Crash, |otherwise| otherwise.value);
         let save = match &step.save {
             model::Save::Nothing => Save::Nothing,
             model::Save::Value(name) => Save::Value(name.value.clone()),
             model::Save::Expressions(entries) => Save::Expressions(named(entries)),
         };
         let place = self.place(&step.span);
-        Some(Step { name: name.clone(), action, rows, otherwise, save, timeout, place })
+        Some(Step { name: name.clone(), action, rows, otherwise, unfit, save, timeout, place })
     }
 
     /// The operation with its target; a pause's barrier is resolved, a statement's index is not.

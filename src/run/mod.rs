@@ -101,6 +101,12 @@ pub enum RunError {
         /// What came of cleaning up.
         cleaning: Box<RunError>,
     },
+    /// Several scenarios ended with an error each. None stopped the others.
+    #[error("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Several {
+        /// At least two, in the order in which the scenarios were raced.
+        errors: Vec<RunError>,
+    },
     /// It was told to stop before its time.
     #[error("the run was told to stop")]
     Stopped,
@@ -123,6 +129,7 @@ impl RunError {
             RunError::Stopped => RunVerdict::Interrupted,
             RunError::Harness { .. } => RunVerdict::Fail,
             RunError::Uncleaned { cause, .. } => cause.verdict(),
+            RunError::Several { errors } => RunVerdict::decide(errors.iter().map(RunError::verdict)),
         }
     }
 
@@ -130,7 +137,25 @@ impl RunError {
     pub fn cause(&self) -> &RunError {
         match self {
             RunError::Uncleaned { cause, .. } => cause.cause(),
+            // One that a server's end brought about says most of all.
+            RunError::Several { errors } => {
+                let is_of_a_server = |error: &&RunError| error.verdict() == RunVerdict::Environment;
+                errors.iter().find(is_of_a_server).or(errors.first()).map_or(self, RunError::cause)
+            }
             other => other,
+        }
+    }
+
+    /// Whether other scenarios can be raced after it: it is not our own fault, nor one of the run's files.
+    fn is_of_a_scenario(&self) -> bool {
+        match self {
+            RunError::Engine(_) => true,
+            RunError::Uncleaned { cause, .. } => cause.is_of_a_scenario(),
+            RunError::Sink(_)
+            | RunError::Samples(_)
+            | RunError::Several { .. }
+            | RunError::Stopped
+            | RunError::Harness { .. } => false,
         }
     }
 
@@ -235,6 +260,8 @@ struct CaseState<'a> {
     controls: Vec<ControlState>,
     targets: Vec<Description>,
     elapsed: Duration,
+    /// The error that ended it, or one of its controls.
+    error: Option<RunError>,
 }
 
 struct ControlState {
@@ -261,7 +288,7 @@ pub struct Inputs<'a> {
 }
 
 /// Races all scenarios, and completes `report` as it goes: after every case the report on disk is whole.
-/// An error ends the run; the report then holds what there was before.
+/// An error ends its scenario, and not the others; the report holds what was raced.
 pub async fn run(
     inputs: Inputs<'_>,
     report: &mut Report,
@@ -289,7 +316,8 @@ pub async fn run(
     }
     let mut failed = pass(&mut context, scenarios, &mut states, report).await?;
     if options.repeats() {
-        while !(context.is_over() || failed && options.stops_at_failure()) {
+        let is_unharmed = |scenario: &Vec<CaseState<'_>>| scenario.iter().all(|state| state.error.is_none());
+        while !(context.is_over() || failed && options.stops_at_failure()) && states.iter().any(is_unharmed) {
             failed = pass(&mut context, scenarios, &mut states, report).await?;
         }
         for scenario in &report.scenarios {
@@ -297,10 +325,15 @@ pub async fn run(
         }
     }
     report.scenarios.retain(|scenario| !scenario.cases.is_empty());
+    let mut errors: Vec<RunError> = states.into_iter().flatten().filter_map(|state| state.error).collect();
     report.verdict = verdict(report, options, stop).into();
     report.run.elapsed_ns = as_ns(began.elapsed());
     context.folder.write_report(report)?;
-    Ok(())
+    match errors.len() {
+        0 => Ok(()),
+        1 => Err(errors.remove(0)),
+        _ => Err(RunError::Several { errors }),
+    }
 }
 
 /// Races every case once through its rounds. True when one has failed.
@@ -314,6 +347,9 @@ async fn pass(
     for (index, planned) in scenarios.iter().enumerate() {
         for position in 0..states[index].len() {
             let state = &mut states[index][position];
+            if state.error.is_some() {
+                break;
+            }
             // However little time there was, every case has had a round.
             let is_over = context.is_over() && (context.stop.is_asked() || state.tally.rounds > 0);
             if is_over || failed && context.options.stops_at_failure() {
@@ -322,6 +358,13 @@ async fn pass(
             let began = Instant::now();
             let raced = race_case(context, state).await;
             state.elapsed += began.elapsed();
+            let raced = match raced {
+                Err(error) if error.is_of_a_scenario() => {
+                    state.error = Some(error);
+                    Ok(())
+                }
+                raced => raced,
+            };
             if state.tally.rounds > 0 {
                 let case = case_report(state);
                 failed |= case.verdict == Verdict::Fail.into();
@@ -371,6 +414,7 @@ fn ready<'a>(
                 controls: Vec::new(),
                 targets: Vec::new(),
                 elapsed: Duration::ZERO,
+                error: None,
             }),
             Err(Unavailable { reason, remedy }) => {
                 let skipped =
@@ -412,7 +456,10 @@ fn case_report(state: &CaseState<'_>) -> CaseReport {
         .zip(&state.controls)
         .map(|(case, control)| (control_name(case).to_owned(), control.verdict.clone()))
         .collect();
-    let verdict: CaseVerdict = judge_case(&state.planned.case, &state.tally, &controls);
+    let mut verdict: CaseVerdict = judge_case(&state.planned.case, &state.tally, &controls);
+    if let Some(error) = &state.error {
+        verdict.doubt(format!("it ended with an error, so that not all of it was judged: {error}"));
+    }
     let reports = state.planned.controls.iter().zip(&state.controls);
     let reports = reports.map(|(case, control)| build::control_report(case, &control.tally, &control.verdict));
     build::case_report(&state.planned.case, &state.tally, &verdict, reports.collect(), &state.targets, state.elapsed)

@@ -264,7 +264,7 @@ fn step() -> Value {
         ),
         (
             "otherwise",
-            words("The outcome when `rows` or `assert` is not met.", OutcomeKind::ALL.map(OutcomeKind::as_str)),
+            words("The outcome when `rows` or `assert` is not met, or when there is no row to `save`.", OutcomeKind::ALL.map(OutcomeKind::as_str)),
         ),
         (
             "save",

@@ -111,9 +111,11 @@ fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> O
             reader.refusal(word)
         });
     }
-    if let (Some(otherwise), None, true) = (&step.otherwise, &step.rows, sql && !table.has("rows")) {
-        let message = "`otherwise` says what happens when `rows` is not met, but there is no `rows`";
-        reader.push(Diagnostic::error(Code::MissingKey, message).at(&otherwise.span, "without `rows`"));
+    let wants_nothing = sql && step.rows.is_none() && matches!(step.save, Save::Nothing);
+    if let Some(otherwise) = step.otherwise.as_ref().filter(|_| wants_nothing) {
+        let message =
+            "`otherwise` says what happens when `rows` is not met or there is no row to `save`, but there is neither";
+        reader.push(Diagnostic::error(Code::MissingKey, message).at(&otherwise.span, "without `rows` and `save`"));
     }
     table.finish(reader);
     step.action = action?;

@@ -138,6 +138,58 @@ fn targets_given_must_exist_and_be_urls_of_this_machine() {
     }
 }
 
+/// One row is there in all rounds but the third.
+const GONE: &str = r#"
+schema = 1
+name = "gone"
+rounds = 5
+[targets.db]
+driver = "postgres"
+[fixture]
+setup = [{ sql = "CREATE TABLE seen (n int)" }]
+before_round = [{ sql = "DELETE FROM seen" }, { sql = "INSERT INTO seen SELECT 1 WHERE $1::int <> 2", args = ["${round}"] }]
+[[workers]]
+name = "reader"
+count = 2
+steps = [{ name = "read", sql = "SELECT n FROM seen", save = "n" }]
+[expect]
+success = 2
+"#;
+
+#[test]
+fn a_row_that_the_race_took_away_fails_its_round_and_ends_no_run() {
+    let ended = Cli::new().scenario(GONE).args(["run"]).run().exits(1);
+    let ended = ended.stdout_has("1 of 5 rounds failed: round 2").stdout_has("`read` returned 0 rows");
+    ended.stdout_has("classify = [{ code = \"save\"");
+    let expected = with(
+        &with(GONE, "save = \"n\"", "save = \"n\", otherwise = \"rejected\""),
+        "success = 2",
+        "any_of = [{ success = 2 }, { rejected = 2 }]",
+    );
+    Cli::new().scenario(&expected).args(["run"]).run().exits(0).stdout_has("success 0..=2");
+}
+
+#[test]
+fn an_error_of_one_scenario_stops_no_other() {
+    let broken = with(INSERT, "INSERT INTO taken VALUES ($1)", "INSERT INTO tkaen VALUES ($1)");
+    let ended = Cli::new().scenario(&broken).scenario(CLAIM).args(["run", "--rounds", "2"]).run().exits(64);
+    ended.stdout_has("PASS claim").stderr_has("relation \"tkaen\" does not exist");
+    let other = with(&with(INSERT, "\"insert\"", "\"other\""), "INTO taken VALUES", "INTO tkane VALUES");
+    let ended = Cli::new().scenario(&broken).scenario(&other).scenario(CLAIM).args(["run", "--rounds", "2"]).run();
+    ended
+        .exits(64)
+        .stdout_has("PASS claim")
+        .stderr_has("\"tkaen\" does not exist")
+        .stderr_has("\"tkane\" does not exist");
+}
+
+#[test]
+fn a_case_whose_control_ended_with_an_error_is_not_passed() {
+    let control = "\n[[controls]]\nname = \"typo\"\nwhy = \"no such table\"\nreplace = { take = { sql = \"INSERT INTO tkaen VALUES (1)\" } }\nbreaks = [\"success\"]\n";
+    let ended = Cli::new().scenario(&format!("{INSERT}{control}")).args(["run", "--rounds", "2"]).run().exits(64);
+    ended.stdout_has("INCONCLUSIVE insert").stdout_lacks("PASS insert").stderr_has("\"tkaen\" does not exist");
+}
+
 #[test]
 fn what_only_the_server_can_know_is_told_at_the_steps_line() {
     let take = "INSERT INTO taken VALUES ($1)";

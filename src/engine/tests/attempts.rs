@@ -186,6 +186,28 @@ async fn what_was_read_is_saved_computed_with_and_asserted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_race_gave_a_step_may_not_fit_and_that_is_an_outcome() {
+    let of = async |step: &str| {
+        let steps = format!(r#"[{{ sql = "row", args = ["${{round}}"], save = "n" }}, {step}]"#);
+        let mut stage = Stage::open(&format!("[[workers]]\nname = \"reader\"\nsteps = {steps}")).await;
+        let round = stage.round(0).await;
+        let outcome = &round.attempts[0].outcome;
+        (outcome.kind, outcome.step, outcome.code.clone())
+    };
+    let ended = |kind, code: &str| (kind, Some(1), code.to_owned());
+    let saves = |otherwise: &str| format!("{{ sql = \"done\", save = \"m\"{otherwise} }}");
+    assert_eq!(of(&saves("")).await, ended(OutcomeKind::Crash, "save"));
+    assert_eq!(of(&saves(", otherwise = \"conflict\"")).await, ended(OutcomeKind::Conflict, "save"));
+    let first = "{ sql = \"done\", save = { m = \"rows[0][0]\" }, otherwise = \"rejected\" }";
+    assert_eq!(of(first).await, ended(OutcomeKind::Rejected, "save"));
+    assert_eq!(of("{ assert = \"1 / n == 1\" }").await, ended(OutcomeKind::Crash, "expression"));
+    assert_eq!(of("{ assert = \"1 / n == 1\", otherwise = \"busy\" }").await, ended(OutcomeKind::Busy, "expression"));
+    assert_eq!(of("{ let = { m = \"1 / n\" } }").await, ended(OutcomeKind::Crash, "expression"));
+    assert_eq!(of("{ sql = \"row\", args = [\"${1 / n}\"] }").await, ended(OutcomeKind::Crash, "expression"));
+    assert_eq!(of("{ sleep = \"${n}x\" }").await, ended(OutcomeKind::Crash, "expression"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_evaluated_is_a_fault_only_if_its_step_is_reached() {
     let divided_after = async |asserted: &str| {
         let steps = format!(r#"[{{ assert = "{asserted}" }}, {{ let = {{ ratio = "1 / 0" }} }}]"#);

@@ -1,0 +1,68 @@
+//! What a step keeps of its result.
+
+use std::sync::Arc;
+
+use super::EngineError;
+use super::worker::StepEnd;
+use crate::expression::Scope;
+use crate::plan::{Action, Operation, Save, Step};
+use crate::target::{Done, Refusal};
+use crate::value::Value;
+
+/// Binds in `scope` what `step` saves of `done`. Rows that do not fit, or give an expression no value, are what the race made
+/// of them: an outcome.
+pub(super) fn save(step: &Step, done: &Done, scope: &mut Scope) -> Result<(), StepEnd> {
+    match &step.save {
+        Save::Nothing => {}
+        Save::Value(name) if asks_sql(step) => {
+            let value = single(step, name, done)?;
+            scope.bind(name.as_str(), value);
+        }
+        Save::Value(name) => scope.bind(name.as_str(), done.result.clone()),
+        Save::Expressions(expressions) => {
+            // The result's names are visible to the expressions of this step only.
+            let mut inner = Scope::inside(Arc::new(scope.clone()));
+            inner.bind("rows", rows_value(done));
+            inner.bind("affected", Value::Int(i64::try_from(done.affected).unwrap_or(i64::MAX)));
+            inner.bind("result", done.result.clone());
+            for (name, expression) in expressions {
+                let value = expression.evaluate(&inner).map_err(|error| unfit(step, error.to_string()))?;
+                inner.bind(name.as_str(), value.clone());
+                scope.bind(name.as_str(), value);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The rows as the value that expressions see: a list of lists.
+pub(super) fn rows_value(done: &Done) -> Value {
+    Value::list(done.rows.iter().map(|row| Value::List(row.as_slice().into())))
+}
+
+fn asks_sql(step: &Step) -> bool {
+    matches!(&step.action, Action::Call { operation, .. } if matches!(**operation, Operation::Sql { .. }))
+}
+
+/// The value of the one row of one column. How many columns there are is the scenario's choice, how many rows the race's.
+fn single(step: &Step, name: &str, done: &Done) -> Result<Value, StepEnd> {
+    let wanted = |found: String, remedy: String| {
+        format!("`save = \"{name}\"` wants one row of one column, but `{}` returned {found}; {remedy}", step.name)
+    };
+    match done.rows.as_slice() {
+        [row] if row.len() == 1 => Ok(row[0].clone()),
+        [row] => {
+            let remedy = format!("select one, or write `save = {{ {name} = \"rows[0][0]\" }}`");
+            let message = wanted(format!("{} columns", row.len()), remedy);
+            Err(EngineError::Fault { place: Some(step.place.clone()), message }.into())
+        }
+        rows => {
+            let remedy = "`otherwise` says how such an attempt ends; or save an expression over `rows`".to_owned();
+            Err(unfit(step, wanted(format!("{} rows", rows.len()), remedy)))
+        }
+    }
+}
+
+fn unfit(step: &Step, message: String) -> StepEnd {
+    StepEnd::Refused(Refusal { kind: step.unfit, code: "save".to_owned(), message })
+}
