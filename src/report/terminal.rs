@@ -81,6 +81,8 @@ impl Style {
 }
 
 /// Width of the verdict's word, and indent of everything below it.
+/// At most so many characters of a crash's message.
+const CRASH_MAX: usize = 500;
 const MARGIN: usize = 5;
 
 /// A finished case: three lines and one for each control when it passed, with the counts as a table and a trace when it did not.
@@ -347,6 +349,11 @@ pub(super) fn round_lines(round: &RoundReport, run: &Run, style: Style) -> Vec<S
         let observed = style.paint(Role::Bad, shortened(observed, 80));
         lines.push(format!("  {group}{check}: expected {expected}, observed {observed}{place}"));
     }
+    // Its message says what the scenario would say if the race may end so.
+    let crashed = round.attempts.iter().find(|attempt| attempt.outcome == OutcomeWord::Crash);
+    lines.extend(crashed.map(|attempt| {
+        format!("  {} {} crashed: {}", attempt.group, attempt.worker, shortened(&attempt.message, CRASH_MAX))
+    }));
     lines.extend(round.inconclusive.iter().map(|reason| format!("  {reason}")));
     lines.push(String::new());
     lines.extend(trace(round, style));

@@ -345,11 +345,11 @@ async fn pass(
 ) -> Result<bool, RunError> {
     let mut failed = false;
     for (index, planned) in scenarios.iter().enumerate() {
+        if states[index].iter().any(|state| state.error.is_some()) {
+            continue;
+        }
         for position in 0..states[index].len() {
             let state = &mut states[index][position];
-            if state.error.is_some() {
-                break;
-            }
             // However little time there was, every case has had a round.
             let is_over = context.is_over() && (context.stop.is_asked() || state.tally.rounds > 0);
             if is_over || failed && context.options.stops_at_failure() {
@@ -380,6 +380,9 @@ async fn pass(
                 // What was raced until then is judged and reported like any other case.
                 Ok(()) | Err(RunError::Stopped) => {}
                 Err(error) => return Err(error),
+            }
+            if states[index][position].error.is_some() {
+                break;
             }
         }
         // Of a scenario that the run did not come to, there is no growth to tell.
@@ -563,9 +566,13 @@ mod tests {
         conflict = 1
     "#;
 
-    #[tokio::test]
-    async fn a_run_that_is_told_to_stop_now_reports_the_rounds_before() {
-        let source = crate::diagnostic::SourceFile { name: "endless.toml".into(), text: ENDLESS.to_owned() };
+    /// Races a scenario on embedded targets; `stop` may be asked by `tell`.
+    async fn raced(
+        text: &str,
+        stop: &Stop,
+        tell: &mut (dyn FnMut(Event<'_>) + Send),
+    ) -> (Result<(), RunError>, Report) {
+        let source = crate::diagnostic::SourceFile { name: "embedded.toml".into(), text: text.to_owned() };
         let scenario = crate::scenario::parse(source, std::path::Path::new("")).unwrap();
         let cases = crate::plan::cases(&scenario, &crate::plan::Overrides::default()).unwrap().cases;
         let scenarios = [PlannedScenario { head: scenario.head.clone(), cases }];
@@ -578,30 +585,55 @@ mod tests {
             allow_remote: false,
         };
         let endpoints = Endpoints::provide(sources, 1, std::iter::empty()).await.unwrap();
-        let (stop, open) = (Stop::default(), OpenTargets::default());
+        let open = OpenTargets::default();
         let inputs = Inputs {
             began: Instant::now(),
             run: "dh_test",
             scenarios: &scenarios,
             endpoints: &endpoints,
             options: Options::default(),
-            stop: &stop,
+            stop,
             open: &open,
         };
         let out = tempfile::tempdir().unwrap();
         let mut folder = RunFolder::create(out.path(), "run").unwrap();
         let mut report = new_report(1, Vec::new());
+        let ended = run(inputs, &mut report, &mut folder, tell).await;
+        open.close(Duration::from_secs(1)).await;
+        (ended, report)
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_told_to_stop_now_reports_the_rounds_before() {
+        let stop = Stop::default();
         let mut tell = |event: Event<'_>| {
             if matches!(event, Event::Round { raced: 10, .. }) {
                 stop.ask();
                 stop.ask();
             }
         };
-        run(inputs, &mut report, &mut folder, &mut tell).await.unwrap();
+        let (ended, report) = raced(ENDLESS, &stop, &mut tell).await;
+        ended.unwrap();
         assert_eq!(RunVerdict::from(report.verdict), RunVerdict::Interrupted);
         let case = &report.scenarios[0].cases[0];
         assert_eq!((case.race.rounds, case.race.rounds_planned, case.targets.len()), (10, 1_000_000, 1));
-        open.close(Duration::from_secs(1)).await;
+    }
+
+    #[tokio::test]
+    async fn a_case_whose_control_ended_with_an_error_is_not_passed() {
+        let control = r#"
+            [[controls]]
+            name = "divided by nought"
+            why = "it is a mistake in the control, which nobody is to miss"
+            replace = { append = { append = { actor = "a", version = "${1 / 0}", type = "T" } } }
+            breaks = ["success"]
+        "#;
+        let text = format!("{}{control}", ENDLESS.replace("rounds = 1000000", "rounds = 2"));
+        let (ended, report) = raced(&text, &Stop::default(), &mut |_| ()).await;
+        assert!(matches!(ended, Err(RunError::Engine(EngineError::Fault { .. }))), "{ended:?}");
+        let case = &report.scenarios[0].cases[0];
+        assert_eq!((case.race.rounds, case.verdict), (2, Verdict::Inconclusive.into()));
+        assert!(case.reasons[0].starts_with("it ended with an error"), "{:?}", case.reasons);
     }
 
     #[test]
