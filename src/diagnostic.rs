@@ -1,5 +1,6 @@
 //! Faults of a scenario file: what is wrong, where, what was wanted, and what to do. Plain data; drawing is one pure function.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -17,17 +18,40 @@ pub type Span = Range<usize>;
 pub struct SourceFile {
     /// The file, as the user named it.
     pub name: PathBuf,
-    /// What is in it.
-    pub text: String,
+    text: String,
+    /// Where each line begins. Without this, finding a line would read the file from its start for every place in it.
+    line_starts: Vec<usize>,
 }
 
 impl SourceFile {
+    /// A file and what is in it.
+    pub fn new(name: impl Into<PathBuf>, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(newline, _)| newline + 1)).collect();
+        SourceFile { name: name.into(), text, line_starts }
+    }
+
+    /// What is in it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Line and column, both from 1 and the column in characters, of a byte offset.
     pub fn position(&self, offset: usize) -> (usize, usize) {
         let offset = (0..=offset.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
-        let before = &self.text[..offset];
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+        let line = self.line(offset);
+        (line + 1, self.text[self.line_starts[line]..offset].chars().count() + 1)
+    }
+
+    /// The line of a byte offset, from 0.
+    fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset) - 1
+    }
+
+    /// The bytes of the lines from `first` to `last`, both from 0, without the last one's end.
+    fn lines(&self, first: usize, last: usize) -> Span {
+        let end = self.line_starts.get(last + 1).map_or(self.text.len(), |next| next - 1);
+        self.line_starts[first]..end
     }
 }
 
@@ -128,6 +152,8 @@ codes! {
     BadEvaluation = "bad-evaluation",
     /// A matrix without any case.
     NoCases = "no-cases",
+    /// A matrix with more cells than are planned, or cases with more controls.
+    TooManyCases = "too-many-cases",
 }
 
 impl fmt::Display for Code {
@@ -154,6 +180,18 @@ pub struct Label {
     pub text: String,
     /// Whether the fault is here; other labels explain it.
     pub primary: bool,
+}
+
+/// Labels that are more lines apart than this are drawn as two parts of the file.
+const EXCERPT_GAP_MAX: usize = 100;
+
+/// Lines of a file with labels in them, of which no login is shown.
+struct Excerpt<'a> {
+    /// The number of the first line, from 1.
+    line: usize,
+    text: String,
+    /// With their places in `text`, and their remarks.
+    labels: Vec<(&'a Label, Span, String)>,
 }
 
 /// One fault or warning.
@@ -211,24 +249,55 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
         };
         let name = hidden_in_lines(&source.name.to_string_lossy());
-        let length = source.text.len();
-        let text = hidden_in_place(&source.text);
         let [message, help] = [Some(&self.message), self.help.as_ref()].map(|it| it.map(|text| hidden_in_lines(text)));
-        let remarks: Vec<String> = self.labels.iter().map(|label| hidden_in_lines(&label.text)).collect();
-        let annotations = self.labels.iter().zip(&remarks).map(|(label, remark)| {
-            let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-            let annotation = kind.span(label.span.start.min(length)..label.span.end.min(length));
-            if remark.is_empty() { annotation } else { annotation.label(remark.as_str()) }
-        });
         let title = level.primary_title(message.as_deref().unwrap_or_default()).id(self.code.as_str());
         let mut group = annotate_snippets::Group::with_title(title);
-        if !self.labels.is_empty() {
-            group = group.element(Snippet::source(text.as_str()).path(name.as_str()).annotations(annotations));
+        let excerpts = self.excerpts(source);
+        for excerpt in &excerpts {
+            let annotations = excerpt.labels.iter().map(|(label, span, remark)| {
+                let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
+                let annotation = kind.span(span.clone());
+                if remark.is_empty() { annotation } else { annotation.label(remark.as_str()) }
+            });
+            let snippet = Snippet::source(excerpt.text.as_str()).line_start(excerpt.line).path(name.as_str());
+            group = group.element(snippet.annotations(annotations));
         }
         if let Some(help) = &help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
         renderer.render(&[group])
+    }
+
+    /// The parts of the file that the labels are in; the one with the fault comes first. Of a long file, only these are drawn.
+    fn excerpts<'a>(&'a self, source: &SourceFile) -> Vec<Excerpt<'a>> {
+        let length = source.text.len();
+        let clamped = |span: &Span| span.start.min(length)..span.end.clamp(span.start, length.max(span.start)).min(length);
+        let mut labels: Vec<(&Label, Span)> = self.labels.iter().map(|label| (label, clamped(&label.span))).collect();
+        labels.sort_by_key(|(_, span)| span.start);
+        let lines = |span: &Span| (source.line(span.start), source.line(span.end));
+        let mut groups: Vec<(usize, usize, Vec<(&Label, Span)>)> = Vec::new();
+        for (label, span) in labels {
+            let (first, last) = lines(&span);
+            match groups.last_mut() {
+                Some((_, end, labels)) if first <= *end + EXCERPT_GAP_MAX => {
+                    *end = last.max(*end);
+                    labels.push((label, span));
+                }
+                _ => groups.push((first, last, vec![(label, span)])),
+            }
+        }
+        groups.sort_by_key(|(.., labels)| !labels.iter().any(|(label, _)| label.primary));
+        let excerpt = |(first, last, labels): (usize, usize, Vec<(&'a Label, Span)>)| {
+            let shown = source.lines(first, last);
+            let within = |span: Span| span.start - shown.start..span.end - shown.start;
+            let labels = labels.into_iter().map(|(label, span)| (label, within(span), hidden_in_lines(&label.text)));
+            Excerpt {
+                line: first + 1,
+                labels: labels.collect(),
+                text: hidden_in_place(&source.text[shown.clone()]),
+            }
+        };
+        groups.into_iter().map(excerpt).collect()
     }
 
     /// The form for other programs.
@@ -286,30 +355,33 @@ pub struct PositionJson {
 pub fn sorted(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let start = |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| (label.span.start, label.span.end));
     diagnostics.sort_by_key(|diagnostic| (start(diagnostic), diagnostic.code));
-    let mut kept: Vec<Diagnostic> = Vec::new();
-    for diagnostic in diagnostics {
-        let same = |earlier: &Diagnostic| {
-            (start(earlier), earlier.code, &earlier.message)
-                == (start(&diagnostic), diagnostic.code, &diagnostic.message)
-        };
-        if !kept.iter().any(same) {
-            kept.push(diagnostic);
-        }
-    }
-    kept
+    let mut seen = BTreeSet::new();
+    diagnostics.retain(|diagnostic| seen.insert((start(diagnostic), diagnostic.code, diagnostic.message.clone())));
+    diagnostics
 }
+
+/// Among more names than this none is suggested: the search would take longer than reading the file.
+const SUGGESTED_AMONG_MAX: usize = 200;
+
+/// Of more names than this only the first are listed.
+const LISTED_MAX: usize = 20;
 
 /// What to say about a name that is not among `known`: the nearest by edit distance, else the list.
 pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = known.iter().map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
-    match near {
-        None => None,
-        Some((distance, nearest)) if distance * 3 <= name.chars().count().max(3) => {
+    let searched = if known.len() > SUGGESTED_AMONG_MAX { &[] } else { known.as_slice() };
+    let near = searched.iter().map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate)).min();
+    match (near, known.as_slice()) {
+        (_, []) => None,
+        (Some((distance, nearest)), _) if distance * 3 <= name.chars().count().max(3) => {
             Some(format!("did you mean `{nearest}`?"))
         }
-        Some(_) if known.len() == 1 => Some(format!("there is only {}", ticked(known))),
-        Some(_) => Some(format!("there are {}", ticked(known))),
+        (_, [only]) => Some(format!("there is only `{only}`")),
+        (_, few) if few.len() <= LISTED_MAX => Some(format!("there are {}", ticked(known))),
+        (_, many) => {
+            let first: Vec<String> = many[..LISTED_MAX].iter().map(|name| format!("`{name}`")).collect();
+            Some(format!("there are {} and {} more", first.join(", "), many.len() - LISTED_MAX))
+        }
     }
 }
 
@@ -338,7 +410,7 @@ mod tests {
 
     #[test]
     fn positions_count_lines_and_characters_from_one() {
-        let source = SourceFile { name: "a.toml".into(), text: "ä = 1\nöx = 2\n".into() };
+        let source = SourceFile::new("a.toml", "ä = 1\nöx = 2\n");
         assert_eq!(source.position(0), (1, 1));
         assert_eq!(source.position(source.text.find('x').unwrap()), (2, 2));
         assert_eq!(source.position(10_000), (3, 1));
@@ -354,7 +426,7 @@ mod tests {
 
     #[test]
     fn both_places_are_drawn() {
-        let source = SourceFile { name: "a.toml".into(), text: "workers = 8\ncount = 6\n".into() };
+        let source = SourceFile::new("a.toml", "workers = 8\ncount = 6\n");
         let diagnostic = Diagnostic::error(Code::BadCount, "wrong").at(&(10..11), "8 here").see(&(20..21), "6 there");
         let text = diagnostic.render(&source, false);
         assert!(text.contains("error[bad-count]: wrong"), "{text}");

@@ -26,7 +26,7 @@ use crate::value::Value;
 
 use self::headers::ServerHeader;
 
-pub use cells::{Overrides, Plan, PlannedCase, PlannedScenario, cases};
+pub use cells::{MAX_CASES, Overrides, Plan, PlannedCase, PlannedScenario, cases};
 pub use expectation::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound};
 pub use operation::Operation;
 

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use deadheat::diagnostic::{Code, Diagnostic, SourceFile};
 use deadheat::plan::{self, Overrides};
-use deadheat::scenario::{self, LoadError};
+use deadheat::scenario::{self, FileAccess, LoadError};
 use proptest::prelude::*;
 
 /// Everything that is found in a scenario file, as text.
 fn report(path: &Path) -> String {
-    let (source, diagnostics): (SourceFile, Vec<Diagnostic>) = match scenario::load(path) {
+    let (source, diagnostics): (SourceFile, Vec<Diagnostic>) = match scenario::load(path, FileAccess::Below) {
         Err(LoadError::Invalid { source_file, diagnostics }) => (*source_file, diagnostics),
         Err(error) => panic!("{error}"),
         Ok(scenario) => {
@@ -79,8 +79,8 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_reader_panic(text in "\\PC{0,200}") {
-        let source = SourceFile { name: "any.toml".into(), text };
-        let _ = scenario::parse(source, Path::new("."));
+        let source = SourceFile::new("any.toml", text);
+        let _ = scenario::parse(source, Path::new("."), FileAccess::Below);
     }
 
     #[test]
@@ -90,8 +90,8 @@ proptest! {
         let folder = Path::new("tests/fixtures/scenarios");
         let name = ["version-conflict", "subgroup-cycle", "spend", "latest-version", "outbox"][which];
         let seed = std::fs::read_to_string(folder.join(name).with_extension("toml")).unwrap();
-        let source = SourceFile { name: "any.toml".into(), text: broken(&seed, position % seed.len(), length, &text) };
-        let found = match scenario::parse(source.clone(), folder) {
+        let source = SourceFile::new("any.toml", broken(&seed, position % seed.len(), length, &text));
+        let found = match scenario::parse(source.clone(), folder, FileAccess::Below) {
             Err(LoadError::Invalid { diagnostics, .. }) => diagnostics,
             Err(error) => panic!("{error}"),
             Ok(scenario) => plan::cases(&scenario, &Overrides::default()).map_or_else(|faults| faults, |plan| plan.warnings),

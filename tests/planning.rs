@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use deadheat::diagnostic::SourceFile;
 use deadheat::plan::{self, Action, Case, Operation, Overrides, PlannedCase, START};
-use deadheat::scenario::{self, LoadError, Scenario};
+use deadheat::scenario::{self, FileAccess, LoadError, Scenario};
 use proptest::prelude::*;
 
 fn load(name: &str) -> Scenario {
     let path = Path::new("tests/fixtures/scenarios").join(name);
-    scenario::load(&path).unwrap_or_else(|error| match error {
+    scenario::load(&path, FileAccess::Below).unwrap_or_else(|error| match error {
         LoadError::Invalid { source_file, diagnostics } => {
             let all: Vec<String> =
                 diagnostics.iter().map(|diagnostic| diagnostic.render(&source_file, false)).collect();
@@ -136,8 +136,8 @@ fn count_times_each_makes_copies_of_each_row() {
 }
 
 fn planned(text: &str, overrides: &Overrides) -> Vec<PlannedCase> {
-    let source = SourceFile { name: "any.toml".into(), text: text.to_owned() };
-    let scenario = scenario::parse(source, Path::new(".")).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let source = SourceFile::new("any.toml", text);
+    let scenario = scenario::parse(source, Path::new("."), FileAccess::Below).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     plan::cases(&scenario, overrides).unwrap_or_else(|faults| panic!("{faults:?}\n{text}")).cases
 }
 
@@ -185,7 +185,7 @@ fn the_hash_covers_the_files_that_a_scenario_names() {
     std::fs::write(&path, scenario).unwrap();
     let hash = |sql: &str| {
         std::fs::write(folder.path().join("read.sql"), sql).unwrap();
-        scenario::load(&path).unwrap().head.hash.clone()
+        scenario::load(&path, FileAccess::Below).unwrap().head.hash.clone()
     };
     let (first, second) = (hash("SELECT 1"), hash("SELECT 2"));
     assert_eq!(first.len(), 64);

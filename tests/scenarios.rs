@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use deadheat::diagnostic::SourceFile;
 use deadheat::plan::{Overrides, Plan, cases};
-use deadheat::scenario::{LoadError, Scenario, parse};
+use deadheat::scenario::{FileAccess, LoadError, Scenario, parse};
 
 /// The shipped scenario files with their text, sorted by path.
 fn shipped() -> Vec<(PathBuf, String)> {
@@ -28,12 +28,12 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
 
 /// The scenario and its plan; panics with every fault and warning, drawn.
 fn planned(name: &Path, text: &str, directory: &Path) -> (Scenario, Plan) {
-    let source = SourceFile { name: name.to_owned(), text: text.to_owned() };
+    let source = SourceFile::new(name, text);
     let drawn = |diagnostics: &[deadheat::diagnostic::Diagnostic]| {
         let drawn: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.render(&source, false)).collect();
         drawn.join("\n\n")
     };
-    let scenario = match parse(source.clone(), directory) {
+    let scenario = match parse(source.clone(), directory, FileAccess::Below) {
         Ok(scenario) => scenario,
         Err(LoadError::Invalid { diagnostics, .. }) => panic!("{}", drawn(&diagnostics)),
         Err(error) => panic!("{error}"),

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use deadheat::diagnostic::{Code, SourceFile};
-use deadheat::scenario::{self, LoadError, schema};
+use deadheat::scenario::{self, FileAccess, LoadError, schema};
 use serde_json::Value;
 
 /// The keys that the reader knows where `zzzzzzzz` stands in `text`, from what it says of that key.
 fn known_keys(text: &str) -> BTreeSet<String> {
-    let source = SourceFile { name: "any.toml".into(), text: text.to_owned() };
-    let Err(LoadError::Invalid { diagnostics, .. }) = scenario::parse(source, Path::new(".")) else {
+    let source = SourceFile::new("any.toml", text);
+    let Err(LoadError::Invalid { diagnostics, .. }) = scenario::parse(source, Path::new("."), FileAccess::Below) else {
         panic!("an unknown key is a fault: {text}")
     };
     let unknown = diagnostics.iter().find(|diagnostic| diagnostic.message.contains("`zzzzzzzz`"));

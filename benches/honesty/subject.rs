@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deadheat::expression::Template;
 use deadheat::plan::{self, Action, Case, Overrides, PlannedScenario, Save, Step};
-use deadheat::scenario::{self, Scenario};
+use deadheat::scenario::{self, FileAccess, Scenario};
 use deadheat::value::Value;
 
 use crate::Result;
@@ -45,7 +45,7 @@ pub(crate) fn named(name: &str) -> Result<Vec<Subject>> {
 }
 
 fn subjects(file: &Path) -> Result<Vec<Subject>> {
-    let scenario = Arc::new(scenario::load(file)?);
+    let scenario = Arc::new(scenario::load(file, FileAccess::Below)?);
     let plan = planned(&scenario, &Overrides::default())?;
     let subject = |(position, id)| Subject { scenario: scenario.clone(), position, id };
     Ok(plan.cases.iter().map(|planned| planned.case.id.clone()).enumerate().map(subject).collect())

@@ -10,7 +10,7 @@ use deadheat::endpoints::Source;
 use deadheat::engine::Race;
 use deadheat::engine::record::RoundRecord;
 use deadheat::plan::{self, Case, Overrides};
-use deadheat::scenario::{self, LoadError};
+use deadheat::scenario::{self, FileAccess, LoadError};
 use deadheat::server::PrivateServer;
 use deadheat::target::{self, Endpoint, Target};
 
@@ -61,8 +61,8 @@ impl Raced {
 
 /// The only case of a scenario's text.
 fn planned(text: &str) -> Result<Arc<Case>> {
-    let source = SourceFile { name: "benchmark.toml".into(), text: text.to_owned() };
-    let scenario = scenario::parse(source, Path::new("")).map_err(|error| match error {
+    let source = SourceFile::new("benchmark.toml", text);
+    let scenario = scenario::parse(source, Path::new(""), FileAccess::Below).map_err(|error| match error {
         LoadError::Invalid { source_file, diagnostics } => {
             diagnostics.iter().map(|diagnostic| diagnostic.render(&source_file, false)).collect::<Vec<_>>().join("\n")
         }

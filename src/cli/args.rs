@@ -7,6 +7,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::is_metric;
+use crate::plan::MAX_CASES;
+use crate::scenario::FileAccess;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -74,6 +76,26 @@ pub(crate) struct Selection {
     /// Set a param (`writers=200`), or narrow an axis of the matrix (`backend=memory,sqlite`)
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) param: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+}
+
+/// What a scenario may ask for.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Limits {
+    /// Largest number of cells that a scenario's matrix may have, and of controls
+    #[arg(long, value_name = "N", default_value_t = MAX_CASES)]
+    pub(crate) max_cases: usize,
+    /// Let scenarios read SQL files outside their own directories
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+}
+
+impl Limits {
+    /// Which files a scenario may name.
+    pub(crate) fn access(self) -> FileAccess {
+        if self.allow_outside { FileAccess::Anywhere } else { FileAccess::Below }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -179,6 +201,8 @@ pub(crate) struct JudgeArgs {
     /// The scenario file whose expectations are to be met
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 #[derive(Debug, Args)]
@@ -259,6 +283,8 @@ pub(crate) struct CompareArgs {
     /// Allow targets on other machines
     #[arg(long, requires = "live", conflicts_with = "base")]
     pub(crate) allow_remote: bool,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
 }
 
 #[derive(Debug, Args)]

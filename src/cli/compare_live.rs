@@ -105,6 +105,7 @@ fn plan(
         tag: Vec::new(),
         filter: args.filter.clone(),
         param: args.param.iter().chain(&variant.settings).cloned().collect(),
+        limits: args.limits,
     };
     let planned = select::plan(&selection, Some(args.rounds), run, Format::Text, output)?;
     let mut cases: Vec<Arc<Case>> =

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use super::args::{Format, Selection};
+use super::args::{Format, Limits, Selection};
 use super::output::Output;
 use crate::check::RunVerdict;
 use crate::diagnostic::{Code, Diagnostic, Severity, SourceFile};
@@ -33,7 +33,7 @@ pub(crate) fn plan(
     };
     let mut loaded = Vec::new();
     for file in &files {
-        match scenario::load(file) {
+        match scenario::load(file, selection.limits.access()) {
             Ok(scenario) => {
                 faults.warnings(&scenario.source, &scenario.warnings);
                 loaded.push(scenario);
@@ -52,6 +52,7 @@ pub(crate) fn plan(
         let overrides = Overrides {
             params: params_of(scenario, &params),
             rounds,
+            max_cases: selection.limits.max_cases,
             filters: selection.filter.clone(),
             run: run.to_owned(),
             variable: |name| std::env::var(name).ok().filter(|value| !value.is_empty()),
@@ -75,19 +76,24 @@ pub(crate) fn plan(
 /// The cases of a scenario file that `report` knows, with the params that they were raced with, and the ids of those that it does not know.
 pub(crate) fn plan_recorded(
     file: &Path,
+    limits: Limits,
     report: &Report,
     output: &Output,
 ) -> Result<(PlannedScenario, Vec<String>), Failure> {
     let mut faults = Faults::new(Format::Text, output);
     let mut planned = None;
-    match scenario::load(file) {
+    match scenario::load(file, limits.access()) {
         Ok(scenario) => {
             let recorded = report.scenarios.iter().filter(|recorded| recorded.name == scenario.head.name);
             let cases: Vec<&CaseReport> = recorded.flat_map(|recorded| &recorded.cases).collect();
             let params = cases.iter().take(1).flat_map(|case| &case.params);
             let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let params: Vec<(String, String)> = params.map(|(name, value)| (name.clone(), text(value))).collect();
-            let mut overrides = Overrides { params: params_of(&scenario, &params), ..Overrides::default() };
+            let mut overrides = Overrides {
+                params: params_of(&scenario, &params),
+                max_cases: limits.max_cases,
+                ..Overrides::default()
+            };
             let all = plan::cases(&scenario, &overrides);
             // A control belongs to the first case that was chosen, so the same ones must be chosen again.
             overrides.filters = cases.iter().map(|case| case.id.clone()).collect();
@@ -184,6 +190,9 @@ fn params_of(scenario: &Scenario, params: &[(String, String)]) -> Vec<(String, S
     params.iter().filter(|(name, _)| fits(name)).cloned().collect()
 }
 
+/// How many faults of a file are drawn. Nobody reads more, and each shows lines of the file.
+const DRAWN_MAX: usize = 50;
+
 /// Prints faults as they come, and remembers that there were any.
 struct Faults<'a> {
     format: Format,
@@ -207,16 +216,17 @@ impl<'a> Faults<'a> {
     }
 
     fn print(&mut self, source: &SourceFile, diagnostics: &[Diagnostic]) {
-        for diagnostic in diagnostics {
-            match self.format {
-                Format::Text => {
-                    let drawn = diagnostic.render(source, self.output.error_style.colour);
-                    self.output.note(&format!("{drawn}\n"));
-                }
-                Format::Json => {
-                    self.json.extend(serde_json::to_value(diagnostic.to_json(source)));
-                }
-            }
+        if self.format == Format::Json {
+            self.json.extend(diagnostics.iter().flat_map(|found| serde_json::to_value(found.to_json(source))));
+            return;
+        }
+        for diagnostic in diagnostics.iter().take(DRAWN_MAX) {
+            let drawn = diagnostic.render(source, self.output.error_style.colour);
+            self.output.note(&format!("{drawn}\n"));
+        }
+        if let Some(more @ 1..) = diagnostics.len().checked_sub(DRAWN_MAX) {
+            let name = source.name.display();
+            self.output.note(&format!("{more} more in `{name}`; `deadheat check --format json` prints all\n"));
         }
     }
 
@@ -225,7 +235,7 @@ impl<'a> Faults<'a> {
         match self.format {
             Format::Text => self.message(message),
             Format::Json => {
-                let source = SourceFile { name: path.to_owned(), text: String::new() };
+                let source = SourceFile::new(path, "");
                 self.errors(&source, &[Diagnostic::error(Code::UnreadableFile, message)]);
             }
         }

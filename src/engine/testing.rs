@@ -20,7 +20,7 @@
 //! of the test paused nothing here takes any real time, and every run of a test is like the one before.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ use super::{EngineError, Race};
 use crate::diagnostic::SourceFile;
 use crate::outcome::OutcomeKind;
 use crate::plan::{self, Case, Isolation, Operation, Overrides};
-use crate::scenario::{self, LoadError};
+use crate::scenario::{self, FileAccess, LoadError};
 use crate::target::{
     BarrierBroken, Description, Done, Holder, Pause, Refusal, Reply, Session, Target, TargetError, Wait,
 };
@@ -336,12 +336,12 @@ impl Stage {
 
 /// The only case of a scenario.
 fn case(text: &str) -> Arc<Case> {
-    let source = SourceFile { name: PathBuf::from("stage.toml"), text: text.to_owned() };
+    let source = SourceFile::new("stage.toml", text);
     let shown = |source: &SourceFile, diagnostics: &[crate::diagnostic::Diagnostic]| -> ! {
         let shown: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.render(source, false)).collect();
         panic!("{}", shown.join("\n"))
     };
-    let scenario = match scenario::parse(source, Path::new("")) {
+    let scenario = match scenario::parse(source, Path::new(""), FileAccess::Below) {
         Ok(scenario) => scenario,
         Err(LoadError::Invalid { source_file, diagnostics }) => shown(&source_file, &diagnostics),
         Err(error) => panic!("{error}"),

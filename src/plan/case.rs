@@ -1,6 +1,6 @@
 //! Builds one case: scopes bound, names turned into indexes, counts evaluated, templates compiled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +66,10 @@ pub(super) struct Builder<'a> {
     id: String,
     control: Option<&'a model::Control>,
     barriers: Vec<BarrierSpec>,
+    barrier_indexes: HashMap<String, usize>,
     targets: Vec<TargetSpec>,
+    /// By the target's index and the statement.
+    statement_indexes: HashMap<(usize, Arc<str>), usize>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -80,7 +83,17 @@ pub(super) fn build(
 ) -> Option<Case> {
     let id = cell.id(scenario);
     let id = control.map_or(id.clone(), |control| format!("{id}/{}", control.name.value));
-    let builder = Builder { scenario, overrides, id, control, barriers: Vec::new(), targets: Vec::new(), diagnostics };
+    let builder = Builder {
+        scenario,
+        overrides,
+        id,
+        control,
+        barriers: Vec::new(),
+        barrier_indexes: HashMap::new(),
+        targets: Vec::new(),
+        statement_indexes: HashMap::new(),
+        diagnostics,
+    };
     builder.case(cell)
 }
 
@@ -204,9 +217,8 @@ impl Builder<'_> {
 
     /// The index of a barrier, which is made if there is none. Its timeout is that of `[barriers]`, else the longest of its steps.
     fn barrier(&mut self, name: &str, timeout: Option<Duration>) -> usize {
-        let table = self.scenario.barriers.iter().find(|barrier| barrier.name.value == name);
-        let table = table.and_then(|barrier| barrier.timeout.as_ref()).map(|timeout| timeout.value);
-        if let Some(index) = self.barriers.iter().position(|barrier| barrier.name == name) {
+        let table = self.scenario.barriers.get(name).and_then(|barrier| barrier.timeout.as_ref()).map(|timeout| timeout.value);
+        if let Some(&index) = self.barrier_indexes.get(name) {
             let known = &mut self.barriers[index];
             if let (Some(timeout), None) = (timeout, table) {
                 known.timeout = known.timeout.max(timeout);
@@ -214,15 +226,17 @@ impl Builder<'_> {
             return index;
         }
         let timeout = table.or(timeout).unwrap_or(BARRIER_TIMEOUT);
+        let index = self.barriers.len();
         self.barriers.push(BarrierSpec { name: name.to_owned(), timeout, parties: Vec::new() });
-        self.barriers.len() - 1
+        self.barrier_indexes.insert(name.to_owned(), index);
+        index
     }
 
     fn warn_of_lonely_barriers(&mut self, steps: &[Vec<ResolvedStep<'_>>]) {
         let lonely = self.barriers.iter().skip(1).filter(|barrier| barrier.parties.len() == 1);
-        let lonely: Vec<String> = lonely.map(|barrier| barrier.name.clone()).collect();
+        let lonely: BTreeSet<String> = lonely.map(|barrier| barrier.name.clone()).collect();
         for (name, span) in steps.iter().flatten().filter_map(|resolved| barrier_of(resolved.step)) {
-            if lonely.iter().any(|lonely| lonely == name) {
+            if lonely.contains(name) {
                 let message = format!("only one worker comes to barrier `{name}`: there is nobody to wait for");
                 let diagnostic = Diagnostic::warning(Code::LonelyBarrier, message).at(span, "waits for nobody");
                 self.push(diagnostic.help("let a second worker come to it, or remove it"));
@@ -308,7 +322,7 @@ impl Builder<'_> {
     /// The index of a statement among its target's.
     fn statement(&mut self, target: usize, text: &Arc<str>) -> usize {
         let statements = &mut self.targets[target].statements;
-        statements.iter().position(|known| known == text).unwrap_or_else(|| {
+        *self.statement_indexes.entry((target, text.clone())).or_insert_with(|| {
             statements.push(text.clone());
             statements.len() - 1
         })

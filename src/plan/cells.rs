@@ -10,6 +10,9 @@ use crate::scenario::Scenario;
 use crate::scenario::model::{Condition, Control};
 use crate::value::Value;
 
+/// How many cells a matrix may have where the command line does not say: each is built before the first is raced.
+pub const MAX_CASES: usize = 10_000;
+
 /// What the command line asks of every scenario.
 #[derive(Debug, Clone)]
 pub struct Overrides {
@@ -17,6 +20,8 @@ pub struct Overrides {
     pub params: Vec<(String, String)>,
     /// `--rounds`.
     pub rounds: Option<u64>,
+    /// `--max-cases`: how many cells a matrix may have, and how many controls a scenario.
+    pub max_cases: usize,
     /// Only cases whose id contains one of these texts; all cases if there are none.
     pub filters: Vec<String>,
     /// The name of the run, bound to `run`.
@@ -28,7 +33,14 @@ pub struct Overrides {
 impl Default for Overrides {
     /// Overrides nothing, in a run called `run` whose environment is empty.
     fn default() -> Self {
-        Overrides { params: Vec::new(), rounds: None, filters: Vec::new(), run: "run".to_owned(), variable: |_| None }
+        Overrides {
+            params: Vec::new(),
+            rounds: None,
+            max_cases: MAX_CASES,
+            filters: Vec::new(),
+            run: "run".to_owned(),
+            variable: |_| None,
+        }
     }
 }
 
@@ -78,8 +90,14 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
+    let cells = axes.iter().try_fold(1_usize, |cells, (_, values)| cells.checked_mul(values.len()));
+    if cells.is_none_or(|cells| cells > overrides.max_cases) {
+        return Err(vec![too_many_cells(scenario, cells, overrides.max_cases)]);
+    }
     let mut planned = Vec::new();
-    let mut controls = Vec::new();
+    // The cells that were made of controls, by the control's name and the case's id.
+    let mut controls: BTreeMap<(&str, String), Vec<Cell>> = BTreeMap::new();
+    let mut control_count = 0;
     let mut ids = BTreeSet::new();
     for axes in combinations(&axes) {
         let cell = Cell { params: params.clone(), axes };
@@ -101,12 +119,18 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
             .map(|control| (control, cell.with(&control.set)))
             .filter(|(control, broken)| *broken != cell || !control.replace.is_empty() || !control.drop.is_empty())
             .filter(|(control, broken)| {
-                let made = (control.name.value.clone(), broken.id(scenario), broken.clone());
-                let new = !controls.contains(&made);
-                controls.push(made);
+                let made = controls.entry((&control.name.value, broken.id(scenario))).or_default();
+                let new = !made.contains(broken);
+                if new {
+                    made.push(broken.clone());
+                }
                 new
             })
             .collect();
+        control_count += variants.len();
+        if control_count > overrides.max_cases {
+            return Err(vec![too_many_controls(scenario, overrides.max_cases)]);
+        }
         let case = case::build(scenario, &cell, None, overrides, &mut diagnostics);
         let controls = variants
             .iter()
@@ -138,8 +162,9 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
 }
 
 /// Controls that broke no cell, because each already had the control's settings or `only` fits none.
-fn idle_controls(scenario: &Scenario, made: &[(String, String, Cell)]) -> Vec<Diagnostic> {
-    let idle = scenario.controls.iter().filter(|control| made.iter().all(|(name, _, _)| *name != control.name.value));
+fn idle_controls(scenario: &Scenario, made: &BTreeMap<(&str, String), Vec<Cell>>) -> Vec<Diagnostic> {
+    let made: BTreeSet<&str> = made.keys().map(|(name, _)| *name).collect();
+    let idle = scenario.controls.iter().filter(|control| !made.contains(control.name.value.as_str()));
     idle.map(|control| {
         let message = format!("control `{}` changes nothing in any case", control.name.value);
         Diagnostic::warning(Code::ControlChangesNothing, message)
@@ -147,6 +172,26 @@ fn idle_controls(scenario: &Scenario, made: &[(String, String, Cell)]) -> Vec<Di
             .help("every case already has the values of `set`, or `only` fits no case")
     })
     .collect()
+}
+
+/// The fault of a matrix with more cells than are built; `cells` is not known if no number holds it.
+fn too_many_cells(scenario: &Scenario, cells: Option<usize>, most: usize) -> Diagnostic {
+    let counted = cells.map_or_else(|| format!("more than {}", usize::MAX), |cells| cells.to_string());
+    let message = format!("the matrix of `{}` has {counted} cells, and at most {most} are planned", scenario.head.name);
+    let mut diagnostic = Diagnostic::error(Code::TooManyCases, message);
+    for axis in &scenario.axes {
+        diagnostic = diagnostic.at(&axis.name.span, format!("{} values", axis.values.len()));
+    }
+    diagnostic.help("give an axis fewer values, narrow it with `--param`, or allow more cells with `--max-cases`")
+}
+
+fn too_many_controls(scenario: &Scenario, most: usize) -> Diagnostic {
+    let message = format!("the cases of `{}` have more than {most} controls", scenario.head.name);
+    let mut diagnostic = Diagnostic::error(Code::TooManyCases, message);
+    if let Some(control) = scenario.controls.first() {
+        diagnostic = diagnostic.at(&control.name.span, "for each case that `only` fits");
+    }
+    diagnostic.help("say with `only` which cases have it, or allow more controls with `--max-cases`")
 }
 
 /// Whether the cell has the values of the condition.

@@ -16,10 +16,9 @@ mod syntax;
 mod table;
 pub(crate) mod variant;
 
-use std::io;
 use std::path::{Path, PathBuf};
 
-pub use files::files_below;
+pub use files::{FILE_BYTES_MAX, FileAccess, FileError, files_below};
 pub use model::Scenario;
 pub use read::{DEFAULT_ROUNDS, SCHEMA};
 
@@ -35,7 +34,7 @@ pub enum LoadError {
         path: PathBuf,
         /// Why not.
         #[source]
-        error: io::Error,
+        error: FileError,
     },
     /// The file was read, and is wrong.
     #[error("the scenario `{}` has {}", source_file.name.display(), count(diagnostics))]
@@ -53,10 +52,10 @@ fn count(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Reads and checks a scenario file and the files it names.
-pub fn load(path: &Path) -> Result<Scenario, LoadError> {
-    let bytes = std::fs::read(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
+pub fn load(path: &Path, access: FileAccess) -> Result<Scenario, LoadError> {
+    let bytes = files::read(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
     let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
-    parse(SourceFile { name: path.to_owned(), text }, path.parent().unwrap_or(Path::new("")))
+    parse(SourceFile::new(path, text), path.parent().unwrap_or(Path::new("")), access)
 }
 
 /// The fault of a file that is not UTF-8, at its first byte that is not.
@@ -68,14 +67,14 @@ fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> LoadError {
         Diagnostic::error(Code::UnreadableFile, format!("the file is not UTF-8: byte 0x{byte:02x} is not text"))
             .at(&(at..at + char::REPLACEMENT_CHARACTER.len_utf8()), "not UTF-8")
             .help("save the file as UTF-8");
-    let source_file = Box::new(SourceFile { name: path.to_owned(), text });
+    let source_file = Box::new(SourceFile::new(path, text));
     LoadError::Invalid { source_file, diagnostics: vec![diagnostic] }
 }
 
-/// Checks the text of a scenario, whose files are in `directory`.
-pub fn parse(source: SourceFile, directory: &Path) -> Result<Scenario, LoadError> {
+/// Checks the text of a scenario, whose files are in `directory`, or wherever `access` allows.
+pub fn parse(source: SourceFile, directory: &Path, access: FileAccess) -> Result<Scenario, LoadError> {
     let copy = source.clone();
-    let read::Reading { scenario, mut diagnostics, used, unread } = read::read(source, directory);
+    let read::Reading { scenario, mut diagnostics, used, unread } = read::read(source, directory, access);
     let faultless = |diagnostics: &[Diagnostic]| diagnostics.iter().all(|found| found.severity == Severity::Warning);
     if let Some(scenario) = &scenario {
         diagnostics.extend(names::check(scenario, &unread));

@@ -1,5 +1,6 @@
 //! What a scenario file says: typed, every name still a name, every part with its place in the file.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,12 +134,12 @@ pub struct Scenario {
     pub targets: Vec<Target>,
     /// `[fixture]`.
     pub fixture: Fixture,
-    /// `[steps]`.
-    pub steps: Vec<NamedStep>,
+    /// `[steps]`, by their names.
+    pub steps: BTreeMap<String, NamedStep>,
     /// `[[workers]]`.
     pub groups: Vec<Group>,
-    /// `[barriers]`.
-    pub barriers: Vec<Barrier>,
+    /// `[barriers]`, by their names.
+    pub barriers: BTreeMap<String, Barrier>,
     /// `[expect]`, `[sometimes]`, `[[invariants]]`, `[[growth]]`.
     pub checks: Checks,
     /// `[[controls]]`.

@@ -1,10 +1,10 @@
 //! Checks that every expression uses only names that are bound where it stands, and that no name means two things.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::*;
 use super::reader::Unread;
-use super::variant::{ResolvedStep, steps_of};
+use super::variant::{ResolvedStep, changes, variants_of};
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
 use crate::outcome::OutcomeKind;
 use crate::plan::Operation;
@@ -12,21 +12,36 @@ use crate::plan::Operation;
 /// Names that are bound by the tool, somewhere or everywhere, and so cannot be given.
 const RESERVED: [&str; 9] = ["round", "round_id", "worker", "workers", "group", "run", "rows", "affected", "result"];
 
-/// The names of a place, with what bound each and where.
-#[derive(Debug, Clone, Default)]
-struct Names(BTreeMap<String, (&'static str, Option<Span>)>);
+/// The names of a place, with what bound each and where. Those of the place around it are shared, not copied: a scenario has
+/// thousands of places.
+#[derive(Debug, Default)]
+struct Names<'a> {
+    around: Option<&'a Names<'a>>,
+    own: BTreeMap<String, (&'static str, Option<Span>)>,
+}
 
-impl Names {
+impl<'a> Names<'a> {
     /// The names with further ones that the tool binds.
-    fn and(&self, built_in: &[&str]) -> Names {
-        let mut names = self.clone();
-        names.0.extend(built_in.iter().map(|name| ((*name).to_owned(), ("a built-in name", None))));
-        names
+    fn and(&'a self, built_in: &[&str]) -> Names<'a> {
+        let own = built_in.iter().map(|name| ((*name).to_owned(), ("a built-in name", None))).collect();
+        Names { around: Some(self), own }
+    }
+
+    /// What bound `name`, and where.
+    fn get(&self, name: &str) -> Option<&(&'static str, Option<Span>)> {
+        self.own.get(name).or_else(|| self.around?.get(name))
+    }
+
+    /// Every name, those of the place around it first.
+    fn all(&self) -> Vec<&str> {
+        let mut all = self.around.map(Names::all).unwrap_or_default();
+        all.extend(self.own.keys().map(String::as_str));
+        all
     }
 
     /// Binds `name`, which is `what`; that it is bound already, elsewhere, is a fault.
     fn bind(&mut self, name: &At<String>, what: &'static str, diagnostics: &mut Vec<Diagnostic>) {
-        let known = self.0.get(&name.value);
+        let known = self.get(&name.value);
         let built_in = RESERVED.contains(&name.value.as_str());
         match known {
             Some((_, Some(span))) if *span == name.span => {}
@@ -42,17 +57,17 @@ impl Names {
             }
             None if built_in => diagnostics.push(reserved(name)),
             None => {
-                self.0.insert(name.value.clone(), (what, Some(name.span.clone())));
+                self.own.insert(name.value.clone(), (what, Some(name.span.clone())));
             }
         }
     }
 
     /// Notes every use of a name that is not bound.
     fn check(&self, uses: &[Use], diagnostics: &mut Vec<Diagnostic>) {
-        for name in uses.iter().filter(|name| !self.0.contains_key(&name.value)) {
+        for name in uses.iter().filter(|name| self.get(&name.value).is_none()) {
             let message = format!("`{}` is not bound here", name.value);
             let mut diagnostic = Diagnostic::error(Code::UnknownName, message).at(&name.span, "unknown name");
-            diagnostic.help = suggestion(&name.value, self.0.keys().map(String::as_str));
+            diagnostic.help = suggestion(&name.value, self.all());
             diagnostics.push(diagnostic);
         }
     }
@@ -75,7 +90,8 @@ fn reserved(name: &At<String>) -> Diagnostic {
 pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     let unread: Vec<&str> = unread.names.iter().map(String::as_str).collect();
-    let mut settings = Names::default().and(&["run"]).and(&unread);
+    let everywhere = Names::default();
+    let mut settings = everywhere.and(&[&["run"], unread.as_slice()].concat());
     for param in &scenario.params {
         settings.bind(&param.name, "a param", &mut diagnostics);
     }
@@ -94,15 +110,17 @@ pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     for step in fixture.before_round.iter().chain(&fixture.after_round) {
         round.check_operation(&step.operation, &mut diagnostics);
     }
+    let changes = changes(scenario);
     for group in &scenario.groups {
         if let Some(count) = &group.count {
             settings.check(&count.uses, &mut diagnostics);
         }
-        let worker = check_rows(group, &case.and(&["worker", "group"]), &mut diagnostics);
-        for control in std::iter::once(None).chain(scenario.controls.iter().map(Some)) {
-            // What a step that there is not would save is not known.
-            if group.steps.iter().all(|reference| scenario.step(reference).is_some()) {
-                check_steps(&steps_of(scenario, group, control), &worker, &case, &mut diagnostics);
+        let worker = case.and(&["worker", "group"]);
+        let worker = check_rows(group, &worker, &mut diagnostics);
+        // What a step that there is not would save is not known.
+        if group.steps.iter().all(|reference| scenario.step(reference).is_some()) {
+            for steps in variants_of(scenario, group, &changes) {
+                check_steps(&steps, &worker, &case, &mut diagnostics);
             }
         }
     }
@@ -110,7 +128,7 @@ pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
     diagnostics
 }
 
-fn check_target(target: &Target, settings: &Names, diagnostics: &mut Vec<Diagnostic>) {
+fn check_target(target: &Target, settings: &Names<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let options: Vec<&TemplateAt> = match &target.driver {
         Driver::Postgres => Vec::new(),
         Driver::JetStream { duplicate_window } => duplicate_window.iter().collect(),
@@ -125,8 +143,8 @@ fn check_target(target: &Target, settings: &Names, diagnostics: &mut Vec<Diagnos
 }
 
 /// The names of a group's workers: those of `names` and the keys of `each`, which every row must have.
-fn check_rows(group: &Group, names: &Names, diagnostics: &mut Vec<Diagnostic>) -> Names {
-    let mut worker = names.clone();
+fn check_rows<'a>(group: &Group, names: &'a Names<'a>, diagnostics: &mut Vec<Diagnostic>) -> Names<'a> {
+    let mut worker = names.and(&[]);
     let Some(first) = group.each.first() else {
         if let Some(transaction) = &group.transaction {
             worker.check(&transaction.uses, diagnostics);
@@ -140,9 +158,10 @@ fn check_rows(group: &Group, names: &Names, diagnostics: &mut Vec<Diagnostic>) -
         for (_, value) in row {
             names.check(&value.uses, diagnostics);
         }
-        let has = |row: &Row, name: &str| row.iter().any(|(key, _)| key.value == name);
-        let lacking = first.iter().filter(|(key, _)| !has(row, &key.value));
-        let extra = row.iter().filter(|(key, _)| !has(first, &key.value));
+        let keys = |row: &Row| row.iter().map(|(key, _)| key.value.clone()).collect::<BTreeSet<_>>();
+        let (wanted, found) = (keys(first), keys(row));
+        let lacking = first.iter().filter(|(key, _)| !found.contains(&key.value));
+        let extra = row.iter().filter(|(key, _)| !wanted.contains(&key.value));
         for (key, _) in lacking.chain(extra) {
             let message = format!("not every row of `each` has `{}`", key.value);
             let diagnostic = Diagnostic::error(Code::MissingKey, message).at(&key.span, "only some rows have it");
@@ -156,7 +175,7 @@ fn check_rows(group: &Group, names: &Names, diagnostics: &mut Vec<Diagnostic>) -
 }
 
 /// Steps see what earlier steps saved. Counts are evaluated before the race and see only the `case`'s names.
-fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names, case: &Names, diagnostics: &mut Vec<Diagnostic>) {
+fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names<'_>, case: &Names<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let mut names = worker.and(&["round", "round_id"]);
     let counts = case.and(&["group"]);
     for ResolvedStep { step, .. } in steps {
@@ -185,7 +204,7 @@ fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names, case: &Names, diagnos
     }
 }
 
-fn check_checks(checks: &Checks, case: &Names, diagnostics: &mut Vec<Diagnostic>) {
+fn check_checks(checks: &Checks, case: &Names<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let expectations = checks.expect.iter().chain(checks.by_group.iter().map(|(_, expectation)| expectation));
     let counts = expectations.flat_map(|expectation| &expectation.counts).chain(&checks.sometimes);
     for (_, count) in counts {
@@ -202,7 +221,7 @@ fn check_checks(checks: &Checks, case: &Names, diagnostics: &mut Vec<Diagnostic>
         };
         let words: Vec<&str> = result.iter().copied().chain(outcomes.iter().map(String::as_str)).collect();
         for name in invariant.that.uses.iter().filter(|name| words.contains(&name.value.as_str())) {
-            if let Some((what, Some(span))) = round.0.get(&name.value) {
+            if let Some((what, Some(span))) = round.get(&name.value) {
                 let message =
                     format!("`{}` is {what}, but in this invariant also what was read or counted", name.value);
                 let diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, "which of the two?");

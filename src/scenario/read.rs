@@ -1,6 +1,6 @@
 //! Reads a scenario file, table by table, into the model.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use toml::de::{DeTable, DeValue};
 
+use super::files::FileAccess;
 use super::model::*;
 use super::reader::{Node, Reader, Unread};
 use super::table::Table;
@@ -44,10 +45,10 @@ pub(super) struct Reading {
 const SYNTAX_ERRORS_SHOWN: usize = 3;
 
 /// Reads the text of a scenario, whose files are in `directory`.
-pub(super) fn read(source: SourceFile, directory: &Path) -> Reading {
-    let text = source.text.clone();
+pub(super) fn read(source: SourceFile, directory: &Path, access: FileAccess) -> Reading {
+    let text = source.text().to_owned();
     let (document, errors) = DeTable::parse_recoverable(&text);
-    let mut reader = Reader::new(&text, directory);
+    let mut reader = Reader::new(&text, directory, access);
     for (index, error) in errors.iter().take(SYNTAX_ERRORS_SHOWN).enumerate() {
         let span = error.span().unwrap_or(0..0);
         let diagnostic = Diagnostic::error(Code::Syntax, format!("this is not TOML: {}", error.message()));
@@ -98,7 +99,7 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
     table.unsupported(reader, "schedule", "workers race freely; remove `[schedule]`");
     table.finish(reader);
 
-    let hash = hash(&source.text, &reader.files);
+    let hash = hash(source.text(), &reader.files);
     let head = ScenarioHead {
         file: Arc::new(source.name.clone()),
         name: name?.value,
@@ -326,12 +327,14 @@ fn fixture<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Fixture> {
     Some(fixture)
 }
 
-fn named_steps<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<NamedStep>> {
+fn named_steps<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<BTreeMap<String, NamedStep>> {
     let entries = reader.entries(node)?;
-    let mut named = Vec::new();
+    let mut named = BTreeMap::new();
     for (name, node) in entries {
         match steps::step(reader, node, false) {
-            Some(step) => named.push(NamedStep { name, step }),
+            Some(step) => {
+                named.insert(name.value.clone(), NamedStep { name, step });
+            }
             None => {
                 reader.unread.names.insert(name.value);
             }
@@ -407,8 +410,8 @@ fn row<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Row> {
     Some(row)
 }
 
-fn barriers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Barrier>> {
-    let mut barriers = Vec::new();
+fn barriers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<BTreeMap<String, Barrier>> {
+    let mut barriers = BTreeMap::new();
     for (name, node) in reader.entries(node)? {
         let Some(mut table) = reader.table(node, "a barrier") else { continue };
         let timeout = table.get(reader, "timeout", Reader::duration);
@@ -416,19 +419,17 @@ fn barriers<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<Barrier>>
         let remote = table.unsupported(reader, "remote", help);
         table.finish(reader);
         if !remote {
-            barriers.push(Barrier { name, timeout });
+            barriers.insert(name.value.clone(), Barrier { name, timeout });
         }
     }
     Some(barriers)
 }
 
 /// SHA-256 in hex over the scenario and its files, each with its name and length, so that no two sets of files run together.
-fn hash(text: &str, files: &[(String, Arc<str>)]) -> String {
+fn hash(text: &str, files: &BTreeMap<String, Arc<str>>) -> String {
     let mut hasher = Sha256::new();
-    let mut files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_ref())).collect();
-    files.sort_unstable();
-    files.insert(0, ("", text));
-    for (name, text) in files {
+    let files = files.iter().map(|(name, text)| (name.as_str(), text.as_ref()));
+    for (name, text) in std::iter::once(("", text)).chain(files) {
         hasher.update(format!("{}:{name}{}:", name.len(), text.len()));
         hasher.update(text);
     }

@@ -1,12 +1,13 @@
 //! Typed access to the parsed TOML tree. A reader notes every fault and goes on, so that all are reported at once.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use toml::de::DeValue;
 
+use super::files::{self, FileAccess};
 use super::model::{At, CountAt, ExpressionAt, TemplateAt, Use};
 use super::table::{Table, entries_of, items_of};
 use super::{count, syntax};
@@ -50,20 +51,22 @@ pub(crate) struct Reader<'a> {
     /// What could not be read.
     pub unread: Unread,
     /// SQL files read, by the path in the file.
-    pub files: Vec<(String, Arc<str>)>,
+    pub files: BTreeMap<String, Arc<str>>,
     directory: &'a Path,
+    access: FileAccess,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of `text`, whose files are beside it in `directory`.
-    pub(crate) fn new(text: &'a str, directory: &'a Path) -> Self {
+    /// A reader of `text`, whose files are in `directory`, or wherever `access` allows.
+    pub(crate) fn new(text: &'a str, directory: &'a Path, access: FileAccess) -> Self {
         Reader {
             text,
             diagnostics: Vec::new(),
             used: BTreeSet::new(),
             unread: Unread::default(),
-            files: Vec::new(),
+            files: BTreeMap::new(),
             directory,
+            access,
         }
     }
 
@@ -408,22 +411,22 @@ impl<'a> Reader<'a> {
         self.text.get(span.clone())?.find(text).map(|at| span.start + at)
     }
 
-    /// The text of a file beside the scenario.
+    /// The text of a file in the scenario's directory, or where else it may be.
     pub(crate) fn file(&mut self, node: Node<'a>) -> Option<Arc<str>> {
         let name = self.name(node)?;
-        if let Some((_, text)) = self.files.iter().find(|(known, _)| *known == name.value) {
+        if let Some(text) = self.files.get(&name.value) {
             return Some(text.clone());
         }
-        let path: PathBuf = self.directory.join(&name.value);
-        match std::fs::read_to_string(&path) {
+        let read = files::read_named(self.directory, &name.value, self.access).map_err(|error| error.to_string());
+        match read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8: save it as UTF-8".to_owned())) {
             Ok(text) => {
                 let text: Arc<str> = text.into();
-                self.files.push((name.value, text.clone()));
+                self.files.insert(name.value, text.clone());
                 Some(text)
             }
             Err(error) => {
                 let message = format!("cannot read `{}`: {error}", name.value);
-                let help = "files are looked up beside the scenario file";
+                let help = "files are looked up in the scenario's directory and below it";
                 self.push(Diagnostic::error(Code::UnreadableFile, message).at(&name.span, "this file").help(help));
                 None
             }

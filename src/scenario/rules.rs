@@ -1,11 +1,11 @@
 //! Checks what the tables of a scenario say of each other: every name has its thing, and every thing its use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::*;
 use super::reader::Unread;
 use super::steps::PAUSES;
-use super::variant::steps_of;
+use super::variant::{ResolvedStep, changes, steps_of, variants_of};
 use crate::diagnostic::{Code, Diagnostic, suggestion};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Operation, Start};
@@ -43,66 +43,71 @@ pub(super) fn warn(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnost
 }
 
 /// The fault that `name` is none of `known`.
-fn unknown<'a>(
-    code: Code,
-    what: &str,
-    name: &At<String>,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<Diagnostic> {
-    let known: Vec<&str> = known.into_iter().collect();
-    if known.contains(&name.value.as_str()) {
+fn unknown(code: Code, what: &str, name: &At<String>, known: &BTreeSet<&str>) -> Option<Diagnostic> {
+    if known.contains(name.value.as_str()) {
         return None;
     }
     let diagnostic = Diagnostic::error(code, format!("there is no {what} `{}`", name.value));
     let mut diagnostic = diagnostic.at(&name.span, format!("no such {what}"));
-    diagnostic.help = suggestion(&name.value, known);
+    diagnostic.help = suggestion(&name.value, known.iter().copied());
     Some(diagnostic)
 }
 
 fn duplicates(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     let checks = &scenario.checks;
-    let inline = |group: &Group| {
-        let names = group.steps.iter().filter_map(|reference| match reference {
-            StepRef::Inline(step) => step.name.clone(),
-            StepRef::Named(_) => None,
-        });
-        names.collect::<Vec<_>>()
-    };
     let invariants = checks.invariants.iter().map(|invariant| &invariant.name);
-    let mut kinds: Vec<(&str, Vec<&At<String>>)> = vec![
-        ("worker group", scenario.groups.iter().map(|group| &group.name).collect()),
-        ("check", invariants.chain(checks.growth.iter().map(|growth| &growth.name)).collect()),
-        ("control", scenario.controls.iter().map(|control| &control.name).collect()),
-    ];
-    let inline: Vec<Vec<At<String>>> = scenario.groups.iter().map(inline).collect();
-    for names in &inline {
-        kinds.push(("step", scenario.steps.iter().map(|step| &step.name).chain(names).collect()));
+    twice("worker group", BTreeMap::new(), scenario.groups.iter().map(|group| &group.name), diagnostics);
+    twice("check", BTreeMap::new(), invariants.chain(checks.growth.iter().map(|growth| &growth.name)), diagnostics);
+    twice("control", BTreeMap::new(), scenario.controls.iter().map(|control| &control.name), diagnostics);
+    for group in &scenario.groups {
+        let shared = inline_names(group).filter_map(|name| scenario.steps.get(&name.value));
+        let shared = shared.map(|step| (step.name.value.as_str(), &step.name)).collect();
+        twice("step", shared, inline_names(group), diagnostics);
     }
-    let steps = scenario.steps.iter().map(|step| &step.name).chain(inline.iter().flatten());
-    for name in steps.filter(|name| name.value == ATTEMPT || IMPLIED.contains(&name.value.as_str())) {
-        let message = format!("a step cannot be called `{}`", name.value);
-        let diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, "taken");
-        diagnostics
-            .push(diagnostic.help("by `attempt`, `begin` and `commit` reports mean the whole attempt and the ends of its transaction: rename the step"));
+    let steps = scenario.steps.values().map(|step| &step.name);
+    for name in steps.chain(scenario.groups.iter().flat_map(inline_names)) {
+        if name.value == ATTEMPT || IMPLIED.contains(&name.value.as_str()) {
+            let message = format!("a step cannot be called `{}`", name.value);
+            let diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, "taken");
+            let help = "by `attempt`, `begin` and `commit` reports mean the whole attempt and the ends of its transaction: \
+                        rename the step";
+            diagnostics.push(diagnostic.help(help));
+        }
     }
-    for (what, names) in kinds {
-        for (index, name) in names.iter().enumerate() {
-            if let Some(first) = names[..index].iter().find(|first| first.value == name.value) {
-                let message = format!("there are two {what}s called `{}`", name.value);
-                let diagnostic = Diagnostic::error(Code::DuplicateName, message).at(&name.span, "the second");
-                diagnostics.push(diagnostic.see(&first.span, "the first").help("rename one"));
-            }
+}
+
+/// The names of the steps that are written in place.
+fn inline_names(group: &Group) -> impl Iterator<Item = &At<String>> {
+    group.steps.iter().filter_map(|reference| match reference {
+        StepRef::Inline(step) => step.name.as_ref(),
+        StepRef::Named(_) => None,
+    })
+}
+
+/// Notes each of `names` that is among the names `before` it.
+fn twice<'a>(
+    what: &str,
+    mut before: BTreeMap<&'a str, &'a At<String>>,
+    names: impl Iterator<Item = &'a At<String>>,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    for name in names {
+        let first = *before.entry(&name.value).or_insert(name);
+        if first.span != name.span {
+            let message = format!("there are two {what}s called `{}`", name.value);
+            let diagnostic = Diagnostic::error(Code::DuplicateName, message).at(&name.span, "the second");
+            diagnostics.push(diagnostic.see(&first.span, "the first").help("rename one"));
         }
     }
 }
 
 fn step_references(scenario: &Scenario, unread: &Unread, diagnostics: &mut Vec<Diagnostic>) {
     let unreadable = || unread.names.iter().map(String::as_str);
-    let defined = || scenario.steps.iter().map(|step| step.name.value.as_str()).chain(unreadable());
+    let defined: BTreeSet<&str> = scenario.steps.keys().map(String::as_str).chain(unreadable()).collect();
     let replacements = scenario.controls.iter().flat_map(|control| control.replace.iter().map(|(_, step)| step));
     for reference in scenario.groups.iter().flat_map(|group| &group.steps).chain(replacements) {
         if let StepRef::Named(name) = reference {
-            diagnostics.extend(unknown(Code::UnknownStep, "step", name, defined()));
+            diagnostics.extend(unknown(Code::UnknownStep, "step", name, &defined));
         }
     }
     // With a step that is unknown or could not be read, what else a group's steps are called is not known.
@@ -115,55 +120,55 @@ fn step_references(scenario: &Scenario, unread: &Unread, diagnostics: &mut Vec<D
         StepRef::Inline(step) => Some(step.name.as_ref()?.value.clone()),
     });
     let mut names: BTreeSet<String> = own.collect();
-    for group in &scenario.groups {
-        names.extend(steps_of(scenario, group, None).into_iter().map(|step| step.name));
-    }
-    let names = || names.iter().map(String::as_str).chain(unreadable());
-    for control in &scenario.controls {
-        for name in control.replace.iter().map(|(name, _)| name).chain(&control.drop) {
-            diagnostics.extend(unknown(Code::UnknownStep, "step", name, names()));
-        }
-    }
-    for step in scenario.classify.iter().filter_map(|rule| rule.step.as_ref()) {
-        diagnostics.extend(unknown(Code::UnknownStep, "step", step, names()));
-    }
     let mut measured = BTreeSet::from([ATTEMPT.to_owned()]);
     for group in &scenario.groups {
-        let asks = steps_of(scenario, group, None).into_iter().filter(|it| matches!(it.step.action, Action::Call(_)));
-        measured.extend(asks.map(|it| it.name));
+        for ResolvedStep { name, step } in steps_of(scenario, group, None) {
+            if matches!(step.action, Action::Call(_)) {
+                measured.insert(name.clone());
+            }
+            names.insert(name);
+        }
         if group.transaction.is_some() {
             measured.extend(IMPLIED.map(str::to_owned));
         }
     }
+    let names: BTreeSet<&str> = names.iter().map(String::as_str).chain(unreadable()).collect();
+    for control in &scenario.controls {
+        for name in control.replace.iter().map(|(name, _)| name).chain(&control.drop) {
+            diagnostics.extend(unknown(Code::UnknownStep, "step", name, &names));
+        }
+    }
+    for step in scenario.classify.iter().filter_map(|rule| rule.step.as_ref()) {
+        diagnostics.extend(unknown(Code::UnknownStep, "step", step, &names));
+    }
+    let measured: BTreeSet<&str> = measured.iter().map(String::as_str).chain(unreadable()).collect();
     let latency = scenario.checks.latency.iter().map(|bound| &bound.metric);
     for metric in latency.chain(scenario.checks.growth.iter().map(|growth| &growth.metric)) {
         let step = At { value: metric.step.clone(), span: metric.key.span.clone() };
-        if names().any(|name| name == step.value) && !measured.contains(&step.value) {
+        if names.contains(step.value.as_str()) && !measured.contains(step.value.as_str()) {
             let message = format!("`{}` asks no target, so its latency is not measured", step.value);
             diagnostics.push(Diagnostic::error(Code::UnknownStep, message).at(&step.span, "not measured"));
         } else {
-            let measured = measured.iter().map(String::as_str).chain(unreadable());
-            diagnostics.extend(unknown(Code::UnknownStep, "step", &step, measured));
+            diagnostics.extend(unknown(Code::UnknownStep, "step", &step, &measured));
         }
     }
 }
 
 /// Every operation has a target that can carry it out, and every transaction one that has transactions.
 fn targets(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
-    let names = || scenario.targets.iter().map(|target| target.name.value.as_str());
+    let names: BTreeSet<&str> = scenario.targets.iter().map(|target| target.name.value.as_str()).collect();
+    let changes = changes(scenario);
     for group in &scenario.groups {
         if let Some(on) = &group.on {
-            diagnostics.extend(unknown(Code::UnknownTarget, "target", on, names()));
+            diagnostics.extend(unknown(Code::UnknownTarget, "target", on, &names));
         }
         if let Some(transaction) = &group.transaction {
             diagnostics.extend(scenario.transaction_target(group, &transaction.span).err());
         }
-        for control in std::iter::once(None).chain(scenario.controls.iter().map(Some)) {
-            for resolved in steps_of(scenario, group, control) {
-                if let Action::Call(operation) = &resolved.step.action {
-                    let on = [resolved.step.on.as_ref(), group.on.as_ref()];
-                    diagnostics.extend(scenario.target_for(operation, &resolved.step.span, &on).err());
-                }
+        for ResolvedStep { step, .. } in variants_of(scenario, group, &changes).into_iter().flatten() {
+            if let Action::Call(operation) = &step.action {
+                let on = [step.on.as_ref(), group.on.as_ref()];
+                diagnostics.extend(scenario.target_for(operation, &step.span, &on).err());
             }
         }
     }
@@ -194,8 +199,7 @@ fn barriers(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
                     diagnostics.push(diagnostic.help("choose another name"));
                 }
                 waited.insert(name.value.as_str());
-                let table = scenario.barriers.iter().find(|barrier| barrier.name.value == name.value);
-                let table = table.and_then(|barrier| barrier.timeout.as_ref());
+                let table = scenario.barriers.get(&name.value).and_then(|barrier| barrier.timeout.as_ref());
                 if let (Some(own), Some(table)) = (&step.timeout, table) {
                     let message = format!("the timeout of barrier `{}` is given twice", name.value);
                     let diagnostic = Diagnostic::error(Code::ConflictingKeys, message).at(&own.span, "here");
@@ -210,8 +214,8 @@ fn barriers(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
             _ => {}
         }
     }
-    for barrier in &scenario.barriers {
-        let fault = unknown(Code::UnusedBarrier, "barrier", &barrier.name, waited.iter().copied());
+    for barrier in scenario.barriers.values() {
+        let fault = unknown(Code::UnusedBarrier, "barrier", &barrier.name, &waited);
         diagnostics.extend(fault.map(|mut fault| {
             fault.message = format!("no step waits at barrier `{}`", barrier.name.value);
             fault
@@ -221,9 +225,9 @@ fn barriers(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
 
 fn checks(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     let checks = &scenario.checks;
+    let groups: BTreeSet<&str> = scenario.groups.iter().map(|group| group.name.value.as_str()).collect();
     for (group, _) in &checks.by_group {
-        let groups = scenario.groups.iter().map(|group| group.name.value.as_str());
-        diagnostics.extend(unknown(Code::UnknownGroup, "worker group", group, groups));
+        diagnostics.extend(unknown(Code::UnknownGroup, "worker group", group, &groups));
     }
     for growth in &checks.growth {
         let over = &growth.over;
@@ -270,23 +274,23 @@ fn controls(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     let invariants = checks.invariants.iter().map(|invariant| invariant.name.value.as_str());
     let growth = checks.growth.iter().map(|growth| growth.name.value.as_str());
     let outcomes = OutcomeKind::ALL.map(OutcomeKind::as_str);
-    let known: Vec<&str> = invariants.chain(growth).chain(latency).chain(outcomes).collect();
+    let known: BTreeSet<&str> = invariants.chain(growth).chain(latency).chain(outcomes).collect();
+    let settings: BTreeSet<&str> = scenario.setting_names().collect();
     for control in &scenario.controls {
         for name in &control.breaks {
-            diagnostics.extend(unknown(Code::UnknownCheck, "check", name, known.iter().copied()));
+            diagnostics.extend(unknown(Code::UnknownCheck, "check", name, &known));
         }
         for name in control.set.iter().map(|(name, _)| name).chain(control.only.iter().map(|(name, _)| name)) {
-            diagnostics.extend(unknown(Code::UnknownParam, "param or axis", name, scenario.setting_names()));
+            diagnostics.extend(unknown(Code::UnknownParam, "param or axis", name, &settings));
         }
     }
     for (name, _) in scenario.ordered.iter().flat_map(|ordered| &ordered.only) {
-        diagnostics.extend(unknown(Code::UnknownParam, "param or axis", name, scenario.setting_names()));
+        diagnostics.extend(unknown(Code::UnknownParam, "param or axis", name, &settings));
     }
+    let axes: BTreeSet<&str> = scenario.axes.iter().map(|axis| axis.name.value.as_str()).collect();
     for (name, values) in scenario.exclude.iter().flat_map(|condition| &condition.value) {
-        let axes = scenario.axes.iter();
-        let fault = unknown(Code::UnknownParam, "axis", name, axes.clone().map(|axis| axis.name.value.as_str()));
-        diagnostics.extend(fault);
-        let axis = axes.clone().find(|axis| axis.name.value == name.value);
+        diagnostics.extend(unknown(Code::UnknownParam, "axis", name, &axes));
+        let axis = scenario.axes.iter().find(|axis| axis.name.value == name.value);
         for value in values.iter().filter(|value| axis.is_some_and(|axis| !axis.values.contains(value))) {
             let message = format!("axis `{}` has no value `{value}` to exclude", name.value);
             diagnostics.push(Diagnostic::error(Code::BadValue, message).at(&name.span, "excludes nothing"));
@@ -313,7 +317,7 @@ fn unused(scenario: &Scenario, used: &BTreeSet<String>, diagnostics: &mut Vec<Di
             StepRef::Inline(_) => None,
         })
         .collect();
-    for step in scenario.steps.iter().filter(|step| !named.contains(step.name.value.as_str())) {
+    for step in scenario.steps.values().filter(|step| !named.contains(step.name.value.as_str())) {
         let message = format!("no worker takes the step `{}`", step.name.value);
         let diagnostic = Diagnostic::warning(Code::UnusedStep, message).at(&step.name.span, "unused");
         diagnostics.push(diagnostic.help("add it to the `steps` of a worker group, or remove it"));

@@ -227,7 +227,7 @@ fn fixture() -> Value {
 fn sql_keys() -> Keys {
     vec![
         ("sql", text("A statement; `$1`, `$2` … stand for `args`.")),
-        ("file", text("A file beside the scenario that holds the statement.")),
+        ("file", text("A file in the scenario's directory, or below it, that holds the statement.")),
         ("args", list("What `$1`, `$2` … are bound to.", any("A value."))),
         ("on", text("The target, if there are several.")),
     ]

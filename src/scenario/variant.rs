@@ -1,6 +1,6 @@
 //! The steps that a group really has: names resolved, a control's replacements and drops applied.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::{At, Control, Driver, Group, Scenario, Step, StepRef, Target};
 use super::syntax::with_article;
@@ -23,6 +23,10 @@ pub(crate) fn steps_of<'a>(
     control: Option<&'a Control>,
 ) -> Vec<ResolvedStep<'a>> {
     let mut names = BTreeSet::new();
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    let drop: BTreeSet<&str> = control.iter().flat_map(|it| &it.drop).map(|name| name.value.as_str()).collect();
+    let replace = control.iter().flat_map(|it| &it.replace).map(|(name, reference)| (name.value.as_str(), reference));
+    let replace: BTreeMap<&str, &StepRef> = replace.collect();
     let mut steps = Vec::new();
     for reference in &group.steps {
         let Some(step) = scenario.step(reference) else { continue };
@@ -31,20 +35,56 @@ pub(crate) fn steps_of<'a>(
             StepRef::Inline(step) => step.name.as_ref().map(|name| name.value.as_str()),
         };
         let base = own.unwrap_or(step.action.word());
-        let name = (1..)
-            .map(|number| if number == 1 { base.to_owned() } else { format!("{base}-{number}") })
-            .find(|name| !names.contains(name))
-            .expect("there are more numbers than steps");
-        names.insert(name.clone());
-        let meant = |wanted: &At<String>| wanted.value == name || own == Some(wanted.value.as_str());
-        if control.is_some_and(|control| control.drop.iter().any(meant)) {
+        // The numbers before the last one given are taken.
+        let number = numbers.entry(base).or_insert(1);
+        let mut name = numbered(base, *number);
+        while !names.insert(name.clone()) {
+            *number += 1;
+            name = numbered(base, *number);
+        }
+        let meant = [Some(name.as_str()), own];
+        if meant.iter().flatten().any(|name| drop.contains(name)) {
             continue;
         }
-        let replacement = control.and_then(|control| control.replace.iter().find(|(wanted, _)| meant(wanted)));
-        let step = replacement.and_then(|(_, reference)| scenario.step(reference)).unwrap_or(step);
+        let replacement = meant.iter().flatten().find_map(|name| replace.get(name));
+        let step = replacement.and_then(|reference| scenario.step(reference)).unwrap_or(step);
         steps.push(ResolvedStep { name, step });
     }
     steps
+}
+
+/// The steps of `group` as they are, and as each control that changes them leaves them. `changes` is [`changes`] of the scenario.
+pub(crate) fn variants_of<'a>(
+    scenario: &'a Scenario,
+    group: &'a Group,
+    changes: &BTreeMap<&'a str, BTreeSet<usize>>,
+) -> Vec<Vec<ResolvedStep<'a>>> {
+    let as_it_is = steps_of(scenario, group, None);
+    let own = group.steps.iter().filter_map(|reference| match reference {
+        StepRef::Named(name) => Some(name.value.as_str()),
+        StepRef::Inline(step) => step.name.as_ref().map(|name| name.value.as_str()),
+    });
+    let names = own.chain(as_it_is.iter().map(|step| step.name.as_str()));
+    let controls: BTreeSet<usize> = names.filter_map(|name| changes.get(name)).flatten().copied().collect();
+    let changed: Vec<_> =
+        controls.into_iter().map(|index| steps_of(scenario, group, Some(&scenario.controls[index]))).collect();
+    std::iter::once(as_it_is).chain(changed).collect()
+}
+
+/// The controls that replace or drop a step, by the step's name. Most controls leave most groups alone.
+pub(crate) fn changes(scenario: &Scenario) -> BTreeMap<&str, BTreeSet<usize>> {
+    let mut changes: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (index, control) in scenario.controls.iter().enumerate() {
+        for name in control.replace.iter().map(|(name, _)| name).chain(&control.drop) {
+            changes.entry(&name.value).or_default().insert(index);
+        }
+    }
+    changes
+}
+
+/// The name of a group's first step called `base`, or of a later one.
+fn numbered(base: &str, number: usize) -> String {
+    if number == 1 { base.to_owned() } else { format!("{base}-{number}") }
 }
 
 impl Scenario {
@@ -52,9 +92,7 @@ impl Scenario {
     pub fn step<'a>(&'a self, reference: &'a StepRef) -> Option<&'a Step> {
         match reference {
             StepRef::Inline(step) => Some(step),
-            StepRef::Named(name) => {
-                self.steps.iter().find(|step| step.name.value == name.value).map(|named| &named.step)
-            }
+            StepRef::Named(name) => self.steps.get(&name.value).map(|named| &named.step),
         }
     }
 
