@@ -271,7 +271,8 @@ impl Diagnostic {
     /// The parts of the file that the labels are in; the one with the fault comes first. Of a long file, only these are drawn.
     fn excerpts<'a>(&'a self, source: &SourceFile) -> Vec<Excerpt<'a>> {
         let length = source.text.len();
-        let clamped = |span: &Span| span.start.min(length)..span.end.clamp(span.start, length.max(span.start)).min(length);
+        let clamped =
+            |span: &Span| span.start.min(length)..span.end.clamp(span.start, length.max(span.start)).min(length);
         let mut labels: Vec<(&Label, Span)> = self.labels.iter().map(|label| (label, clamped(&label.span))).collect();
         labels.sort_by_key(|(_, span)| span.start);
         let lines = |span: &Span| (source.line(span.start), source.line(span.end));
@@ -291,11 +292,7 @@ impl Diagnostic {
             let shown = source.lines(first, last);
             let within = |span: Span| span.start - shown.start..span.end - shown.start;
             let labels = labels.into_iter().map(|(label, span)| (label, within(span), hidden_in_lines(&label.text)));
-            Excerpt {
-                line: first + 1,
-                labels: labels.collect(),
-                text: hidden_in_place(&source.text[shown.clone()]),
-            }
+            Excerpt { line: first + 1, labels: labels.collect(), text: hidden_in_place(&source.text[shown.clone()]) }
         };
         groups.into_iter().map(excerpt).collect()
     }

@@ -47,16 +47,59 @@ fn the_time_to_check_a_scenario_grows_with_its_length() {
     let one = "[steps.s]\nsql = \"SELECT 1\"\n";
     let expect = "[expect]\nsuccess = 2\n";
     let cases = [
-        ("steps", text(&repeated(|n| format!("[steps.s{n}]\nsql = \"SELECT {n}\"\nsave = \"v{n}\"\n")), 2, &repeated(|n| format!("\"s{n}\",")), expect), 0),
+        (
+            "steps",
+            text(
+                &repeated(|n| format!("[steps.s{n}]\nsql = \"SELECT {n}\"\nsave = \"v{n}\"\n")),
+                2,
+                &repeated(|n| format!("\"s{n}\",")),
+                expect,
+            ),
+            0,
+        ),
         ("one step", text(one, 2, &"\"s\",".repeat(MANY), expect), 0),
         ("unknown steps", text(one, 2, &repeated(|n| format!("\"t{n}\",")), expect), MANY),
         ("unknown names", text("", 2, &repeated(|n| format!("{{ let = {{ a{n} = \"b{n}\" }} }},")), expect), MANY),
         ("barriers", text("", 1, &repeated(|n| format!("{{ barrier = \"b{n}\" }},")), "[expect]\nsuccess = 1\n"), MANY),
-        ("invariants", text(one, 2, "\"s\"", &repeated(|n| format!("[[invariants]]\nname = \"i{n}\"\nsql = \"SELECT 1\"\nthat = \"rows[0][0] == 1\"\n"))), 0),
-        ("controls", text(one, 2, "\"s\"", &(expect.to_owned() + &repeated(|n| format!("[[controls]]\nname = \"c{n}\"\nwhy = \"y\"\nreplace = {{ s = {{ sql = \"SELECT {n} + 1\" }} }}\nbreaks = [\"success\"]\n")))), 0),
+        (
+            "invariants",
+            text(
+                one,
+                2,
+                "\"s\"",
+                &repeated(|n| {
+                    format!("[[invariants]]\nname = \"i{n}\"\nsql = \"SELECT 1\"\nthat = \"rows[0][0] == 1\"\n")
+                }),
+            ),
+            0,
+        ),
+        (
+            "controls",
+            text(
+                one,
+                2,
+                "\"s\"",
+                &(expect.to_owned()
+                    + &repeated(|n| {
+                        format!(
+                            "[[controls]]\nname = \"c{n}\"\nwhy = \"y\"\nreplace = {{ s = {{ sql = \"SELECT {n} + 1\" }} }}\nbreaks = [\"success\"]\n"
+                        )
+                    })),
+            ),
+            0,
+        ),
         ("groups", text(one, 1, "\"s\"", &repeated(|n| format!("[[workers]]\nname = \"g{n}\"\nsteps = [\"s\"]\n"))), 0),
         ("equal groups", text(one, 1, "\"s\"", &"[[workers]]\nname = \"w\"\nsteps = [\"s\"]\n".repeat(MANY)), MANY),
-        ("unknown keys", text(&format!("[steps.s]\nsql = \"SELECT 1\"\n{}", repeated(|n| format!("k{n} = 1\n"))), 2, "\"s\"", expect), MANY),
+        (
+            "unknown keys",
+            text(
+                &format!("[steps.s]\nsql = \"SELECT 1\"\n{}", repeated(|n| format!("k{n} = 1\n"))),
+                2,
+                "\"s\"",
+                expect,
+            ),
+            MANY,
+        ),
         ("lines", text(one, 2, "\"s\"", &("\n".repeat(1_000_000) + expect)), 0),
     ];
     for (what, text, faults) in cases {

@@ -137,7 +137,8 @@ fn count_times_each_makes_copies_of_each_row() {
 
 fn planned(text: &str, overrides: &Overrides) -> Vec<PlannedCase> {
     let source = SourceFile::new("any.toml", text);
-    let scenario = scenario::parse(source, Path::new("."), FileAccess::Below).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let scenario =
+        scenario::parse(source, Path::new("."), FileAccess::Below).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     plan::cases(&scenario, overrides).unwrap_or_else(|faults| panic!("{faults:?}\n{text}")).cases
 }
 

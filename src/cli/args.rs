@@ -283,8 +283,12 @@ pub(crate) struct CompareArgs {
     /// Allow targets on other machines
     #[arg(long, requires = "live", conflicts_with = "base")]
     pub(crate) allow_remote: bool,
-    #[command(flatten)]
-    pub(crate) limits: Limits,
+    /// Largest number of cells that the scenario's matrix may have, and of controls
+    #[arg(long, value_name = "N", default_value_t = MAX_CASES, requires = "live", conflicts_with = "base")]
+    pub(crate) max_cases: usize,
+    /// Let the scenario read SQL files outside its own directory
+    #[arg(long, requires = "live", conflicts_with = "base")]
+    pub(crate) allow_outside: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Failure;
-use super::args::{CompareArgs, Format, Selection};
+use super::args::{CompareArgs, Format, Limits, Selection};
 use super::output::Output;
 use super::progress::Progress;
 use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_obituaries};
@@ -105,7 +105,7 @@ fn plan(
         tag: Vec::new(),
         filter: args.filter.clone(),
         param: args.param.iter().chain(&variant.settings).cloned().collect(),
-        limits: args.limits,
+        limits: Limits { max_cases: args.max_cases, allow_outside: args.allow_outside },
     };
     let planned = select::plan(&selection, Some(args.rounds), run, Format::Text, output)?;
     let mut cases: Vec<Arc<Case>> =

@@ -217,7 +217,8 @@ impl Builder<'_> {
 
     /// The index of a barrier, which is made if there is none. Its timeout is that of `[barriers]`, else the longest of its steps.
     fn barrier(&mut self, name: &str, timeout: Option<Duration>) -> usize {
-        let table = self.scenario.barriers.get(name).and_then(|barrier| barrier.timeout.as_ref()).map(|timeout| timeout.value);
+        let table =
+            self.scenario.barriers.get(name).and_then(|barrier| barrier.timeout.as_ref()).map(|timeout| timeout.value);
         if let Some(&index) = self.barrier_indexes.get(name) {
             let known = &mut self.barriers[index];
             if let (Some(timeout), None) = (timeout, table) {

@@ -162,10 +162,14 @@ mod tests {
         symlink("sql/a.sql", inside.join("own.sql")).unwrap();
         symlink("..", inside.join("up")).unwrap();
         let absolute = place.path().join("secret").to_str().unwrap().to_owned();
-        for (name, is_a_link) in [("../secret", false), (absolute.as_str(), false), ("link.sql", true), ("up/secret", true)]
+        for (name, is_a_link) in
+            [("../secret", false), (absolute.as_str(), false), ("link.sql", true), ("up/secret", true)]
         {
             let refused = read_named(&inside, name, FileAccess::Below);
-            assert!(matches!(refused, Err(FileError::Outside { is_link }) if is_link == is_a_link), "{name}: {refused:?}");
+            assert!(
+                matches!(refused, Err(FileError::Outside { is_link }) if is_link == is_a_link),
+                "{name}: {refused:?}"
+            );
             assert_eq!(read_named(&inside, name, FileAccess::Anywhere).unwrap(), b"s", "{name}");
         }
         for name in ["sql/a.sql", "own.sql", "sql/../own.sql", inside.join("own.sql").to_str().unwrap()] {

@@ -418,7 +418,9 @@ impl<'a> Reader<'a> {
             return Some(text.clone());
         }
         let read = files::read_named(self.directory, &name.value, self.access).map_err(|error| error.to_string());
-        match read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8: save it as UTF-8".to_owned())) {
+        match read
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| "it is not UTF-8: save it as UTF-8".to_owned()))
+        {
             Ok(text) => {
                 let text: Arc<str> = text.into();
                 self.files.insert(name.value, text.clone());

@@ -225,3 +225,46 @@ fn a_file_that_is_named_twice_is_read_once() {
         ended.stdout.lines().filter_map(|line| line.split_once(":   ")).map(|(name, _)| name).collect();
     assert_eq!(scenarios, ["insert", "claim"], "in the order in which they were named");
 }
+
+#[test]
+fn sql_outside_the_scenarios_directory_is_read_only_if_that_is_allowed() {
+    let outside = with(INSERT, "sql = \"CREATE TABLE", "file = \"../outside.sql\" }, { sql = \"CREATE TABLE");
+    let cli = Cli::new().file("outside.sql", "SELECT 1").scenario(&outside);
+    let ended = refused(cli.clone());
+    ended
+        .stderr_has("cannot read `../outside.sql`: it is outside the scenario's directory")
+        .stderr_has("--allow-outside");
+    cli.args(["check", "--allow-outside"]).run().exits(0).stderr_is("");
+}
+
+#[test]
+fn a_scenario_that_is_a_pipe_or_a_device_is_named_and_not_waited_for() {
+    let cli = Cli::new();
+    let pipe = cli.work().join("pipe.toml");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    for (path, what) in [("pipe.toml", "a pipe (FIFO)"), ("/dev/zero", "a device")] {
+        let ended = cli.clone().args(["check", path]).run().exits(64);
+        ended.stderr_has(&format!("cannot read the scenario `{path}`: it is {what}; only regular files are read"));
+    }
+}
+
+#[test]
+fn a_matrix_of_a_million_cells_is_counted_and_not_built() {
+    let values: Vec<String> = (0..100).map(|value| value.to_string()).collect();
+    let axis = |name: &str| format!("{name} = [{}]\n", values.join(", "));
+    let cli = Cli::new().scenario(&format!("{CLAIM}\n[matrix]\n{}{}{}", axis("a"), axis("b"), axis("c")));
+    refused(cli.clone()).stderr_has("has 1000000 cells, and at most 10000 are planned").stderr_has("--max-cases");
+    let few = ["check", "--param", "a=1,2", "--param", "b=3", "--param", "c=4,5"];
+    cli.clone().args(few).run().exits(0).stdout_has("4 cases");
+    cli.args(few).args(["--max-cases", "3"]).run().exits(64).stderr_has("has 4 cells, and at most 3 are planned");
+}
+
+#[test]
+fn of_many_faults_the_first_are_drawn_and_all_are_in_the_json() {
+    let keys: String = (0..60).map(|number| format!("key{number} = 1\n")).collect();
+    let cli = Cli::new().scenario(&format!("{keys}{CLAIM}"));
+    let ended = refused(cli.clone()).stderr_has("`key49`").stderr_has("10 more in `scenarios/0.toml`");
+    assert!(!ended.stderr.contains("`key50`"), "{ended:?}");
+    let json = cli.args(["check", "--format", "json"]).run().exits(64).stdout;
+    assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&json).unwrap().len(), 60);
+}
