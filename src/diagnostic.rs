@@ -48,10 +48,10 @@ impl SourceFile {
         self.line_starts.partition_point(|start| *start <= offset) - 1
     }
 
-    /// The bytes of the lines from `first` to `last`, both from 0, without the last one's end.
-    fn lines(&self, first: usize, last: usize) -> Span {
-        let end = self.line_starts.get(last + 1).map_or(self.text.len(), |next| next - 1);
-        self.line_starts[first]..end
+    /// The part of a span that is in the file.
+    fn clamped(&self, span: &Span) -> Span {
+        let start = span.start.min(self.text.len());
+        start..span.end.clamp(start, self.text.len())
     }
 }
 
@@ -185,13 +185,20 @@ pub struct Label {
 /// Labels that are more lines apart than this are drawn as two parts of the file.
 const EXCERPT_GAP_MAX: usize = 100;
 
-/// Lines of a file with labels in them, of which no login is shown.
+/// Lines of a file, from 0, with labels in them.
 struct Excerpt<'a> {
-    /// The number of the first line, from 1.
-    line: usize,
-    text: String,
-    /// With their places in `text`, and their remarks.
-    labels: Vec<(&'a Label, Span, String)>,
+    first: usize,
+    last: usize,
+    /// With their remarks as they are shown.
+    labels: Vec<(&'a Label, String)>,
+}
+
+impl Excerpt<'_> {
+    /// Its bytes of the file, without the last line's end.
+    fn span(&self, source: &SourceFile) -> Span {
+        let end = source.line_starts.get(self.last + 1).map_or(source.text.len(), |next| next - 1);
+        source.line_starts[self.first]..end
+    }
 }
 
 /// One fault or warning.
@@ -253,13 +260,16 @@ impl Diagnostic {
         let title = level.primary_title(message.as_deref().unwrap_or_default()).id(self.code.as_str());
         let mut group = annotate_snippets::Group::with_title(title);
         let excerpts = self.excerpts(source);
-        for excerpt in &excerpts {
-            let annotations = excerpt.labels.iter().map(|(label, span, remark)| {
+        let texts: Vec<String> = excerpts.iter().map(|it| hidden_in_place(&source.text[it.span(source)])).collect();
+        for (excerpt, text) in excerpts.iter().zip(&texts) {
+            let start = excerpt.span(source).start;
+            let annotations = excerpt.labels.iter().map(|(label, remark)| {
                 let kind = if label.primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-                let annotation = kind.span(span.clone());
+                let span = source.clamped(&label.span);
+                let annotation = kind.span(span.start - start..span.end - start);
                 if remark.is_empty() { annotation } else { annotation.label(remark.as_str()) }
             });
-            let snippet = Snippet::source(excerpt.text.as_str()).line_start(excerpt.line).path(name.as_str());
+            let snippet = Snippet::source(text.as_str()).line_start(excerpt.first + 1).path(name.as_str());
             group = group.element(snippet.annotations(annotations));
         }
         if let Some(help) = &help {
@@ -269,32 +279,24 @@ impl Diagnostic {
     }
 
     /// The parts of the file that the labels are in; the one with the fault comes first. Of a long file, only these are drawn.
-    fn excerpts<'a>(&'a self, source: &SourceFile) -> Vec<Excerpt<'a>> {
-        let length = source.text.len();
-        let clamped =
-            |span: &Span| span.start.min(length)..span.end.clamp(span.start, length.max(span.start)).min(length);
-        let mut labels: Vec<(&Label, Span)> = self.labels.iter().map(|label| (label, clamped(&label.span))).collect();
-        labels.sort_by_key(|(_, span)| span.start);
-        let lines = |span: &Span| (source.line(span.start), source.line(span.end));
-        let mut groups: Vec<(usize, usize, Vec<(&Label, Span)>)> = Vec::new();
-        for (label, span) in labels {
-            let (first, last) = lines(&span);
-            match groups.last_mut() {
-                Some((_, end, labels)) if first <= *end + EXCERPT_GAP_MAX => {
-                    *end = last.max(*end);
-                    labels.push((label, span));
+    fn excerpts(&self, source: &SourceFile) -> Vec<Excerpt<'_>> {
+        let mut labels: Vec<&Label> = self.labels.iter().collect();
+        labels.sort_by_key(|label| label.span.start);
+        let mut excerpts: Vec<Excerpt<'_>> = Vec::new();
+        for label in labels {
+            let span = source.clamped(&label.span);
+            let (first, last) = (source.line(span.start), source.line(span.end));
+            let remark = hidden_in_lines(&label.text);
+            match excerpts.last_mut() {
+                Some(before) if first <= before.last + EXCERPT_GAP_MAX => {
+                    before.last = before.last.max(last);
+                    before.labels.push((label, remark));
                 }
-                _ => groups.push((first, last, vec![(label, span)])),
+                _ => excerpts.push(Excerpt { first, last, labels: vec![(label, remark)] }),
             }
         }
-        groups.sort_by_key(|(.., labels)| !labels.iter().any(|(label, _)| label.primary));
-        let excerpt = |(first, last, labels): (usize, usize, Vec<(&'a Label, Span)>)| {
-            let shown = source.lines(first, last);
-            let within = |span: Span| span.start - shown.start..span.end - shown.start;
-            let labels = labels.into_iter().map(|(label, span)| (label, within(span), hidden_in_lines(&label.text)));
-            Excerpt { line: first + 1, labels: labels.collect(), text: hidden_in_place(&source.text[shown.clone()]) }
-        };
-        groups.into_iter().map(excerpt).collect()
+        excerpts.sort_by_key(|excerpt| !excerpt.labels.iter().any(|(label, _)| label.primary));
+        excerpts
     }
 
     /// The form for other programs.
@@ -430,5 +432,18 @@ mod tests {
         assert!(text.contains("a.toml:1:11") && text.contains("8 here") && text.contains("6 there"), "{text}");
         let json = diagnostic.to_json(&source);
         assert_eq!((json.line, json.column, json.end), (Some(1), Some(11), Some(PositionJson { line: 1, column: 12 })));
+    }
+
+    #[test]
+    fn places_far_apart_are_drawn_without_what_is_between() {
+        let source = SourceFile::new("a.toml", format!("count = 6\n{}workers = 8\n", "between\n".repeat(1_000)));
+        let workers = source.text().find('8').unwrap();
+        let diagnostic =
+            Diagnostic::error(Code::BadCount, "wrong").at(&(workers..workers + 1), "8 here").see(&(8..9), "6");
+        let text = diagnostic.render(&source, false);
+        let (fault, other) = (text.find("a.toml:1002:11"), text.find("a.toml:1:9"));
+        assert!(fault.is_some() && fault < other, "{text}");
+        assert!(text.contains("1002 | workers = 8") && text.contains("1 | count = 6"), "{text}");
+        assert!(text.lines().count() < 20, "{text}");
     }
 }
