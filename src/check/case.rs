@@ -19,6 +19,8 @@ pub struct CaseVerdict {
     pub reasons: Vec<String>,
     /// After n rounds without a failure: with 95 % confidence, at most this share of rounds fails. `None` otherwise.
     pub failure_bound: Option<f64>,
+    /// Why rounds without a failure give no such bound.
+    pub no_bound: Option<String>,
     /// `[expect.latency]`.
     pub latency: Vec<LatencyCheck>,
     /// `[sometimes]`.
@@ -74,9 +76,12 @@ pub struct SometimesCheck {
     pub rounds: u64,
 }
 
-/// After `rounds` clean rounds: the greatest share of failing rounds that 95 % confidence leaves, about 3/n.
-pub fn failure_bound(rounds: u64) -> f64 {
-    1.0 - 0.05_f64.powf(1.0 / rounds as f64)
+/// Fewer rounds give no bound that would be worth its name.
+const ROUNDS_FOR_A_BOUND: u64 = 20;
+
+/// After `rounds` clean and independent rounds: the greatest share of failing rounds that 95 % confidence leaves, about 3/n.
+pub fn failure_bound(rounds: f64) -> f64 {
+    1.0 - 0.05_f64.powf(1.0 / rounds)
 }
 
 /// Judges one latency bound against what `tally` measured, over all outcomes, from the step's own start.
@@ -124,8 +129,13 @@ pub fn judge_case(case: &Case, tally: &CaseTally, controls: &[(String, ControlVe
         (true, true) => Verdict::Pass,
     };
     reasons.append(&mut doubts);
-    let clean = tally.rounds > 0 && tally.failed == 0 && tally.open == 0;
-    CaseVerdict { verdict, reasons, failure_bound: clean.then(|| bound(case, tally)).flatten(), latency, sometimes }
+    let clean = tally.rounds > 0 && tally.failed == 0 && tally.open == 0 && case.ordered.is_none();
+    let (failure_bound, no_bound) = match clean.then(|| bound(case, tally)) {
+        Some(Ok(bound)) => (Some(bound), None),
+        Some(Err(reason)) => (None, Some(reason)),
+        None => (None, None),
+    };
+    CaseVerdict { verdict, reasons, failure_bound, no_bound, latency, sometimes }
 }
 
 /// Whether workers are to race each other.
@@ -133,13 +143,22 @@ fn races(case: &Case) -> bool {
     case.workers.len() >= 2 && case.ordered.is_none()
 }
 
-/// What share of rounds fails at most, after rounds without a failure. A round without a race says nothing about races.
-fn bound(case: &Case, tally: &CaseTally) -> Option<f64> {
-    let rounds = match case.workers.len() {
-        0 | 1 => tally.rounds,
-        _ => tally.raced,
-    };
-    (case.ordered.is_none() && rounds > 0).then(|| failure_bound(rounds))
+/// What share of rounds fails at most, after rounds without a failure; or why that cannot be said. A round without a race says
+/// nothing about races, and rounds in which the same worker comes first again and again say less than as many others.
+fn bound(case: &Case, tally: &CaseTally) -> Result<f64, String> {
+    let alone = case.workers.len() < 2;
+    let rounds = if alone { tally.rounds } else { tally.raced };
+    if rounds < ROUNDS_FOR_A_BOUND {
+        let raced = if alone { "" } else { "raced " };
+        return Err(format!("no bound: it takes {ROUNDS_FOR_A_BOUND} {raced}rounds"));
+    }
+    if alone {
+        return Ok(failure_bound(rounds as f64));
+    }
+    match tally.first.always() {
+        Some(worker) => Err(format!("no bound: worker {worker} was answered first in every round")),
+        None => Ok(failure_bound(rounds as f64 * tally.first.independent_share())),
+    }
 }
 
 fn is_disturbed(verdict: &ControlVerdict) -> bool {
@@ -212,6 +231,7 @@ mod tests {
     use super::*;
     use crate::check::fixture::{TestCase, record};
     use crate::check::judge_round;
+    use crate::engine::record::RoundRecord;
 
     fn race(case: &Case, rounds: &[&str]) -> CaseTally {
         let mut tally = CaseTally::new(case);
@@ -228,25 +248,51 @@ mod tests {
 
     #[test]
     fn clean_rounds_pass_and_bound_what_they_prove() {
-        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 3);
-        let verdict = judge_case(&case, &race(&case, &["1 success, 1 conflict"; 3]), &[]);
-        assert_eq!((verdict.verdict, verdict.reasons.len()), (Verdict::Pass, 0));
-        assert!((verdict.failure_bound.unwrap() - 0.6316).abs() < 1e-4);
-        assert!((failure_bound(300) - 3.0 / 300.0).abs() < 1e-3, "the rule of three");
+        let raced = |rounds: usize| {
+            let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), rounds as u64);
+            judge_case(&case, &race(&case, &vec!["1 success, 1 conflict"; rounds]), &[])
+        };
+        let verdict = raced(40);
+        assert_eq!((verdict.verdict, verdict.reasons.len(), &verdict.no_bound), (Verdict::Pass, 0, &None));
+        assert!((verdict.failure_bound.unwrap() - failure_bound(40.0)).abs() < 1e-3, "{verdict:?}");
+        assert!((failure_bound(300.0) - 3.0 / 300.0).abs() < 1e-3, "the rule of three");
+        let few = raced(19);
+        assert_eq!((few.verdict, few.failure_bound), (Verdict::Pass, None));
+        assert_eq!(few.no_bound.as_deref(), Some("no bound: it takes 20 raced rounds"));
+    }
+
+    /// A case of 60 rounds that change what they are told to.
+    fn raced_as(change: impl Fn(&mut RoundRecord)) -> (CaseTally, CaseVerdict) {
+        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 60);
+        let mut tally = CaseTally::new(&case);
+        for round in 0..60 {
+            let mut record = record(&case, round, "1 success, 1 conflict");
+            record.answered_first = Some(round as usize % 2);
+            change(&mut record);
+            tally.add(&case, &record, &judge_round(&case, &record));
+        }
+        let verdict = judge_case(&case, &tally, &[]);
+        (tally, verdict)
     }
 
     #[test]
     fn rounds_without_a_race_do_not_count_for_the_bound() {
-        let case = planned(TestCase::new(2).expect("success = 1, conflict = 1"), 3);
-        let mut tally = CaseTally::new(&case);
-        for (round, overlap) in [2, 1, 2].into_iter().enumerate() {
-            let mut record = record(&case, round as u64, "1 success, 1 conflict");
-            record.overlap = overlap;
-            tally.add(&case, &record, &judge_round(&case, &record));
-        }
-        let verdict = judge_case(&case, &tally, &[]);
-        assert_eq!((verdict.verdict, tally.raced), (Verdict::Pass, 2));
-        assert_eq!(verdict.failure_bound, Some(failure_bound(2)));
+        let (tally, verdict) = raced_as(|record| record.overlap = 1 + record.round % 2);
+        assert_eq!((verdict.verdict, tally.raced), (Verdict::Pass, 30));
+        assert_eq!(verdict.no_bound.as_deref(), Some("no bound: worker 1 was answered first in every round"));
+        let (tally, verdict) = raced_as(|record| record.overlap = 1 + record.round / 2 % 2);
+        assert_eq!((tally.raced, verdict.failure_bound), (30, Some(failure_bound(30.0))));
+    }
+
+    #[test]
+    fn rounds_that_are_alike_are_worth_less_than_as_many_others() {
+        let (_, independent) = raced_as(|_| ());
+        assert_eq!(independent.failure_bound, Some(failure_bound(60.0)));
+        let (_, sticky) = raced_as(|record| record.answered_first = Some(record.round as usize / 20 % 2));
+        assert!(sticky.failure_bound > Some(0.3), "{:?}", sticky.failure_bound);
+        let (_, one_order) = raced_as(|record| record.answered_first = Some(0));
+        assert_eq!((one_order.verdict, one_order.failure_bound), (Verdict::Pass, None));
+        assert_eq!(one_order.no_bound.as_deref(), Some("no bound: worker 0 was answered first in every round"));
     }
 
     #[test]

@@ -227,6 +227,9 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
             missing: Vec::new(),
         }],
         invariants: held(case),
+        order: (0..attempts.len()).collect(),
+        places: (0..attempts.len()).collect(),
+        answered_first: (!attempts.is_empty()).then(|| round as usize / 2 % attempts.len()),
         attempts,
     }
 }

@@ -10,6 +10,7 @@ mod disturbance;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod growth;
+mod independence;
 mod misfit;
 mod round;
 mod tally;
@@ -19,6 +20,7 @@ pub(crate) use case::duration;
 pub use case::{CaseVerdict, LatencyCheck, SometimesCheck, failure_bound, judge_case, judge_latency};
 pub use control::{Broke, ControlVerdict, Ends, has_control_rounds_left, judge_control, judge_control_round};
 pub use growth::{GrowthPoint, GrowthVerdict, judge_growth};
+pub use independence::FirstAnswers;
 pub(crate) use misfit::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
 pub(crate) use tally::round_name;

@@ -9,6 +9,7 @@ use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{Action, Case};
 
 use super::control::Ends;
+use super::independence::FirstAnswers;
 use super::round::{FailureKind, RoundJudgement, invariant_results};
 use super::verdict::Verdict;
 
@@ -30,6 +31,8 @@ pub struct CaseTally {
     pub rounds: u64,
     /// Rounds in which two workers were in play at once.
     pub raced: u64,
+    /// Of these: who was answered first.
+    pub first: FirstAnswers,
     /// Rounds that failed.
     pub failed: u64,
     /// Rounds that were inconclusive.
@@ -192,6 +195,7 @@ impl CaseTally {
         CaseTally {
             rounds: 0,
             raced: 0,
+            first: FirstAnswers::default(),
             failed: 0,
             open: 0,
             disturbed: 0,
@@ -234,7 +238,10 @@ impl CaseTally {
             tally.add(barrier);
         }
         self.overlap.record(record.overlap);
-        self.raced += u64::from(record.overlap >= 2);
+        if record.overlap >= 2 {
+            self.raced += 1;
+            self.first.add(record.answered_first);
+        }
         self.makespan.record(as_ns(record.makespan));
         for (tally, (invariant, result)) in self.invariants.iter_mut().zip(invariant_results(case, record)) {
             let mut failures = judgement.failures.iter().filter(|failure| failure.check == invariant.name);

@@ -42,6 +42,8 @@ pub(crate) struct Barrier {
     phase: AtomicU64,
     /// By position in `parties`.
     places: Vec<Place>,
+    /// Positions, in the order in which they are woken.
+    wake: Vec<usize>,
 }
 
 /// Where a party parks. Used without a lock: what a worker does right after the release must not queue up behind others.
@@ -106,8 +108,10 @@ enum Came {
 }
 
 impl Barrier {
-    pub(crate) fn new(spec: &BarrierSpec, is_start: bool) -> Self {
+    /// `told` are the workers in the order in which they were told of the round, and are woken.
+    pub(crate) fn new(spec: &BarrierSpec, is_start: bool, told: &[usize]) -> Self {
         let parties = spec.parties.len();
+        let position = |worker: &usize| spec.parties.binary_search(worker).ok();
         Barrier {
             parties: spec.parties.clone(),
             timeout: spec.timeout,
@@ -120,6 +124,7 @@ impl Barrier {
                 broken_by: Vec::new(),
             }),
             phase: AtomicU64::new(Phase::Waiting.to_word()),
+            wake: told.iter().filter_map(position).collect(),
             places: (0..parties).map(|_| Place::default()).collect(),
         }
     }
@@ -275,8 +280,8 @@ impl Barrier {
     /// Lets everybody go who is parked, or will come.
     fn end(&self, phase: Phase) {
         self.phase.store(phase.to_word(), Ordering::Release);
-        for place in &self.places {
-            place.waker.wake();
+        for position in &self.wake {
+            self.places[*position].waker.wake();
         }
     }
 
@@ -318,6 +323,7 @@ mod tests {
                     parties: (0..parties).collect(),
                 },
                 false,
+                &(0..parties).collect::<Vec<_>>(),
             )),
             clock: Clock::start(),
         }
@@ -344,7 +350,7 @@ mod tests {
 
     fn waits(edges: &[(usize, usize)]) -> WaitGraph {
         let wait = |&(waiter, holder)| Wait { waiter, holders: vec![Holder::Worker(holder)] };
-        WaitGraph::new(edges.iter().map(wait))
+        WaitGraph::new(edges.iter().map(wait), &[0, 1, 2, 3, 4, 5])
     }
 
     fn missing(worker: usize) -> Missing {
@@ -418,7 +424,7 @@ mod tests {
         let stage = stage(2, 1000);
         let parked = stage.arrive(0);
         stage.settled(1).await;
-        let stranger = WaitGraph::new([Wait { waiter: 1, holders: vec![Holder::Other("pid 7".into())] }]);
+        let stranger = WaitGraph::new([Wait { waiter: 1, holders: vec![Holder::Other("pid 7".into())] }], &[0, 1]);
         stage.barrier.release_if_rest_blocked(&stranger, &[0], &stage.clock);
         stage.barrier.release_if_rest_blocked(&waits(&[(1, 5), (5, 1)]), &[0], &stage.clock);
         stage.settled(1).await;

@@ -7,6 +7,7 @@ mod barrier;
 mod clock;
 mod number;
 mod observe;
+mod order;
 mod overlap;
 mod pause;
 mod race;

@@ -57,6 +57,20 @@ fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
     stretches
 }
 
+/// The worker whose first request was answered first.
+pub(super) fn answered_first(case: &Case, attempts: &[Attempt]) -> Option<usize> {
+    let answered_ns = |attempt: &Attempt| {
+        let steps = &case.groups[case.workers[attempt.worker].group].steps;
+        let asks = |step: usize| match steps.get(step) {
+            Some(step) => matches!(step.action, Action::Call { .. }),
+            None => true,
+        };
+        attempt.steps.iter().find(|record| asks(record.step)).map(|record| record.ended_ns)
+    };
+    let answered = attempts.iter().filter_map(|attempt| Some((answered_ns(attempt)?, attempt.worker)));
+    answered.min().map(|(_, worker)| worker)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

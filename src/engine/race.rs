@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::EngineError;
 use super::number::RoundNumber;
 use super::observe::evaluate;
-use super::overlap::overlap;
+use super::order::Orders;
+use super::overlap::{answered_first, overlap};
 use super::record::{Attempt, RoundRecord};
 use super::round::Round;
 use super::worker::{Told, WorkerTask};
@@ -42,8 +40,7 @@ pub struct Race {
     begun: u64,
     workers: Vec<mpsc::Sender<Told>>,
     tasks: JoinSet<()>,
-    /// Orders the workers anew in each round: the one thing about a race that is ours to choose.
-    order: StdRng,
+    orders: Orders,
 }
 
 impl Race {
@@ -65,6 +62,7 @@ impl Race {
             tasks.spawn(WorkerTask::new(case.clone(), worker, sessions).run(receiver));
         }
         Ok(Race {
+            orders: Orders::new(&case, seed),
             case,
             targets,
             scope,
@@ -72,7 +70,6 @@ impl Race {
             begun: 0,
             workers,
             tasks,
-            order: StdRng::seed_from_u64(seed),
         })
     }
 
@@ -82,10 +79,11 @@ impl Race {
         self.begun += 1;
         let scope = self.round_scope(number);
         apply(&self.case.fixture.before_round, &self.targets, &scope).await?;
-        let round = Arc::new(Round::new(&self.case, number));
-        let mut order: Vec<usize> = (0..self.workers.len()).collect();
-        order.shuffle(&mut self.order);
-        let attempts = self.attempts(&round, &order).await?;
+        let order = self.orders.of(number.of_run);
+        let places: Vec<usize> = order.place_of();
+        let told: Vec<usize> = order.told.iter().map(|worker| places[*worker]).collect();
+        let round = Arc::new(Round::new(&self.case, number, &order));
+        let attempts = self.attempts(&round, &told).await?;
         settle(&self.targets).await?;
         let mut record = RoundRecord {
             round: number.of_run,
@@ -94,6 +92,9 @@ impl Race {
             invariants: Vec::with_capacity(self.case.checks.invariants.len()),
             overlap: overlap(&self.case, &attempts, &round.parked()),
             makespan: makespan(&attempts, round.barriers[START].record().released_ns),
+            answered_first: answered_first(&self.case, &attempts),
+            order: order.told,
+            places,
             attempts,
         };
         let tally: Tally = record.tally();
@@ -109,23 +110,24 @@ impl Race {
     /// Has the workers clean their sessions, all at once, and the targets their own connections.
     async fn clean(&self, round: &Round) -> Result<(), EngineError> {
         let mut replies = Vec::new();
-        for worker in round.to_clean() {
+        for place in round.to_clean() {
             let (sender, reply) = oneshot::channel();
             // The reply of a worker that is gone is missed below.
-            drop(self.workers[worker].send(Told::Clean(sender)).await);
-            replies.push(async move { reply.await.unwrap_or_else(|_| Err(gone(worker))) });
+            drop(self.workers[place].send(Told::Clean(sender)).await);
+            replies.push(async move { reply.await.unwrap_or_else(|_| Err(gone(place))) });
         }
         let targets = self.targets.iter().map(async |target| target.clean().await.map_err(EngineError::from));
         tokio::try_join!(try_join_all(replies), try_join_all(targets))?;
         Ok(())
     }
 
-    /// Tells the workers of `round`, in `order`, and waits for every one's attempt while watching over the barriers.
-    async fn attempts(&self, round: &Arc<Round>, order: &[usize]) -> Result<Vec<Attempt>, EngineError> {
+    /// Tells the workers of `round`, by their places and in this order, and waits for every one's attempt while watching over
+    /// the barriers.
+    async fn attempts(&self, round: &Arc<Round>, told: &[usize]) -> Result<Vec<Attempt>, EngineError> {
         let raced = async {
-            for worker in order {
+            for place in told {
                 // A worker that is gone is missed at the deadline, like one that does not come back.
-                drop(self.workers[*worker].send(Told::Race(round.clone())).await);
+                drop(self.workers[*place].send(Told::Race(round.clone())).await);
             }
             round.over().await;
         };
@@ -240,10 +242,12 @@ fn makespan(attempts: &[Attempt], released_ns: Option<u64>) -> Duration {
     Duration::from_nanos(last.saturating_sub(released_ns.unwrap_or(0)))
 }
 
-/// The task of `worker` has ended before its race.
-fn gone(worker: usize) -> EngineError {
+/// The task at `place` has ended before its race.
+fn gone(place: usize) -> EngineError {
     EngineError::Environment {
-        message: format!("worker {worker} ended while its session was cleaned: this is a defect of deadheat"),
+        message: format!(
+            "the worker at place {place} ended while its session was cleaned: this is a defect of deadheat"
+        ),
     }
 }
 

@@ -21,6 +21,12 @@ pub struct RoundRecord {
     pub overlap: u64,
     /// From the release of the start barrier (or the round's origin) to the end of the last attempt.
     pub makespan: Duration,
+    /// The workers in the order in which they were told to begin.
+    pub order: Vec<usize>,
+    /// By worker: the place that it had, and thus the sessions.
+    pub places: Vec<usize>,
+    /// The worker whose first request was answered first; `None` if nobody asked anything.
+    pub answered_first: Option<usize>,
 }
 
 impl RoundRecord {

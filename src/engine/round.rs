@@ -11,6 +11,7 @@ use super::EngineError;
 use super::barrier::Barrier;
 use super::clock::Clock;
 use super::number::RoundNumber;
+use super::order::Order;
 use super::record::{Attempt, Missing, Outcome};
 use super::waits::WaitGraph;
 use crate::plan::{Case, START};
@@ -29,6 +30,8 @@ pub(crate) struct Round {
     pub(crate) deadline: Instant,
     /// By [`Case::barriers`].
     pub(crate) barriers: Vec<Barrier>,
+    /// By place: the worker that sits there.
+    worker_at: Vec<usize>,
     /// By worker.
     seats: Vec<Seat>,
     end: End,
@@ -70,7 +73,7 @@ impl Default for Seat {
 }
 
 impl Round {
-    pub(crate) fn new(case: &Case, number: RoundNumber) -> Self {
+    pub(crate) fn new(case: &Case, number: RoundNumber, order: &Order) -> Self {
         let clock = Clock::start();
         Round {
             number,
@@ -80,11 +83,17 @@ impl Round {
                 .barriers
                 .iter()
                 .enumerate()
-                .map(|(index, spec)| Barrier::new(spec, index == START))
+                .map(|(index, spec)| Barrier::new(spec, index == START, &order.told))
                 .collect(),
+            worker_at: order.worker_at.clone(),
             seats: case.workers.iter().map(|_| Seat::default()).collect(),
             end: End { under_way: AtomicUsize::new(case.workers.len()), over: Notify::new() },
         }
+    }
+
+    /// The worker that sits at `place`.
+    pub(crate) fn worker_at(&self, place: usize) -> usize {
+        self.worker_at[place]
     }
 
     /// Notes that `worker` was told of the round. (And brings its seat to its core, before time counts.)
@@ -105,10 +114,10 @@ impl Round {
         self.seats[worker].wants_cleaning.store(true, Ordering::Relaxed);
     }
 
-    /// The workers whose sessions must be cleaned before the next round.
+    /// The places whose sessions must be cleaned before the next round.
     pub(crate) fn to_clean(&self) -> impl Iterator<Item = usize> + '_ {
-        let seats = self.seats.iter().enumerate();
-        seats.filter(|(_, seat)| seat.wants_cleaning.load(Ordering::Relaxed)).map(|(worker, _)| worker)
+        let wants_cleaning = |worker: usize| self.seats[worker].wants_cleaning.load(Ordering::Relaxed);
+        self.worker_at.iter().enumerate().filter(move |(_, worker)| wants_cleaning(**worker)).map(|(place, _)| place)
     }
 
     /// The workers whose attempts have ended.
@@ -176,7 +185,7 @@ impl Round {
                 self.barriers.iter().filter_map(Barrier::due_ns).map(|ns| self.clock.after(Duration::from_nanos(ns)));
             let due = due.min().map_or(self.deadline, |due| due.min(self.deadline));
             let from_ns = self.clock.now_ns();
-            let looked = tokio::time::timeout_at(due, look(targets)).await.ok();
+            let looked = tokio::time::timeout_at(due, look(targets, &self.worker_at)).await.ok();
             if let Some(waits) = looked {
                 for (barrier, holding) in self.barriers.iter().zip(&holding) {
                     barrier.release_if_rest_blocked(&waits, holding, &self.clock);
@@ -215,8 +224,8 @@ struct Look {
 
 /// Asks every target that can tell who waits for whom. A look that fails is one that saw nothing: the next one may
 /// succeed, and the barrier's deadline holds in any case.
-async fn look(targets: &[Arc<dyn Target>]) -> WaitGraph {
+async fn look(targets: &[Arc<dyn Target>], worker_at: &[usize]) -> WaitGraph {
     let looks = targets.iter().filter(|target| target.sees_waits()).map(|target| target.waits());
     let seen = futures::future::join_all(looks).await;
-    WaitGraph::new(seen.into_iter().flatten().flatten())
+    WaitGraph::new(seen.into_iter().flatten().flatten(), worker_at)
 }

@@ -11,10 +11,15 @@ pub(crate) struct WaitGraph {
 }
 
 impl WaitGraph {
-    pub(crate) fn new(waits: impl IntoIterator<Item = Wait>) -> Self {
+    /// Targets know workers by their places; `worker_at` says who sits there.
+    pub(crate) fn new(waits: impl IntoIterator<Item = Wait>, worker_at: &[usize]) -> Self {
         let mut holders: BTreeMap<usize, Vec<Holder>> = BTreeMap::new();
         for wait in waits {
-            holders.entry(wait.waiter).or_default().extend(wait.holders);
+            let named = wait.holders.into_iter().map(|holder| match holder {
+                Holder::Worker(place) => Holder::Worker(worker_at[place]),
+                other => other,
+            });
+            holders.entry(worker_at[wait.waiter]).or_default().extend(named);
         }
         WaitGraph { holders }
     }
@@ -68,7 +73,10 @@ mod tests {
     use super::*;
 
     fn graph(edges: &[(usize, usize)]) -> WaitGraph {
-        WaitGraph::new(edges.iter().map(|&(waiter, holder)| Wait { waiter, holders: vec![Holder::Worker(holder)] }))
+        WaitGraph::new(
+            edges.iter().map(|&(waiter, holder)| Wait { waiter, holders: vec![Holder::Worker(holder)] }),
+            &[0, 1, 2, 3, 4, 5],
+        )
     }
 
     #[test]

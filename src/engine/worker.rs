@@ -37,6 +37,9 @@ pub(crate) enum Told {
 /// A racing party, alive through all rounds of a case.
 pub(crate) struct WorkerTask {
     case: Arc<Case>,
+    /// Its place, which it has in all rounds.
+    place: usize,
+    /// Which worker it is in this round.
     worker: usize,
     /// By [`Case::targets`]; `None` for targets its group does not use.
     sessions: Vec<Option<Box<dyn Session>>>,
@@ -87,20 +90,21 @@ impl From<TargetError> for StepEnd {
 }
 
 impl WorkerTask {
-    pub(crate) fn new(case: Arc<Case>, worker: usize, sessions: Vec<Option<Box<dyn Session>>>) -> Self {
-        let group = &case.groups[case.workers[worker].group];
+    pub(crate) fn new(case: Arc<Case>, place: usize, sessions: Vec<Option<Box<dyn Session>>>) -> Self {
+        let group = &case.groups[case.workers[place].group];
         let bound_in_race = bound_in_race(group);
         WorkerTask {
-            scope: Scope::inside(case.workers[worker].scope.clone()),
+            scope: Scope::inside(case.workers[place].scope.clone()),
             needs_nothing_bound: group.steps.iter().map(|step| needs_none_of(step, &bound_in_race)).collect(),
             ready: Vec::with_capacity(group.steps.len()),
-            attempt: Attempt::new(worker),
+            attempt: Attempt::new(place),
             has_prepared: false,
             now_ns: 0,
             released_ns: AtomicU64::new(0),
             binds_in_race: !bound_in_race.is_empty(),
             case,
-            worker,
+            place,
+            worker: place,
             sessions,
         }
     }
@@ -117,6 +121,7 @@ impl WorkerTask {
                     continue;
                 }
             };
+            self.takes_seat(&round);
             let result = match AssertUnwindSafe(self.attempt(&case, &round)).catch_unwind().await {
                 Ok(result) => result,
                 Err(panic) => self.crashed(&round, panic_message(panic.as_ref())).await,
@@ -130,6 +135,13 @@ impl WorkerTask {
             }
             round.ended(self.worker, result.map(|()| attempt));
         }
+    }
+
+    /// Becomes the worker that sits at its place in `round`.
+    fn takes_seat(&mut self, round: &Round) {
+        self.worker = round.worker_at(self.place);
+        self.attempt.worker = self.worker;
+        self.scope.set_parent(self.case.workers[self.worker].scope.clone());
     }
 
     async fn attempt(&mut self, case: &Case, round: &Round) -> Result<(), EngineError> {
@@ -445,15 +457,16 @@ mod tests {
     use super::*;
     use crate::check::fixture::TestCase;
     use crate::engine::number::RoundNumber;
+    use crate::engine::order::Order;
 
     #[test]
     fn what_was_saved_is_forgotten_before_the_next_round() {
         let case = Arc::new(TestCase::new(1).build());
         let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
         let number = |round| RoundNumber::new("run", round, round);
-        task.name_round(&Round::new(&case, number(0)));
+        task.name_round(&Round::new(&case, number(0), &Order::plain(1)));
         task.scope.bind("balance", Value::Int(100));
-        task.name_round(&Round::new(&case, number(1)));
+        task.name_round(&Round::new(&case, number(1), &Order::plain(1)));
         assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
     }
 }

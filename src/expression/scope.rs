@@ -23,6 +23,11 @@ impl Scope {
         Scope { parent: Some(parent), names: Vec::new(), deadline: None }
     }
 
+    /// Puts the scope inside another one.
+    pub fn set_parent(&mut self, parent: Arc<Scope>) {
+        self.parent = Some(parent);
+    }
+
     /// Binds `name` in this scope, replacing an earlier binding in this scope.
     pub fn bind(&mut self, name: impl AsRef<str> + Into<Arc<str>>, value: Value) {
         match self.names.iter_mut().find(|(known, _)| **known == *name.as_ref()) {

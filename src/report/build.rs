@@ -39,6 +39,7 @@ pub fn case_report(
     };
     let mut race = race(case, tally);
     race.failure_bound = verdict.failure_bound;
+    race.no_bound = verdict.no_bound.clone();
     let bounds = case.checks.latency.iter().zip(&verdict.latency);
     race.latency_bounds = bounds.map(|(bound, check)| latency_bound(bound, check)).collect();
     race.sometimes = verdict.sometimes.iter().map(sometimes).collect();
@@ -175,6 +176,7 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
         raced: (case.workers.len() > 1).then_some(tally.raced),
         ordered: case.ordered.clone(),
         failure_bound: None,
+        no_bound: None,
         counts: counts(&tally.tally),
         groups: (0..case.groups.len()).map(|group| group_report(case, tally, group)).collect(),
         expectations: expectations(case, tally),

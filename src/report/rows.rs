@@ -15,7 +15,7 @@ use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
 /// `groups` and the two after it came with schema 1.1, what follows them with 1.4.
-pub(super) const ROUND_COLUMNS: [&str; 28] = [
+pub(super) const ROUND_COLUMNS: [&str; 31] = [
     "scenario",
     "case",
     "control",
@@ -44,6 +44,9 @@ pub(super) const ROUND_COLUMNS: [&str; 28] = [
     "round_since_setup",
     "disconnected",
     "invariants_undecided",
+    "order",
+    "sessions",
+    "answered_first",
 ];
 
 /// The columns of `steps.csv`: one row per round and step, and one for whole attempts, on both clocks.
@@ -103,6 +106,8 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
     row.push(record.since_setup.to_string());
     row.push(judgement.tally.of(OutcomeKind::Disconnected).to_string());
     row.push(undecided(results()));
+    row.extend([numbers(&record.order), numbers(&record.places)]);
+    row.push(record.answered_first.map(|worker| worker.to_string()).unwrap_or_default());
     row
 }
 
@@ -127,6 +132,11 @@ fn undecided<'a>(results: impl Iterator<Item = (&'a str, &'a InvariantResult)>) 
         })
         .collect();
     if undecided.is_empty() { String::new() } else { json(&undecided) }
+}
+
+/// `3 0 1 2`.
+fn numbers(numbers: &[usize]) -> String {
+    numbers.iter().map(usize::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// `["one event stored"]`; empty when there is none.

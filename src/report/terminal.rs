@@ -100,6 +100,9 @@ pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
     if let Some(bound) = race.failure_bound {
         let _ = write!(facts, "; at most {} of rounds fail (95 %)", percent(bound));
     }
+    if let Some(reason) = &race.no_bound {
+        let _ = write!(facts, "; {reason}");
+    }
     let mut lines = vec![format!(
         "{} {}  {}",
         verdict_word(case.verdict, style),

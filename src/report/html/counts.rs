@@ -111,11 +111,15 @@ fn sign(good: bool) -> Markup {
 
 /// What clean rounds are worth. How many failed stands among the case's reasons.
 fn evidence(race: &Race) -> Option<String> {
-    let bound = percent(race.failure_bound?);
+    let worth = match (race.failure_bound.map(percent), &race.no_bound) {
+        (Some(bound), _) => format!("with 95 % confidence at most {bound} of rounds fail"),
+        (None, reason) => reason.clone()?,
+    };
     let rounds = number(race.rounds, "round");
     let planned =
         if race.rounds < race.rounds_planned { format!(" of {} planned", race.rounds_planned) } else { String::new() };
-    Some(format!("No failure in {rounds}{planned}: with 95 % confidence at most {bound} of rounds fail."))
+    let raced = race.raced.map(|raced| format!(", raced in {raced} of them")).unwrap_or_default();
+    Some(format!("No failure in {rounds}{planned}{raced}: {worth}."))
 }
 
 /// Why attempts did not succeed.

@@ -34,6 +34,9 @@ pub struct Race {
     /// With 95 % confidence, at most this share of rounds fails; absent after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_bound: Option<f64>,
+    /// Why rounds without a failure give no such bound. Since 1.4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_bound: Option<String>,
     /// How all attempts ended: adds up to `workers * rounds`.
     pub counts: Counts,
     /// The worker groups.
