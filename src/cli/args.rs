@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::again::{self, Again};
 use crate::compare::is_metric;
 use crate::plan::MAX_CASES;
 use crate::scenario::FileAccess;
@@ -114,6 +115,10 @@ pub(crate) struct RunArgs {
     /// Fix what the harness chooses: the order in which workers are told to begin
     #[arg(long, value_name = "N", value_parser = seed)]
     pub(crate) seed: Option<u64>,
+    /// Race one round of a stored run once more, with its seed, its params and its order of workers, such as
+    /// `reports/2026-11-27T14-06-36#23`; `--filter` chooses among its cases
+    #[arg(long, value_name = "REPORT#ROUND", value_parser = again::parse, conflicts_with_all = ["paths", "tag", "param", "rounds", "lasting", "until_fail", "seed"])]
+    pub(crate) again: Option<Again>,
     /// Where a target is, such as `db=postgres://user@127.0.0.1/test`
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]
     pub(crate) target: Vec<(String, String)>,

@@ -6,7 +6,7 @@ use super::args::JudgeArgs;
 use super::output::Output;
 use super::{Failure, select, stored};
 use crate::check::{RunVerdict, Verdict};
-use crate::plan::PlannedScenario;
+use crate::plan::{Overrides, PlannedScenario};
 use crate::rejudge::{CaseChange, GrowthChange, Rejudge, Rejudged};
 use crate::report::rounds::rounds;
 use crate::report::schema::{Report, ScenarioReport};
@@ -16,7 +16,7 @@ pub(crate) fn exec(args: &JudgeArgs, output: &Output) -> Result<RunVerdict, Fail
     let wrong = |error: &dyn std::fmt::Display| Failure::new(RunVerdict::Usage, error);
     let (path, report) = stored::load(args.report.as_deref())?;
     let folder = if path.is_dir() { path.as_path() } else { path.parent().unwrap_or(Path::new(".")) };
-    let (planned, unknown) = select::plan_recorded(&args.scenario, args.limits, &report, output)?;
+    let (planned, unknown) = select::plan_recorded(&args.scenario, args.limits, &report, Overrides::default(), output)?;
     let recorded = recorded(&report, &planned)?;
     let mut rejudge = Rejudge::new(recorded, planned);
     for row in rounds(folder, &report).map_err(|error| wrong(&error))? {

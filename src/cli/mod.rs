@@ -1,5 +1,6 @@
 //! The command line. Only this module prints, reads the environment and chooses exit codes.
 
+mod again;
 mod args;
 mod check;
 mod ci;

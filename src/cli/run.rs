@@ -7,7 +7,7 @@ use super::Failure;
 use super::args::{Format, RunArgs};
 use super::output::Output;
 use super::progress::Progress;
-use super::{ci, select, signals};
+use super::{again, ci, select, signals};
 use crate::check::RunVerdict;
 use crate::duration::as_ns;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
@@ -43,10 +43,16 @@ struct Job<'a> {
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let began = Instant::now();
     let run = run::space_prefix();
-    let planned = select::plan(&args.selection, args.rounds, &run, Format::Text, output)?;
+    let (planned, seed) = match &args.again {
+        Some(again) => {
+            let (planned, seed) = again::plan(again, args, &run, output)?;
+            (planned, Some(seed))
+        }
+        None => (select::plan(&args.selection, args.rounds, &run, Format::Text, output)?, args.seed),
+    };
     let sources = sources(&args.target, args.allow_remote);
     sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
-    let mut report = new_report(args.seed);
+    let mut report = new_report(seed);
     report.not_raced = planned.iter().flat_map(|scenario| &scenario.cases).map(|it| it.case.id.clone()).collect();
     let name = run_name(&report.run.started, report.run.git.as_ref());
     let mut folder =
@@ -139,6 +145,7 @@ async fn provide_and_run(
         until_fail: args.until_fail,
         fail_fast: args.fail_fast,
         no_skip: args.no_skip,
+        first_round: args.again.as_ref().map_or(0, |again| again.round),
     };
     let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, stop, open };
     let raced = run::run(inputs, report, folder, tell).await;

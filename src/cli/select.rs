@@ -55,7 +55,7 @@ pub(crate) fn plan(
             max_cases: selection.limits.max_cases,
             filters: selection.filter.clone(),
             run: run.to_owned(),
-            variable: |name| std::env::var(name).ok().filter(|value| !value.is_empty()),
+            variable,
         };
         match plan::cases(scenario, &overrides) {
             Ok(plan) => {
@@ -73,11 +73,17 @@ pub(crate) fn plan(
     Ok(planned)
 }
 
+/// An environment variable that a target's `url_env` names.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// The cases of a scenario file that `report` knows, with the params that they were raced with, and the ids of those that it does not know.
 pub(crate) fn plan_recorded(
     file: &Path,
     limits: Limits,
     report: &Report,
+    overrides: Overrides,
     output: &Output,
 ) -> Result<(PlannedScenario, Vec<String>), Failure> {
     let mut faults = Faults::new(Format::Text, output);
@@ -89,11 +95,8 @@ pub(crate) fn plan_recorded(
             let params = cases.iter().take(1).flat_map(|case| &case.params);
             let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             let params: Vec<(String, String)> = params.map(|(name, value)| (name.clone(), text(value))).collect();
-            let mut overrides = Overrides {
-                params: params_of(&scenario, &params),
-                max_cases: limits.max_cases,
-                ..Overrides::default()
-            };
+            let mut overrides =
+                Overrides { params: params_of(&scenario, &params), max_cases: limits.max_cases, ..overrides };
             let all = plan::cases(&scenario, &overrides);
             // A control belongs to the first case that was chosen, so the same ones must be chosen again.
             overrides.filters = cases.iter().map(|case| case.id.clone()).collect();

@@ -22,6 +22,7 @@ mod tests;
 mod waits;
 mod worker;
 
+pub use order::Choices;
 pub use race::Race;
 
 use crate::plan::{Action, Case, Operation, Place};

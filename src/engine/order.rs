@@ -16,6 +16,15 @@ use crate::plan::{Case, Driver};
 /// Up to so many workers a block has two permutations with all their rotations, above it one.
 const TWO_PERMUTATIONS_MAX: usize = 8;
 
+/// What decides the orders of a case's rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Choices {
+    /// The case's seed.
+    pub seed: u64,
+    /// The number whose order the first round has; the following ones go on from there.
+    pub first_round: u64,
+}
+
 /// The order of one round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Order {
@@ -43,7 +52,7 @@ impl Order {
 /// The orders of a case's rounds.
 #[derive(Debug)]
 pub(crate) struct Orders {
-    seed: u64,
+    choices: Choices,
     workers: usize,
     /// The places whose workers may change with each other: of the same group, and thus the same targets, and of the same
     /// instances of a store.
@@ -51,7 +60,7 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    pub(crate) fn new(case: &Case, seed: u64) -> Self {
+    pub(crate) fn new(case: &Case, choices: Choices) -> Self {
         let instances: Vec<usize> = case
             .targets
             .iter()
@@ -65,16 +74,17 @@ impl Orders {
             let instances = instances.iter().map(|instances| place % instances).collect();
             alike.entry((worker.group, instances)).or_default().push(place);
         }
-        Orders { seed, workers: case.workers.len(), alike: alike.into_values().collect() }
+        Orders { choices, workers: case.workers.len(), alike: alike.into_values().collect() }
     }
 
     /// The order of round `number` of the run.
     pub(crate) fn of(&self, number: u64) -> Order {
+        let number = number.wrapping_add(self.choices.first_round);
         let permutations = if self.workers <= TWO_PERMUTATIONS_MAX { 2 } else { 1 };
         let length = (permutations * self.workers).max(1);
         let block = number / length as u64;
         // The golden ratio's bits keep the seeds of neighbouring blocks apart (Knuth, TAOCP 3, 6.4).
-        let mut random = StdRng::seed_from_u64(self.seed ^ block.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut random = StdRng::seed_from_u64(self.choices.seed ^ block.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let drawn: Vec<Vec<usize>> = (0..permutations).map(|_| shuffled(self.workers, &mut random)).collect();
         let entries = shuffled(length, &mut random);
         let entry = entries[usize::try_from(number % length as u64).unwrap_or_default()];
@@ -109,6 +119,10 @@ mod tests {
     use super::*;
     use crate::check::fixture::TestCase;
 
+    fn from(seed: u64) -> Choices {
+        Choices { seed, first_round: 0 }
+    }
+
     fn counts(workers: usize, chosen: impl Iterator<Item = usize>) -> Vec<usize> {
         let mut counts = vec![0; workers];
         chosen.for_each(|worker| counts[worker] += 1);
@@ -122,7 +136,7 @@ mod tests {
             workers in 1usize..20,
             block in 0u64..1_000,
         ) {
-            let orders = Orders::new(&TestCase::new(workers).build(), seed);
+            let orders = Orders::new(&TestCase::new(workers).build(), from(seed));
             let length = if workers <= 8 { 2 * workers as u64 } else { workers as u64 };
             let rounds: Vec<Order> = (block * length..(block + 1) * length).map(|round| orders.of(round)).collect();
             let share = vec![length as usize / workers; workers];
@@ -139,8 +153,8 @@ mod tests {
             let names = ["a", "b", "c"];
             let groups: Vec<(&str, usize)> = names.into_iter().zip(groups).collect();
             let case = TestCase::groups(&groups).build();
-            let order = Orders::new(&case, seed).of(round);
-            prop_assert_eq!(&order, &Orders::new(&case, seed).of(round));
+            let order = Orders::new(&case, from(seed)).of(round);
+            prop_assert_eq!(&order, &Orders::new(&case, from(seed)).of(round));
             let everybody: Vec<usize> = (0..case.workers.len()).collect();
             let sorted = |numbers: &[usize]| {
                 let mut numbers = numbers.to_vec();
@@ -158,7 +172,7 @@ mod tests {
 
     #[test]
     fn two_workers_have_each_order_with_each_seating_once_in_a_block() {
-        let orders = Orders::new(&TestCase::new(2).build(), 7);
+        let orders = Orders::new(&TestCase::new(2).build(), from(7));
         for block in 0..50 {
             let mut seen: Vec<(Vec<usize>, Vec<usize>)> = (4 * block..4 * (block + 1))
                 .map(|round| orders.of(round))
@@ -175,7 +189,7 @@ mod tests {
     fn neighbouring_blocks_and_other_seeds_have_other_orders() {
         let case = TestCase::new(8).build();
         let told = |seed: u64, block: u64| -> Vec<Vec<usize>> {
-            (16 * block..16 * (block + 1)).map(|round| Orders::new(&case, seed).of(round).told).collect()
+            (16 * block..16 * (block + 1)).map(|round| Orders::new(&case, from(seed)).of(round).told).collect()
         };
         assert_ne!(told(7, 0), told(7, 1));
         assert_ne!(told(7, 0), told(8, 0));

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::EngineError;
 use super::number::RoundNumber;
 use super::observe::evaluate;
-use super::order::Orders;
+use super::order::{Choices, Orders};
 use super::overlap::{answered_first, overlap};
 use super::record::{Attempt, RoundRecord};
 use super::round::Round;
@@ -49,7 +49,7 @@ impl Race {
         case: Arc<Case>,
         targets: Vec<Arc<dyn Target>>,
         run: &str,
-        seed: u64,
+        choices: Choices,
     ) -> Result<Self, EngineError> {
         let scope = Arc::new(case_scope(&case, run));
         apply(&case.fixture.setup, &targets, &scope).await?;
@@ -62,7 +62,7 @@ impl Race {
             tasks.spawn(WorkerTask::new(case.clone(), worker, sessions).run(receiver));
         }
         Ok(Race {
-            orders: Orders::new(&case, seed),
+            orders: Orders::new(&case, choices),
             case,
             targets,
             scope,

@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::record::RoundRecord;
-use super::{EngineError, Race};
+use super::{Choices, EngineError, Race};
 use crate::diagnostic::SourceFile;
 use crate::outcome::OutcomeKind;
 use crate::plan::{self, Case, Isolation, Operation, Overrides};
@@ -312,7 +312,7 @@ impl Stage {
         let shared = Arc::<Shared>::default();
         let fake = FakeTarget { shared: shared.clone(), description: Description::default() };
         let targets: Vec<Arc<dyn Target>> = vec![Arc::new(fake)];
-        let race = Race::open(case.clone(), targets, "run", seed).await.unwrap();
+        let race = Race::open(case.clone(), targets, "run", Choices { seed, first_round: 0 }).await.unwrap();
         Stage { case, race, shared }
     }
 

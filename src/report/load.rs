@@ -241,7 +241,10 @@ mod tests {
         refused(|race| race.first_failed = Some(1), "round 1 is the first failed one, but none failed");
         refused(|race| (race.rounds_failed, race.first_failed) = (1, Some(7)), "round 7 failed, but only 3 were raced");
         refused(|race| race.rounds_inconclusive = 4, "failed and inconclusive rounds are 4, but must be at most 3");
-        refused(|race| race.rounds_inconclusive = 1, "`failure_bound` is given, but not all rounds passed");
+        refused(
+            |race| (race.rounds_inconclusive, race.failure_bound) = (1, Some(0.1)),
+            "`failure_bound` is given, but not all rounds passed",
+        );
         refused(|race| race.expectations[0].total += 1, "that ended `success` expected are 4, but must be 3");
         refused(|race| race.expectations[0].least = 2, "the least of `success` expected, over all rounds, are 6");
         refused(|race| race.expectations[0].most = 0, "that ended `success` expected are 3, but must be at most 0");

@@ -109,7 +109,7 @@ async fn race_rounds(
     tally: &mut CaseTally,
     goal: u64,
 ) -> Result<(), RunError> {
-    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case));
+    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case));
     let mut race = context.stop.unless_asked(race).await?;
     let mut raced = Ok(());
     while tally.rounds < goal && !context.stop.is_asked() {
@@ -165,7 +165,7 @@ async fn race_control_rounds(
     tally: &mut CaseTally,
     ends: &Ends,
 ) -> Result<Option<ControlVerdict>, RunError> {
-    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.seed_of(case));
+    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case));
     let mut race = context.stop.unless_asked(race).await?;
     let mut ended = Ok(None);
     while has_control_rounds_left(case, tally) && !context.stop.is_asked() {

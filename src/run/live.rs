@@ -12,7 +12,7 @@ use crate::check::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::compare::{LiveCase, LivePair};
 use crate::duration::as_ns;
 use crate::endpoints::{Source, Unavailable};
-use crate::engine::Race;
+use crate::engine::{Choices, Race};
 use crate::plan::Case;
 use crate::report::schema::{CaseReport, Report, ScenarioReport, SkippedCase, WarmUp};
 use crate::report::{RunFolder, Samples, SinkError, build, load_samples};
@@ -193,7 +193,8 @@ impl<'a, 'b> Variant<'a, 'b> {
         self.targets = opened.descriptions();
         // Both variants seed their workers' order alike.
         let seed = self.context.seed;
-        let race = Race::open(self.case.clone(), opened.targets.clone(), &self.context.run, seed);
+        let race =
+            Race::open(self.case.clone(), opened.targets.clone(), &self.context.run, Choices { seed, first_round: 0 });
         self.race = Some(self.context.stop.unless_asked(race).await?);
         Ok(())
     }

@@ -22,7 +22,7 @@ use crate::check::{
 };
 use crate::duration::as_ns;
 use crate::endpoints::{Endpoints, Source, Unavailable};
-use crate::engine::EngineError;
+use crate::engine::{Choices, EngineError};
 use crate::plan::{Case, PlannedCase, PlannedScenario, ScenarioHead};
 use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
 use crate::report::{RunFolder, SamplesError, SinkError, build};
@@ -40,6 +40,8 @@ pub struct Options {
     pub fail_fast: bool,
     /// A case that has to be skipped is a failure of the environment.
     pub no_skip: bool,
+    /// The round whose order of workers the first one has: one of another run's, if it is raced once more.
+    pub first_round: u64,
 }
 
 impl Options {
@@ -232,6 +234,11 @@ impl Context<'_> {
     fn next_space(&mut self) -> String {
         self.spaces += 1;
         format!("{}_{}", self.run, self.spaces)
+    }
+
+    /// What decides the orders of a case's rounds.
+    fn choices_of(&self, case: &Case) -> Choices {
+        Choices { seed: self.seed_of(case), first_round: self.options.first_round }
     }
 
     /// The seed of one case: it depends on nothing but the run's seed and the case, so that a case raced alone

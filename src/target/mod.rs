@@ -49,7 +49,8 @@ pub trait Target: Send + Sync {
     /// is [`TargetError::Lost`], and never repeated.
     fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>>;
 
-    /// Opens the session of worker `worker`: connected, settings applied, statements not yet prepared.
+    /// Opens session number `worker`: connected, settings applied, statements not yet prepared. Workers that are alike change
+    /// sessions from round to round.
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>>;
 
     /// A statement that the system could not once be asked in the whole case, such as one with a table that never was
@@ -189,7 +190,7 @@ pub struct Refusal {
     pub message: String,
 }
 
-/// A worker that the system sees waiting.
+/// A session that the system sees waiting, by its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
     /// Who waits.
@@ -201,7 +202,7 @@ pub struct Wait {
 /// Who is waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
-    /// Another worker of the race.
+    /// The worker that has this session.
     Worker(usize),
     /// Somebody else, named for the message.
     Other(String),

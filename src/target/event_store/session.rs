@@ -28,14 +28,14 @@ pub(super) struct StoreSession {
 
 impl StoreSession {
     pub(super) async fn open(home: Arc<Home>, instance: Arc<Instance>, worker: usize) -> Result<Self, TargetError> {
-        let connection = home.connection(&format!("worker-{worker}")).await?;
+        let connection = home.connection(&format!("session-{worker}")).await?;
         Ok(StoreSession { home, worker, store: EventStore::new(instance, connection), lost: false })
     }
 
     /// Connects again if the connection was lost, or if a reply is still due on it.
     async fn renew(&mut self) -> Result<(), TargetError> {
         if self.lost || self.store.is_lost() {
-            let name = format!("worker-{}", self.worker);
+            let name = format!("session-{}", self.worker);
             let connection = patiently(|| self.home.connection_anew(&name)).await?;
             self.store = EventStore::new(self.store.instance().clone(), connection);
             self.lost = false;

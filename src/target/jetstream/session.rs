@@ -53,7 +53,7 @@ impl StreamSession {
 
 /// Connects and asks once, which sets up the client's subscription for answers.
 async fn connect(stream: &Stream, worker: usize) -> Result<Client, TargetError> {
-    let client = stream.address.connect(&format!("deadheat {} worker {worker}", stream.name)).await?;
+    let client = stream.address.connect(&format!("deadheat {} session {worker}", stream.name)).await?;
     stream.warm_up(&client, Instant::now() + REQUEST_LIMIT).await?;
     Ok(client)
 }

@@ -120,7 +120,7 @@ pub(super) fn snippet(text: &str) -> String {
 /// The final state could not be read, since a worker's session has a lock that reading it needs.
 pub(super) fn blocked(text: &str, lock: &str, worker: usize) -> TargetError {
     let message = format!(
-        "{} was not read: it waits for {lock}, and the session of worker {worker} keeps a lock in its way until the round is over; \
+        "{} was not read: it waits for {lock}, and session {worker} keeps a lock in its way until the round is over; \
         read what needs no such lock, or have the step that takes it also free it",
         snippet(text)
     );

@@ -422,7 +422,7 @@ impl Drop for PostgresSession {
 
 /// What a worker's connection is called.
 fn name(worker: usize) -> String {
-    format!("worker {worker}")
+    format!("session {worker}")
 }
 
 const fn begin(isolation: Isolation) -> &'static str {

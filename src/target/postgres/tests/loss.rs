@@ -96,7 +96,7 @@ async fn a_terminated_server_process_is_rejected_or_unknown() {
     let server = server().await;
     let case = Case::open(&server.url, SETUP, &[INSERT, COUNT, SLEEP, SLOW_INSERT]).await;
     let session = &mut *case.session(0).await;
-    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%worker 0%'";
+    let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE '%session 0%'";
 
     for (text, in_transaction, kind) in [
         (SLOW_INSERT, false, OutcomeKind::Unknown),
@@ -117,7 +117,7 @@ async fn a_terminated_server_process_is_rejected_or_unknown() {
     // While nothing is in flight: nothing can have happened, and the reason is remembered. That holds once the client has
     // noticed, which nobody can see from here: one that has not does not know what became of its call, and says so. Then
     // once more, with more time to notice.
-    let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%worker 0%'";
+    let left = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%session 0%'";
     let mut time_to_notice = Duration::from_millis(1);
     let reply = loop {
         case.observe(terminate).await;

@@ -256,7 +256,7 @@ async fn a_reading_that_waits_for_a_workers_lock_is_given_up_and_names_both() {
     let session = &mut *case.session(3).await;
     done(case.call(session, advisory, []).await);
     let message = environment(case.target.observe(&sql("SELECT pg_advisory_xact_lock(77)::text", [])).await);
-    assert!(message.contains("advisory lock 77") && message.contains("worker 3"), "{message}");
+    assert!(message.contains("advisory lock 77") && message.contains("session 3"), "{message}");
     session.clean().await.unwrap();
     assert_eq!(case.observe("SELECT pg_try_advisory_lock(77)").await, Value::Bool(true));
     // Nor does what reading has left reach the next round.

@@ -1,0 +1,83 @@
+//! `run --again REPORT#ROUND`: one round of a stored run once more, in the order in which its workers were told to begin.
+
+use std::path::{Path, PathBuf};
+
+use super::Failure;
+use super::args::RunArgs;
+use super::output::Output;
+use super::{select, stored};
+use crate::check::RunVerdict;
+use crate::plan::{Overrides, PlannedScenario};
+use crate::report::schema::Report;
+
+/// A round of a stored run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Again {
+    /// The report, or the run's folder.
+    pub(crate) report: PathBuf,
+    /// The round.
+    pub(crate) round: u64,
+}
+
+/// Reads `reports/2026-11-27T14-06-36#23`.
+pub(crate) fn parse(text: &str) -> Result<Again, String> {
+    let (report, round) = text.rsplit_once('#').ok_or("wanted REPORT#ROUND, such as `reports/latest#23`")?;
+    let round = round.parse().map_err(|_| format!("`{round}` is not the number of a round"))?;
+    Ok(Again { report: PathBuf::from(report), round })
+}
+
+/// The cases of the stored run that have the round, each with the params that it was raced with and one round to race; and the
+/// run's seed. Controls are left out.
+pub(super) fn plan(
+    again: &Again,
+    args: &RunArgs,
+    run: &str,
+    output: &Output,
+) -> Result<(Vec<PlannedScenario>, u64), Failure> {
+    let (_, report) = stored::load(Some(&again.report))?;
+    let has_round = |id: &str| cases(&report).any(|(known, rounds)| known == id && again.round < rounds);
+    let is_chosen =
+        |id: &str| args.selection.filter.is_empty() || args.selection.filter.iter().any(|it| id.contains(it));
+    let mut scenarios = Vec::new();
+    for recorded in &report.scenarios {
+        let overrides =
+            Overrides { rounds: Some(1), run: run.to_owned(), variable: select::variable, ..Overrides::default() };
+        let (mut planned, _) =
+            select::plan_recorded(Path::new(&recorded.file), args.selection.limits, &report, overrides, output)?;
+        planned.cases.retain(|it| has_round(&it.case.id) && is_chosen(&it.case.id));
+        for planned in &mut planned.cases {
+            planned.controls.clear();
+        }
+        if !planned.cases.is_empty() {
+            scenarios.push(planned);
+        }
+    }
+    if scenarios.is_empty() {
+        let most = cases(&report).map(|(_, rounds)| rounds).max().unwrap_or(0);
+        let message = format!(
+            "no case chosen of `{}` has a round {}: its cases were raced for at most {most} rounds, numbered from 0",
+            again.report.display(),
+            again.round
+        );
+        return Err(Failure::new(RunVerdict::Usage, message));
+    }
+    Ok((scenarios, report.run.seed))
+}
+
+fn cases(report: &Report) -> impl Iterator<Item = (&str, u64)> {
+    let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
+    cases.map(|case| (case.id.as_str(), case.race.rounds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_named_by_its_report_and_its_number() {
+        let wanted = Again { report: PathBuf::from("reports/a#b"), round: 23 };
+        assert_eq!(parse("reports/a#b#23"), Ok(wanted));
+        assert!(parse("reports/a").unwrap_err().starts_with("wanted REPORT#ROUND"));
+        assert!(parse("reports/a#last").unwrap_err().contains("`last` is not the number of a round"));
+    }
+}
