@@ -361,6 +361,7 @@ impl<'a> RaceState<'a> {
             // What rows hold of these says nothing about expectations.
             order: Vec::new(),
             places: Vec::new(),
+            head_start: None,
             answered_first: None,
         })
     }

@@ -87,6 +87,7 @@ impl Bench {
                 scenarios: &planned,
                 endpoints: &self.endpoints,
                 options: run::Options::default(),
+                again: None,
                 stop: &Stop::default(),
                 open: &OpenTargets::default(),
             };

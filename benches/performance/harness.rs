@@ -8,7 +8,7 @@ use deadheat::check::{CaseTally, RoundJudgement, judge_round};
 use deadheat::diagnostic::SourceFile;
 use deadheat::endpoints::Source;
 use deadheat::engine::record::RoundRecord;
-use deadheat::engine::{Choices, Race};
+use deadheat::engine::{Choices, HeadStarts, Race};
 use deadheat::plan::{self, Case, Overrides};
 use deadheat::scenario::{self, FileAccess, LoadError};
 use deadheat::server::PrivateServer;
@@ -35,7 +35,13 @@ impl Raced {
         for (index, spec) in case.targets.iter().enumerate() {
             targets.push(target::open(spec, source, &format!("{space}_{index}")).await?);
         }
-        let race = Race::open(case.clone(), targets.clone(), space, Choices { seed: SEED, first_round: 0 }).await?;
+        let race = Race::open(
+            case.clone(),
+            targets.clone(),
+            space,
+            Choices { seed: SEED, first_round: 0, head_starts: HeadStarts::Never },
+        )
+        .await?;
         Ok(Raced { tally: CaseTally::new(&case), case, targets, race })
     }
 

@@ -229,6 +229,7 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
         invariants: held(case),
         order: (0..attempts.len()).collect(),
         places: (0..attempts.len()).collect(),
+        head_start: None,
         answered_first: (!attempts.is_empty()).then(|| round as usize % attempts.len()),
         attempts,
     }

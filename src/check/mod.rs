@@ -25,6 +25,7 @@ pub(crate) use misfit::expected_text;
 pub use round::{Failure, FailureKind, RoundJudgement, judge_round};
 pub(crate) use tally::round_name;
 pub use tally::{
-    BarrierTally, CaseTally, Clocks, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally, all_outcomes, step_name,
+    BarrierTally, CaseTally, Clocks, HeadStartTally, InvariantTally, KeptRound, Refusal, RefusalKey, StepTally,
+    all_outcomes, step_name,
 };
 pub use verdict::{RunVerdict, Verdict};

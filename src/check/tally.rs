@@ -33,6 +33,8 @@ pub struct CaseTally {
     pub raced: u64,
     /// Of these: who was answered first.
     pub first: FirstAnswers,
+    /// Rounds in which some workers had a head start: counted and judged like others, and not measured.
+    pub head_starts: HeadStartTally,
     /// Rounds that failed.
     pub failed: u64,
     /// Rounds that were inconclusive.
@@ -87,6 +89,15 @@ pub struct CaseTally {
     step_index: BTreeMap<(usize, usize), usize>,
 }
 
+/// What the rounds with a head start add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HeadStartTally {
+    /// How many there were.
+    pub rounds: u64,
+    /// How their attempts ended.
+    pub tally: Tally,
+}
+
 /// One latency on two clocks, in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Clocks {
@@ -110,6 +121,8 @@ pub struct StepTally {
 pub struct BarrierTally {
     /// Rounds in which it was released.
     pub released: u64,
+    /// Of these, the rounds in which some workers had a head start.
+    pub released_with_head_start: u64,
     /// Rounds in which it was never completed although somebody came.
     pub broken: u64,
     /// Workers that reached it and waited.
@@ -120,7 +133,7 @@ pub struct BarrierTally {
     pub blocked: u64,
     /// Workers that came after its release.
     pub late: u64,
-    /// Nanoseconds from the first to the last parked worker past it: one value per release.
+    /// Nanoseconds from the first to the last parked worker past it: one value per release without a head start.
     pub skew: Histogram,
 }
 
@@ -196,6 +209,7 @@ impl CaseTally {
             rounds: 0,
             raced: 0,
             first: FirstAnswers::default(),
+            head_starts: HeadStartTally::default(),
             failed: 0,
             open: 0,
             disturbed: 0,
@@ -231,18 +245,27 @@ impl CaseTally {
         assert_eq!(record.round, judgement.round, "a round is added with its own judgement");
         assert_eq!(record.tally(), judgement.tally, "a judgement counts what its record holds");
         self.add_counts(case, record, judgement);
+        let is_measured = record.head_start.is_none();
         for attempt in &record.attempts {
-            self.add_attempt(case, attempt);
+            if is_measured {
+                self.measure(case, attempt);
+            }
+            self.add_end(case, attempt);
         }
         for (tally, barrier) in self.barriers.iter_mut().zip(&record.barriers) {
-            tally.add(barrier);
+            tally.add(barrier, is_measured);
+        }
+        if is_measured {
+            self.makespan.record(as_ns(record.makespan));
+        } else {
+            self.head_starts.rounds += 1;
+            self.head_starts.tally.merge(&judgement.tally);
         }
         self.overlap.record(record.overlap);
         if record.overlap >= 2 {
             self.raced += 1;
             self.first.add(record.answered_first);
         }
-        self.makespan.record(as_ns(record.makespan));
         for (tally, (invariant, result)) in self.invariants.iter_mut().zip(invariant_results(case, record)) {
             let mut failures = judgement.failures.iter().filter(|failure| failure.check == invariant.name);
             let failed = failures.find(|failure| failure.kind != FailureKind::Count).map(|failure| failure.kind);
@@ -313,9 +336,8 @@ impl CaseTally {
         }
     }
 
-    fn add_attempt(&mut self, case: &Case, attempt: &Attempt) {
-        let outcome = &attempt.outcome;
-        let clocks = self.attempts.entry(outcome.kind).or_default();
+    fn measure(&mut self, case: &Case, attempt: &Attempt) {
+        let clocks = self.attempts.entry(attempt.outcome.kind).or_default();
         clocks.record(attempt.started_ns, attempt.released_ns, attempt.ended_ns);
         let group = case.workers[attempt.worker].group;
         for step in attempt.steps.iter().filter(|step| !step.has_prepared) {
@@ -324,9 +346,14 @@ impl CaseTally {
                 clocks.record(step.started_ns, step.released_ns, step.ended_ns);
             }
         }
+    }
+
+    fn add_end(&mut self, case: &Case, attempt: &Attempt) {
+        let outcome = &attempt.outcome;
         if outcome.kind == OutcomeKind::Success {
             return;
         }
+        let group = case.workers[attempt.worker].group;
         if self.ends.len() < ENDS_KEPT {
             self.ends.insert((outcome.kind, outcome.code.clone()));
         }
@@ -353,26 +380,35 @@ impl CaseTally {
 
     /// Nothing was dropped and nothing counted twice.
     fn assert_conserved(&self, case: &Case) {
-        let attempts = case.workers.len() as u64 * self.rounds;
+        let workers = case.workers.len() as u64;
+        let attempts = workers * self.rounds;
+        let left_out = &self.head_starts;
+        assert_eq!(left_out.tally.total(), workers * left_out.rounds, "what is left out are whole rounds");
         assert_eq!(self.tally.total(), attempts, "outcomes add up to workers times rounds");
         assert_eq!(self.groups.iter().map(Tally::total).sum::<u64>(), attempts, "groups add up to the whole");
         for (kind, count) in self.tally.occurred() {
             let recorded = self.attempts.get(&kind).map_or(0, |clocks| clocks.own.len());
-            assert_eq!(recorded, count, "every attempt that ended in {kind} was measured once");
+            let left_out = self.head_starts.tally.of(kind);
+            assert_eq!(recorded + left_out, count, "every attempt that ended in {kind} was measured once");
         }
         let refused = self.refusals.values().map(|refusal| refusal.count).sum::<u64>() + self.other_refusals;
         assert_eq!(refused + self.tally.of(OutcomeKind::Success), attempts, "what is no success is a refusal");
         let mixed = self.mixes.values().sum::<u64>() + self.other_mixes;
-        assert_eq!([mixed, self.overlap.len(), self.makespan.len()], [self.rounds; 3], "every round is counted once");
+        let measured = self.makespan.len() + left_out.rounds;
+        assert_eq!([mixed, self.overlap.len(), measured], [self.rounds; 3], "every round is counted once");
     }
 }
 
 impl BarrierTally {
-    fn add(&mut self, record: &BarrierRecord) {
+    fn add(&mut self, record: &BarrierRecord, is_measured: bool) {
         match record.released_ns {
             Some(_) => {
                 self.released += 1;
-                self.skew.record(record.skew_ns);
+                if is_measured {
+                    self.skew.record(record.skew_ns);
+                } else {
+                    self.released_with_head_start += 1;
+                }
             }
             None => self.broken += u64::from(!record.missing.is_empty()),
         }
@@ -439,6 +475,7 @@ mod tests {
     use super::*;
     use crate::check::fixture::{TestCase, record, tally};
     use crate::check::judge_round;
+    use crate::engine::record::HeadStart;
 
     fn add(case: &Case, sum: &mut CaseTally, round: u64, outcomes: &str) -> bool {
         let record = record(case, round, outcomes);
@@ -472,6 +509,24 @@ mod tests {
         assert_eq!(sum.latency("attempt").len(), 9);
         let key = RefusalKey { kind: OutcomeKind::Conflict, step: "append".to_owned(), code: "23505".to_owned() };
         assert_eq!(sum.refusals[&key].count, 5);
+    }
+
+    #[test]
+    fn a_round_with_a_head_start_is_counted_and_judged_but_not_measured() {
+        let case = TestCase::new(2).expect("success = 1, conflict = 1").build();
+        let mut sum = CaseTally::new(&case);
+        add(&case, &mut sum, 0, "1 success, 1 conflict");
+        let plain = (sum.latency("append"), sum.latency("attempt"), sum.makespan.clone(), sum.barriers[0].skew.clone());
+        let mut record = record(&case, 1, "2 success");
+        record.head_start = Some(HeadStart { ahead: vec![1], lead_ns: 700 });
+        sum.add(&case, &record, &judge_round(&case, &record));
+        assert_eq!((sum.rounds, sum.raced, sum.failed, sum.overlap.len()), (2, 2, 1, 2));
+        assert_eq!(sum.tally, tally("3 success, 1 conflict"));
+        assert_eq!(sum.head_starts, HeadStartTally { rounds: 1, tally: tally("2 success") });
+        assert_eq!((sum.barriers[0].released, sum.barriers[0].released_with_head_start), (2, 1));
+        let measured =
+            (sum.latency("append"), sum.latency("attempt"), sum.makespan.clone(), sum.barriers[0].skew.clone());
+        assert_eq!(measured, plain);
     }
 
     #[test]

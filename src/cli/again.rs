@@ -1,6 +1,8 @@
 //! `run --again REPORT#ROUND`: one round of a stored run once more, in the order in which its workers were told to begin.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Failure;
 use super::args::RunArgs;
@@ -8,7 +10,9 @@ use super::output::Output;
 use super::{select, stored};
 use crate::check::RunVerdict;
 use crate::plan::{Overrides, PlannedScenario};
+use crate::report::rounds::rounds;
 use crate::report::schema::Report;
+use crate::run;
 
 /// A round of a stored run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +35,17 @@ pub(crate) fn parse(text: &str) -> Result<Again, String> {
 pub(super) fn plan(
     again: &Again,
     args: &RunArgs,
-    run: &str,
+    name: &str,
     output: &Output,
-) -> Result<(Vec<PlannedScenario>, u64), Failure> {
-    let (_, report) = stored::load(Some(&again.report))?;
+) -> Result<(Vec<PlannedScenario>, u64, run::Again), Failure> {
+    let (path, report) = stored::load(Some(&again.report))?;
     let has_round = |id: &str| cases(&report).any(|(known, rounds)| known == id && again.round < rounds);
     let is_chosen =
         |id: &str| args.selection.filter.is_empty() || args.selection.filter.iter().any(|it| id.contains(it));
     let mut scenarios = Vec::new();
     for recorded in &report.scenarios {
         let overrides =
-            Overrides { rounds: Some(1), run: run.to_owned(), variable: select::variable, ..Overrides::default() };
+            Overrides { rounds: Some(1), run: name.to_owned(), variable: select::variable, ..Overrides::default() };
         let (mut planned, _) =
             select::plan_recorded(Path::new(&recorded.file), args.selection.limits, &report, overrides, output)?;
         planned.cases.retain(|it| has_round(&it.case.id) && is_chosen(&it.case.id));
@@ -61,7 +65,22 @@ pub(super) fn plan(
         );
         return Err(Failure::new(RunVerdict::Usage, message));
     }
-    Ok((scenarios, report.run.seed))
+    let head_starts = head_starts(&path, &report, again.round)?;
+    Ok((scenarios, report.run.seed, run::Again { round: again.round, head_starts }))
+}
+
+/// For how long some workers were held back in this round of each case, where others had a head start.
+fn head_starts(path: &Path, report: &Report, round: u64) -> Result<BTreeMap<String, Duration>, Failure> {
+    let wrong = |error| Failure::new(RunVerdict::Usage, error);
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
+    let mut head_starts = BTreeMap::new();
+    for row in rounds(folder, report).map_err(wrong)? {
+        let row = row.map_err(wrong)?;
+        if row.round == round && row.control.is_empty() {
+            head_starts.extend(row.head_start.map(|lead| (row.case, lead)));
+        }
+    }
+    Ok(head_starts)
 }
 
 fn cases(report: &Report) -> impl Iterator<Item = (&str, u64)> {

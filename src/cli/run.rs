@@ -16,7 +16,7 @@ use crate::plan::{Case, PlannedScenario};
 use crate::report::html::HTML_FILE;
 use crate::report::schema::Report;
 use crate::report::{RunFolder, forms, run_name, terminal};
-use crate::run::{self, Event, Inputs, OpenTargets, Options, RunError, Stop};
+use crate::run::{self, Again, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::secrets;
 use crate::server::find::SearchPath;
 use crate::server::leftover;
@@ -37,18 +37,20 @@ struct Job<'a> {
     /// Names the run in schemas and streams.
     run: &'a str,
     planned: &'a [PlannedScenario],
+    /// The round of another run to race once more.
+    again: Option<&'a Again>,
     output: &'a Output,
 }
 
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let began = Instant::now();
     let run = run::space_prefix();
-    let (planned, seed) = match &args.again {
+    let (planned, seed, again) = match &args.again {
         Some(again) => {
-            let (planned, seed) = again::plan(again, args, &run, output)?;
-            (planned, Some(seed))
+            let (planned, seed, again) = again::plan(again, args, &run, output)?;
+            (planned, Some(seed), Some(again))
         }
-        None => (select::plan(&args.selection, args.rounds, &run, Format::Text, output)?, args.seed),
+        None => (select::plan(&args.selection, args.rounds, &run, Format::Text, output)?, args.seed, None),
     };
     let sources = sources(&args.target, args.allow_remote);
     sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
@@ -62,7 +64,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
         .enable_all()
         .build()
         .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
-    let job = Job { began, args, run: &run, planned: &planned, output };
+    let job = Job { began, args, run: &run, planned: &planned, again: again.as_ref(), output };
     let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |verdict| *verdict);
     shut_down(runtime, verdict);
@@ -137,7 +139,7 @@ async fn provide_and_run(
     folder: &mut RunFolder,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<RunVerdict, Failure> {
-    let Job { began, args, run, planned, .. } = *job;
+    let Job { began, args, run, planned, again, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
     let endpoints = provide(sources, 1, cases, stop).await?;
     let options = Options {
@@ -145,9 +147,8 @@ async fn provide_and_run(
         until_fail: args.until_fail,
         fail_fast: args.fail_fast,
         no_skip: args.no_skip,
-        first_round: args.again.as_ref().map_or(0, |again| again.round),
     };
-    let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, stop, open };
+    let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, again, stop, open };
     let raced = run::run(inputs, report, folder, tell).await;
     let raced = match raced {
         Ok(()) => Ok(()),

@@ -5,6 +5,7 @@
 
 mod barrier;
 mod clock;
+mod head_start;
 mod number;
 mod observe;
 mod order;
@@ -22,6 +23,7 @@ mod tests;
 mod waits;
 mod worker;
 
+pub use head_start::HeadStarts;
 pub use order::Choices;
 pub use race::Race;
 

@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
+use super::head_start::HeadStarts;
 use crate::plan::{Case, Driver};
 
 /// Up to so many workers a block has two permutations with all their rotations, above it one.
@@ -23,6 +24,8 @@ pub struct Choices {
     pub seed: u64,
     /// The number whose order the first round has; the following ones go on from there.
     pub first_round: u64,
+    /// Which rounds have a head start.
+    pub head_starts: HeadStarts,
 }
 
 /// The order of one round.
@@ -120,7 +123,7 @@ mod tests {
     use crate::check::fixture::TestCase;
 
     fn from(seed: u64) -> Choices {
-        Choices { seed, first_round: 0 }
+        Choices { seed, first_round: 0, head_starts: HeadStarts::Never }
     }
 
     fn counts(workers: usize, chosen: impl Iterator<Item = usize>) -> Vec<usize> {

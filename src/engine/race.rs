@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::EngineError;
+use super::head_start::Starts;
 use super::number::RoundNumber;
 use super::observe::evaluate;
 use super::order::{Choices, Orders};
@@ -41,6 +42,7 @@ pub struct Race {
     workers: Vec<mpsc::Sender<Told>>,
     tasks: JoinSet<()>,
     orders: Orders,
+    starts: Starts,
 }
 
 impl Race {
@@ -63,6 +65,7 @@ impl Race {
         }
         Ok(Race {
             orders: Orders::new(&case, choices),
+            starts: Starts::new(&case, choices),
             case,
             targets,
             scope,
@@ -82,8 +85,12 @@ impl Race {
         let order = self.orders.of(number.of_run);
         let places: Vec<usize> = order.place_of();
         let told: Vec<usize> = order.told.iter().map(|worker| places[*worker]).collect();
-        let round = Arc::new(Round::new(&self.case, number, &order));
+        let head_start = self.starts.of(number.of_run);
+        let round = Arc::new(Round::new(&self.case, number, &order, head_start.clone()));
         let attempts = self.attempts(&round, &told).await?;
+        if head_start.is_none() {
+            self.starts.learn(&self.case, &attempts);
+        }
         settle(&self.targets).await?;
         let mut record = RoundRecord {
             round: number.of_run,
@@ -94,6 +101,7 @@ impl Race {
             makespan: makespan(&attempts, round.barriers[START].record().released_ns),
             answered_first: answered_first(&self.case, &attempts),
             order: order.told,
+            head_start,
             places,
             attempts,
         };

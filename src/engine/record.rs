@@ -25,8 +25,19 @@ pub struct RoundRecord {
     pub order: Vec<usize>,
     /// By worker: the place that it had, and thus the sessions.
     pub places: Vec<usize>,
+    /// The head start that some of them had.
+    pub head_start: Option<HeadStart>,
     /// The worker whose first request was answered first; `None` if nobody asked anything.
     pub answered_first: Option<usize>,
+}
+
+/// Some workers left the start barrier before the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeadStart {
+    /// The workers that were ahead, ascending.
+    pub ahead: Vec<usize>,
+    /// For so long the others were held back after the release.
+    pub lead_ns: u64,
 }
 
 impl RoundRecord {

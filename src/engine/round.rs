@@ -12,7 +12,7 @@ use super::barrier::Barrier;
 use super::clock::Clock;
 use super::number::RoundNumber;
 use super::order::Order;
-use super::record::{Attempt, Missing, Outcome};
+use super::record::{Attempt, HeadStart, Missing, Outcome};
 use super::waits::WaitGraph;
 use crate::plan::{Case, START};
 use crate::target::Target;
@@ -32,6 +32,7 @@ pub(crate) struct Round {
     pub(crate) barriers: Vec<Barrier>,
     /// By place: the worker that sits there.
     worker_at: Vec<usize>,
+    head_start: Option<HeadStart>,
     /// By worker.
     seats: Vec<Seat>,
     end: End,
@@ -73,7 +74,7 @@ impl Default for Seat {
 }
 
 impl Round {
-    pub(crate) fn new(case: &Case, number: RoundNumber, order: &Order) -> Self {
+    pub(crate) fn new(case: &Case, number: RoundNumber, order: &Order, head_start: Option<HeadStart>) -> Self {
         let clock = Clock::start();
         Round {
             number,
@@ -86,6 +87,7 @@ impl Round {
                 .map(|(index, spec)| Barrier::new(spec, index == START, &order.told))
                 .collect(),
             worker_at: order.worker_at.clone(),
+            head_start,
             seats: case.workers.iter().map(|_| Seat::default()).collect(),
             end: End { under_way: AtomicUsize::new(case.workers.len()), over: Notify::new() },
         }
@@ -94,6 +96,12 @@ impl Round {
     /// The worker that sits at `place`.
     pub(crate) fn worker_at(&self, place: usize) -> usize {
         self.worker_at[place]
+    }
+
+    /// For how long `worker` is held back after the start barrier.
+    pub(crate) fn held_back_ns(&self, worker: usize) -> u64 {
+        let others = self.head_start.as_ref().filter(|start| start.ahead.binary_search(&worker).is_err());
+        others.map_or(0, |start| start.lead_ns)
     }
 
     /// Notes that `worker` was told of the round. (And brings its seat to its core, before time counts.)

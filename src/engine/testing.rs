@@ -29,7 +29,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::record::RoundRecord;
-use super::{Choices, EngineError, Race};
+use super::{Choices, EngineError, HeadStarts, Race};
 use crate::diagnostic::SourceFile;
 use crate::outcome::OutcomeKind;
 use crate::plan::{self, Case, Isolation, Operation, Overrides};
@@ -308,11 +308,15 @@ impl Stage {
     }
 
     pub(crate) async fn with_seed(tables: &str, seed: u64) -> Self {
+        Self::with(tables, Choices { seed, first_round: 0, head_starts: HeadStarts::Never }).await
+    }
+
+    pub(crate) async fn with(tables: &str, choices: Choices) -> Self {
         let case = case(&format!("{HEAD}{tables}"));
         let shared = Arc::<Shared>::default();
         let fake = FakeTarget { shared: shared.clone(), description: Description::default() };
         let targets: Vec<Arc<dyn Target>> = vec![Arc::new(fake)];
-        let race = Race::open(case.clone(), targets, "run", Choices { seed, first_round: 0 }).await.unwrap();
+        let race = Race::open(case.clone(), targets, "run", choices).await.unwrap();
         Stage { case, race, shared }
     }
 

@@ -10,6 +10,7 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::head_start::hold_back;
 use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::record::{Attempt, Outcome, StepRecord};
@@ -154,6 +155,7 @@ impl WorkerTask {
                 session.prepare().await.map_err(|error| EngineError::preparing(case, target, error))?;
             }
         }
+        let held_back_ns = round.held_back_ns(self.worker);
         match group.start {
             Start::Together => {
                 if let Err(BarrierBroken) = self.pass(round, START).await {
@@ -168,6 +170,10 @@ impl WorkerTask {
                         ..Attempt::new(self.worker)
                     };
                     return Ok(());
+                }
+                if held_back_ns > 0 {
+                    let until_ns = self.released_ns.load(Ordering::Relaxed).saturating_add(held_back_ns);
+                    self.now_ns = hold_back(&round.clock, until_ns).await;
                 }
             }
             Start::Free => {
@@ -464,9 +470,9 @@ mod tests {
         let case = Arc::new(TestCase::new(1).build());
         let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
         let number = |round| RoundNumber::new("run", round, round);
-        task.name_round(&Round::new(&case, number(0), &Order::plain(1)));
+        task.name_round(&Round::new(&case, number(0), &Order::plain(1), None));
         task.scope.bind("balance", Value::Int(100));
-        task.name_round(&Round::new(&case, number(1), &Order::plain(1)));
+        task.name_round(&Round::new(&case, number(1), &Order::plain(1), None));
         assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
     }
 }

@@ -7,7 +7,7 @@ use super::build::distribution;
 use super::load::LoadErrorKind;
 use super::schema::{
     CaseReport, ClocksReport, ControlReport, ControlVerdictWord, Counts, Distribution, ExpectationRow,
-    LatencyBoundReport, LatencyReport, OutcomeWord, Race, Report, RoundReport, VerdictWord,
+    HeadStartsReport, LatencyBoundReport, LatencyReport, OutcomeWord, Race, Report, RoundReport, VerdictWord,
 };
 
 /// Whether the numbers of a case, and of its controls, agree with each other and with its verdict.
@@ -109,24 +109,39 @@ fn check_race(race: &Race) -> Result<(), String> {
         let said = sum([invariant.held, invariant.broken, invariant.unevaluated]);
         same(&format!("the results of invariant `{}`", invariant.name), said, race.rounds)?;
     }
+    let left_out = race.head_starts.clone().unwrap_or(HeadStartsReport { rounds: 0, counts: Counts::new() });
+    at_most("the rounds with a head start", left_out.rounds, race.rounds)?;
+    let left_out_attempts = race.workers.saturating_mul(left_out.rounds);
+    same("the outcomes of rounds with a head start", total(&left_out.counts), left_out_attempts)?;
     check_latency("attempts", &race.attempts)?;
-    same("the attempts measured", race.attempts.all.own.count, attempts)?;
+    same("the attempts measured", race.attempts.all.own.count, attempts - left_out_attempts)?;
+    for (outcome, count) in &left_out.counts {
+        at_most(&format!("the attempts with a head start that ended `{outcome}`"), *count, of(&race.counts, *outcome))?;
+    }
     for (outcome, count) in &race.counts {
         let measured = race.attempts.outcomes.get(outcome).map_or(0, |clocks| clocks.own.count);
-        same(&format!("the attempts measured that ended `{outcome}`"), measured, *count)?;
+        same(
+            &format!("the attempts measured that ended `{outcome}`"),
+            measured,
+            *count - of(&left_out.counts, *outcome),
+        )?;
         let in_groups = sum(race.groups.iter().map(|group| of(&group.counts, *outcome)));
         same(&format!("the attempts of all groups that ended `{outcome}`"), in_groups, *count)?;
     }
     for step in &race.steps {
         check_latency(&format!("step `{}`", step.name), &step.latency)?;
     }
-    for (what, values) in [("overlaps", &race.overlap), ("makespans", &race.makespan)] {
+    let measured = race.rounds - left_out.rounds;
+    for (what, values, rounds) in [("overlaps", &race.overlap, race.rounds), ("makespans", &race.makespan, measured)] {
         check_distribution(what, values)?;
-        same(&format!("the {what}"), values.count, race.rounds)?;
+        same(&format!("the {what}"), values.count, rounds)?;
     }
     for barrier in &race.barriers {
         check_distribution(&format!("skew of barrier `{}`", barrier.name), &barrier.skew)?;
-        same(&format!("the releases of barrier `{}`", barrier.name), barrier.skew.count, barrier.released)?;
+        let measured = barrier.skew.count.saturating_add(barrier.released_with_head_start);
+        same(&format!("the releases of barrier `{}`", barrier.name), measured, barrier.released)?;
+        let what = format!("the releases of barrier `{}` with a head start", barrier.name);
+        at_most(&what, barrier.released_with_head_start, left_out.rounds)?;
     }
     at_most("the rounds that were raced", race.raced.unwrap_or(0), race.rounds)?;
     check_rounds(race)?;

@@ -175,6 +175,8 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
         first_failed: tally.first_failed,
         raced: (case.workers.len() > 1).then_some(tally.raced),
         ordered: case.ordered.clone(),
+        head_starts: (tally.head_starts.rounds > 0)
+            .then(|| HeadStartsReport { rounds: tally.head_starts.rounds, counts: counts(&tally.head_starts.tally) }),
         failure_bound: None,
         no_bound: None,
         counts: counts(&tally.tally),
@@ -308,6 +310,7 @@ fn barrier(name: &str, parties: usize, tally: &BarrierTally) -> BarrierReport {
         name: name.to_owned(),
         parties: parties as u64,
         released: tally.released,
+        released_with_head_start: tally.released_with_head_start,
         broken: tally.broken,
         arrived: tally.arrived,
         failed: tally.failed,

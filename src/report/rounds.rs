@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -30,6 +31,8 @@ pub struct StoredRound {
     pub tally: Tally,
     /// The same by group; `None` for a single group, and before schema 1.1.
     pub groups: Option<BTreeMap<String, Counts>>,
+    /// For how long others were held back, in a round in which some workers had a head start.
+    pub head_start: Option<Duration>,
     /// The most workers in play at once; before schema 1.4, inside their attempts.
     pub overlap: u64,
     /// What its invariants said; `None` before schema 1.1.
@@ -120,9 +123,16 @@ fn parse(columns: &csv::StringRecord, record: &csv::StringRecord) -> Result<Stor
         since_setup: optional("round_since_setup").map(|_| number("round_since_setup")).transpose()?,
         tally,
         groups: groups.transpose()?,
+        head_start: optional("head_start_us").filter(|text| !text.is_empty()).map(micros).transpose()?,
         overlap: number("overlap")?,
         invariants: broken.zip(undefined).map(|(broken, undefined)| StoredInvariants { broken, undefined, undecided }),
     })
+}
+
+/// Microseconds with three decimals.
+fn micros(text: &str) -> Result<Duration, String> {
+    let micros = text.parse::<f64>().map_err(|_| format!("`head_start_us` is `{text}`, not a number"))?;
+    Duration::try_from_secs_f64(micros / 1e6).map_err(|_| format!("`head_start_us` is `{text}`, out of range"))
 }
 
 fn list<T: Default + DeserializeOwned>(name: &str, text: &str) -> Result<T, String> {

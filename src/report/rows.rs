@@ -15,7 +15,7 @@ use super::schema::Counts;
 
 /// The columns of `rounds.csv`: one row per round. Outcomes are written with `_`, as in expressions.
 /// `groups` and the two after it came with schema 1.1, what follows them with 1.4.
-pub(super) const ROUND_COLUMNS: [&str; 31] = [
+pub(super) const ROUND_COLUMNS: [&str; 33] = [
     "scenario",
     "case",
     "control",
@@ -47,6 +47,8 @@ pub(super) const ROUND_COLUMNS: [&str; 31] = [
     "order",
     "sessions",
     "answered_first",
+    "head_start",
+    "head_start_us",
 ];
 
 /// The columns of `steps.csv`: one row per round and step, and one for whole attempts, on both clocks.
@@ -108,6 +110,9 @@ pub(super) fn round_row(case: &Case, record: &RoundRecord, judgement: &RoundJudg
     row.push(undecided(results()));
     row.extend([numbers(&record.order), numbers(&record.places)]);
     row.push(record.answered_first.map(|worker| worker.to_string()).unwrap_or_default());
+    let start = record.head_start.as_ref();
+    row.push(start.map(|start| numbers(&start.ahead)).unwrap_or_default());
+    row.push(micros(start.map(|start| start.lead_ns)));
     row
 }
 

@@ -53,7 +53,7 @@ pub fn load_samples(path: &Path, report: &Report) -> Result<Samples, SamplesErro
     let mut samples = Samples::default();
     let file = folder.join("rounds.csv");
     let told = |kind| SamplesError { path: file.clone(), kind };
-    let counts = read(&file, report).and_then(|text| rounds(&text, &mut samples, report)).map_err(told)?;
+    let (counts, ahead) = read(&file, report).and_then(|text| rounds(&text, &mut samples, report)).map_err(told)?;
     for case in report.scenarios.iter().flat_map(|scenario| &scenario.cases) {
         let (found, found_rounds) = counts.get(&case.id).cloned().unwrap_or_default();
         if found != case.race.counts || found_rounds != case.race.rounds {
@@ -63,7 +63,7 @@ pub fn load_samples(path: &Path, report: &Report) -> Result<Samples, SamplesErro
     }
     let file = folder.join("steps.csv");
     let told = |kind| SamplesError { path: file.clone(), kind };
-    read(&file, report).and_then(|text| steps(&text, &mut samples)).map_err(told)?;
+    read(&file, report).and_then(|text| steps(&text, &mut samples, &ahead)).map_err(told)?;
     Ok(samples)
 }
 
@@ -131,6 +131,14 @@ fn add(
     Ok(())
 }
 
+/// The column that says for how long others were held back; empty in a round without a head start. Since 1.4.
+const HEAD_START: &str = "head_start_us";
+
+fn has_column(bytes: &[u8], name: &str) -> Result<bool, SamplesErrorKind> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    Ok(reader.headers().map_err(malformed)?.iter().any(|header| header == name))
+}
+
 /// The outcomes that have columns: those of schema 1.0, and what of later ones is there.
 fn outcomes(bytes: &[u8], report: &Report) -> Result<Vec<OutcomeWord>, SamplesErrorKind> {
     let mut reader = csv::Reader::from_reader(bytes);
@@ -142,25 +150,35 @@ fn outcomes(bytes: &[u8], report: &Report) -> Result<Vec<OutcomeWord>, SamplesEr
     Ok(first.into_iter().chain(later.into_iter().filter(is_there)).collect())
 }
 
-/// Adds makespans and medians to `samples`, and gives each case's counts and number of rounds.
-fn rounds(
-    bytes: &[u8],
-    samples: &mut Samples,
-    report: &Report,
-) -> Result<BTreeMap<String, (Counts, u64)>, SamplesErrorKind> {
+/// Rounds in which some workers had a head start, by case and number: they measure nothing.
+type HeadStarts = BTreeSet<(String, u64)>;
+
+/// Each case's counts and number of rounds.
+type CaseCounts = BTreeMap<String, (Counts, u64)>;
+
+/// Adds makespans and medians to `samples`.
+fn rounds(bytes: &[u8], samples: &mut Samples, report: &Report) -> Result<(CaseCounts, HeadStarts), SamplesErrorKind> {
     let outcomes = outcomes(bytes, report)?;
     let columns: Vec<String> = outcomes.iter().map(|outcome| outcome.as_str().replace('-', "_")).collect();
     let mut wanted = vec!["control", "case", "round", "makespan_us", "attempt_p50_us"];
     wanted.extend(columns.iter().map(String::as_str));
     let by_group = report.schema >= GROUPS_SINCE;
     wanted.extend(by_group.then_some("groups"));
-    let mut counts: BTreeMap<String, (Counts, u64)> = BTreeMap::new();
+    let has_head_starts = has_column(bytes, HEAD_START)?;
+    wanted.extend(has_head_starts.then_some(HEAD_START));
+    let (mut counts, mut ahead) = (CaseCounts::new(), HeadStarts::new());
     Rows::new(bytes, &wanted)?.each(|row| {
         let round = number(row[2])?;
-        let case = samples.cases.entry(cells::read(row[1]).to_owned()).or_default();
-        add(case, "makespan", round, row[3])?;
-        add(case, "p50", round, row[4])?;
-        let (sum, rounds) = counts.entry(cells::read(row[1]).to_owned()).or_default();
+        let name = cells::read(row[1]);
+        let (row, head_start) = if has_head_starts { row.split_at(row.len() - 1) } else { (row, &[""][..]) };
+        if head_start == [""] {
+            let case = samples.cases.entry(name.to_owned()).or_default();
+            add(case, "makespan", round, row[3])?;
+            add(case, "p50", round, row[4])?;
+        } else {
+            ahead.insert((name.to_owned(), round));
+        }
+        let (sum, rounds) = counts.entry(name.to_owned()).or_default();
         *rounds += 1;
         for (outcome, field) in outcomes.iter().zip(&row[5..]) {
             let count: u64 = number(field)?;
@@ -169,12 +187,12 @@ fn rounds(
             }
         }
         if let Some(groups) = row.last().filter(|groups| by_group && !groups.is_empty()) {
-            let mixes = samples.groups.entry(cells::read(row[1]).to_owned()).or_default();
+            let mixes = samples.groups.entry(name.to_owned()).or_default();
             *mixes.entry(group_mix(groups)?).or_default() += 1;
         }
         Ok(())
     })?;
-    Ok(counts)
+    Ok((counts, ahead))
 }
 
 /// `adder (1 success), remover (1 deadlock)`, of a round's `groups`.
@@ -189,11 +207,15 @@ fn group_mix(groups: &str) -> Result<String, SamplesErrorKind> {
 }
 
 /// Adds the p99 of attempts, and the p50 and p99 of steps.
-fn steps(bytes: &[u8], samples: &mut Samples) -> Result<(), SamplesErrorKind> {
+fn steps(bytes: &[u8], samples: &mut Samples, ahead: &HeadStarts) -> Result<(), SamplesErrorKind> {
     let wanted = ["control", "case", "round", "step", "own_p50_us", "own_p99_us", "release_p99_us"];
     Rows::new(bytes, &wanted)?.each(|row| {
         let round = number(row[2])?;
-        let case = samples.cases.entry(cells::read(row[1]).to_owned()).or_default();
+        let name = cells::read(row[1]).to_owned();
+        if ahead.contains(&(name.clone(), round)) {
+            return Ok(());
+        }
+        let case = samples.cases.entry(name).or_default();
         match cells::read(row[3]) {
             "attempt" => add(case, "p99", round, row[6]),
             step => {
@@ -209,6 +231,7 @@ mod tests {
     use super::*;
     use crate::check::fixture::{TestCase, record};
     use crate::check::judge_round;
+    use crate::engine::record::HeadStart;
     use crate::report::{RunFolder, example};
 
     /// A run's folder whose data files are those of the example report's case.
@@ -262,6 +285,24 @@ mod tests {
         assert!(case["makespan"].values().all(|value| *value > 0.0));
         assert!(!case.contains_key("p99"), "three attempts have no p99");
         assert_eq!(load_samples(&path.join(REPORT_FILE), &report).unwrap(), samples);
+    }
+
+    #[test]
+    fn a_round_with_a_head_start_is_counted_and_measures_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut folder = RunFolder::create(directory.path(), "run").unwrap();
+        let case = TestCase::new(3).expect("success = 1, conflict = 2").build();
+        for round in 0..3 {
+            let mut record = record(&case, round, "1 success, 2 conflict");
+            record.head_start = (round == 1).then(|| HeadStart { ahead: vec![0], lead_ns: 0 });
+            folder.add_round(&case, &record, &judge_round(&case, &record), false).unwrap();
+        }
+        let mut report = example::report();
+        folder.write_report(&mut report).unwrap();
+        let samples = load_samples(folder.path(), &report).unwrap();
+        for (metric, values) in &samples.cases["race[backend=memory]"] {
+            assert_eq!(values.keys().copied().collect::<Vec<u64>>(), [0, 2], "{metric}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::check::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::compare::{LiveCase, LivePair};
 use crate::duration::as_ns;
 use crate::endpoints::{Source, Unavailable};
-use crate::engine::{Choices, Race};
+use crate::engine::{Choices, HeadStarts, Race};
 use crate::plan::Case;
 use crate::report::schema::{CaseReport, Report, ScenarioReport, SkippedCase, WarmUp};
 use crate::report::{RunFolder, Samples, SinkError, build, load_samples};
@@ -157,6 +157,7 @@ impl LiveSide {
             seed: turns.seed,
             spaces: 0,
             options: Options::default(),
+            again: None,
             began: Instant::now(),
             ends: None,
         };
@@ -193,8 +194,12 @@ impl<'a, 'b> Variant<'a, 'b> {
         self.targets = opened.descriptions();
         // Both variants seed their workers' order alike.
         let seed = self.context.seed;
-        let race =
-            Race::open(self.case.clone(), opened.targets.clone(), &self.context.run, Choices { seed, first_round: 0 });
+        let race = Race::open(
+            self.case.clone(),
+            opened.targets.clone(),
+            &self.context.run,
+            Choices { seed, first_round: 0, head_starts: HeadStarts::Never },
+        );
         self.race = Some(self.context.stop.unless_asked(race).await?);
         Ok(())
     }

@@ -22,7 +22,7 @@ use crate::check::{
 };
 use crate::duration::as_ns;
 use crate::endpoints::{Endpoints, Source, Unavailable};
-use crate::engine::{Choices, EngineError};
+use crate::engine::{Choices, EngineError, HeadStarts};
 use crate::plan::{Case, PlannedCase, PlannedScenario, ScenarioHead};
 use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
 use crate::report::{RunFolder, SamplesError, SinkError, build};
@@ -40,8 +40,15 @@ pub struct Options {
     pub fail_fast: bool,
     /// A case that has to be skipped is a failure of the environment.
     pub no_skip: bool,
-    /// The round whose order of workers the first one has: one of another run's, if it is raced once more.
-    pub first_round: u64,
+}
+
+/// A round of another run that is raced once more.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Again {
+    /// Its number, by which its order of workers follows from the seed.
+    pub round: u64,
+    /// By case: for how long some workers were held back, where others had a head start.
+    pub head_starts: BTreeMap<String, Duration>,
 }
 
 impl Options {
@@ -215,6 +222,7 @@ struct Context<'a> {
     seed: u64,
     spaces: u64,
     options: Options,
+    again: Option<&'a Again>,
     began: Instant,
     /// When no further round is begun, however many are left.
     ends: Option<Instant>,
@@ -238,7 +246,13 @@ impl Context<'_> {
 
     /// What decides the orders of a case's rounds.
     fn choices_of(&self, case: &Case) -> Choices {
-        Choices { seed: self.seed_of(case), first_round: self.options.first_round }
+        let (first_round, head_starts) = match self.again {
+            None => (0, HeadStarts::Sometimes),
+            Some(again) => {
+                (again.round, again.head_starts.get(&case.id).map_or(HeadStarts::Never, |it| HeadStarts::Of(*it)))
+            }
+        };
+        Choices { seed: self.seed_of(case), first_round, head_starts }
     }
 
     /// The seed of one case: it depends on nothing but the run's seed and the case, so that a case raced alone
@@ -288,6 +302,8 @@ pub struct Inputs<'a> {
     pub endpoints: &'a Endpoints,
     /// How.
     pub options: Options,
+    /// The round of another run to race once more, instead of rounds of this run's own.
+    pub again: Option<&'a Again>,
     /// When to stop early.
     pub stop: &'a Stop,
     /// Where open targets are noted.
@@ -302,7 +318,7 @@ pub async fn run(
     folder: &mut RunFolder,
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
-    let Inputs { began, run, scenarios, endpoints, options, stop, open } = inputs;
+    let Inputs { began, run, scenarios, endpoints, options, again, stop, open } = inputs;
     let ends = options.lasting.map(|lasting| Instant::now() + lasting);
     let mut context = Context {
         folder,
@@ -313,6 +329,7 @@ pub async fn run(
         seed: report.run.seed,
         spaces: 0,
         options,
+        again,
         began,
         ends,
     };
@@ -600,6 +617,7 @@ mod tests {
             scenarios: &scenarios,
             endpoints: &endpoints,
             options: Options::default(),
+            again: None,
             stop,
             open: &open,
         };

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{arrivals, kinds, millis};
-use crate::engine::EngineError;
-use crate::engine::record::{ArrivalKind, InvariantResult};
+use crate::engine::record::{ArrivalKind, HeadStart, InvariantResult};
 use crate::engine::testing::Stage;
+use crate::engine::{Choices, EngineError, HeadStarts};
 use crate::outcome::OutcomeKind;
 use crate::plan::START;
 
@@ -225,4 +225,29 @@ async fn round_begins_at_nought_wherever_setup_ran_and_its_id_goes_on() {
     assert_eq!((round.round, round.since_setup), (2, 0));
     assert_eq!(kinds(&round), [OutcomeKind::Success]);
     assert_eq!(round.invariants, [InvariantResult::Held]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_start_holds_the_others_back_once_and_is_recorded() {
+    let tables = r#"
+        [[workers]]
+        name  = "worker"
+        count = 3
+        steps = [{ sql = "done" }, { barrier = "inside" }, { sql = "done" }]
+    "#;
+    let lead = Duration::from_millis(50);
+    let choices = Choices { seed: 4, first_round: 0, head_starts: HeadStarts::Of(lead) };
+    let mut stage = Stage::with(tables, choices).await;
+    for number in 0..5 {
+        let round = stage.round(number).await;
+        let HeadStart { ahead, lead_ns } = round.head_start.clone().unwrap();
+        assert_eq!(Duration::from_nanos(lead_ns), lead);
+        for attempt in &round.attempts {
+            let waited_ns = attempt.started_ns - round.barriers[START].released_ns.unwrap();
+            let was_held_back = millis(waited_ns) >= 50;
+            assert_eq!(was_held_back, !ahead.contains(&attempt.worker), "round {number}: {waited_ns} ns");
+            let [_, inside, last] = &attempt.steps[..] else { panic!("three steps") };
+            assert_eq!(millis(last.started_ns), millis(inside.released_ns), "round {number}");
+        }
+    }
 }

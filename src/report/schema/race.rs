@@ -31,6 +31,9 @@ pub struct Race {
     /// Why the case orders its workers on purpose, so that no race is expected. Since 1.4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ordered: Option<String>,
+    /// Rounds in which some workers had a head start; absent without any. Since 1.4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_starts: Option<HeadStartsReport>,
     /// With 95 % confidence, at most this share of rounds fails; absent after a failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_bound: Option<f64>,
@@ -56,7 +59,7 @@ pub struct Race {
     pub barriers: Vec<BarrierReport>,
     /// The most workers in play at once: one value per round. Before 1.4: inside their attempts.
     pub overlap: Distribution,
-    /// Nanoseconds from the start to the end of the last attempt: one value per round.
+    /// Nanoseconds from the start to the end of the last attempt: one value per round without a head start.
     pub makespan: Distribution,
     /// `[[invariants]]`.
     #[serde(default)]
@@ -78,8 +81,22 @@ pub struct Race {
     pub kept: Vec<RoundReport>,
 }
 
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Attempts by outcome; what did not occur is absent.
 pub type Counts = BTreeMap<OutcomeWord, u64>;
+
+/// Rounds in which some workers had a head start. They are counted and judged like others, and left out of every latency, of
+/// skew and makespan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeadStartsReport {
+    /// How many there were.
+    pub rounds: u64,
+    /// How their attempts ended: part of the race's `counts`.
+    pub counts: Counts,
+}
 
 /// A worker group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -206,6 +223,9 @@ pub struct BarrierReport {
     pub parties: u64,
     /// Rounds in which it was released.
     pub released: u64,
+    /// Of these, the rounds in which some workers had a head start. Since 1.4.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub released_with_head_start: u64,
     /// Rounds in which it was never completed although somebody came.
     pub broken: u64,
     /// Workers that reached it and waited.
@@ -216,7 +236,7 @@ pub struct BarrierReport {
     pub blocked: u64,
     /// Workers that came after its release.
     pub late: u64,
-    /// Nanoseconds from the first to the last parked worker past it: one value per release.
+    /// Nanoseconds from the first to the last parked worker past it: one value per release without a head start.
     pub skew: Distribution,
 }
 
