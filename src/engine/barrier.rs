@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures::task::AtomicWaker;
 use tokio::runtime::Handle;
+use tokio::task::yield_now;
 
 use super::clock::Clock;
 use super::record::{Arrival, ArrivalKind, BarrierRecord, Missing};
@@ -133,6 +134,7 @@ impl Barrier {
     pub(crate) async fn arrive(&self, worker: usize, clock: &Clock) -> Result<Passed, BarrierBroken> {
         let Some(position) = self.position(worker) else { return Err(BarrierBroken) };
         let now_ns = clock.now_ns();
+        let lets_others_go;
         {
             let mut state = self.lock();
             let phase = self.phase();
@@ -141,13 +143,16 @@ impl Barrier {
             match phase {
                 Phase::Waiting => {
                     state.first_arrival_ns.get_or_insert(now_ns);
-                    self.came(&mut state, position, Came::Parked, clock);
+                    lets_others_go = self.came(&mut state, position, Came::Parked, clock);
                 }
                 Phase::Released { at_ns } => return Ok(Passed { released_ns: at_ns, at_ns: now_ns }),
                 Phase::Broken => return Err(BarrierBroken),
             }
         }
-        if self.is_start && self.parties.len() <= Handle::current().metrics().num_workers() {
+        if lets_others_go {
+            // It came last and has its thread already: it would run on first, whatever the order.
+            yield_now().await;
+        } else if self.is_start && self.parties.len() <= Handle::current().metrics().num_workers() {
             while self.phase() == Phase::Waiting && clock.now_ns() < now_ns + WATCH_BEFORE_PARKING_NS {
                 spin_loop();
             }
@@ -223,7 +228,7 @@ impl Barrier {
             }
         }
         state.arrivals.extend(blocked);
-        self.end(Phase::Released { at_ns: clock.now_ns() });
+        self.end(Phase::Released { at_ns: clock.now_ns() }, None);
     }
 
     /// Breaks the barrier if its deadline has passed, or at once if `now`. `missing` tells what a worker is doing.
@@ -232,7 +237,7 @@ impl Barrier {
         let mut state = self.lock();
         if (now || clock.now_ns() >= due_ns) && self.phase() == Phase::Waiting {
             state.broken_by = self.with(&state, None).map(missing).collect();
-            self.end(Phase::Broken);
+            self.end(Phase::Broken, None);
         }
     }
 
@@ -262,14 +267,13 @@ impl Barrier {
         parked.filter_map(stay).collect()
     }
 
-    fn came(&self, state: &mut State, position: usize, how: Came, clock: &Clock) {
+    /// Notes how a party came, and releases the barrier if it was the last. True if that woke one that leaves before it.
+    fn came(&self, state: &mut State, position: usize, how: Came, clock: &Clock) -> bool {
         if state.came[position].replace(how).is_none() {
             state.missing -= 1;
         }
         // With nobody parked there is nobody to release; it is released all the same, so that a late one passes.
-        if state.missing == 0 {
-            self.end(Phase::Released { at_ns: clock.now_ns() });
-        }
+        state.missing == 0 && self.end(Phase::Released { at_ns: clock.now_ns() }, Some(position))
     }
 
     #[inline]
@@ -277,12 +281,20 @@ impl Barrier {
         Phase::from_word(self.phase.load(Ordering::Acquire))
     }
 
-    /// Lets everybody go who is parked, or will come.
-    fn end(&self, phase: Phase) {
+    /// Lets everybody go who is parked, or will come, and wakes them in their order. True if that woke one that leaves before
+    /// the party at position `by`. One that watches for the release is not woken: it is on its way already.
+    fn end(&self, phase: Phase, by: Option<usize>) -> bool {
         self.phase.store(phase.to_word(), Ordering::Release);
+        let mut is_before = by.is_some();
+        let mut woke_one_before = false;
         for position in &self.wake {
-            self.places[*position].waker.wake();
+            is_before &= by != Some(*position);
+            if let Some(waker) = self.places[*position].waker.take() {
+                waker.wake();
+                woke_one_before |= is_before;
+            }
         }
+        woke_one_before
     }
 
     fn with(&self, state: &State, how: Option<Came>) -> impl Iterator<Item = usize> {
@@ -338,7 +350,7 @@ mod tests {
         /// Lets everybody run who can, on the one thread of these tests; then so many are parked, and the barrier waits.
         async fn settled(&self, parked: usize) {
             for _ in 0..100 {
-                tokio::task::yield_now().await;
+                yield_now().await;
             }
             assert_eq!((self.barrier.phase(), self.barrier.parked().len()), (Phase::Waiting, parked));
         }
@@ -366,6 +378,31 @@ mod tests {
         let last = stage.arrive(2).await.unwrap();
         for worker in early {
             assert_eq!(worker.await.unwrap(), last, "all parties share one release");
+        }
+    }
+
+    /// The order in which three parties run on that came in the order of their numbers, and were told in that of `told`.
+    async fn left(told: [usize; 3]) -> Vec<usize> {
+        let spec = BarrierSpec { name: "inside".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
+        let (barrier, clock) = (Arc::new(Barrier::new(&spec, false, &told)), Clock::start());
+        let left = Arc::new(Mutex::new(Vec::new()));
+        let parties = [0, 1, 2].map(|worker| {
+            let (barrier, left) = (barrier.clone(), left.clone());
+            tokio::spawn(async move {
+                barrier.arrive(worker, &clock).await.unwrap();
+                left.lock().unwrap().push(worker);
+            })
+        });
+        for party in parties {
+            party.await.unwrap();
+        }
+        std::mem::take(&mut *left.lock().unwrap())
+    }
+
+    #[tokio::test]
+    async fn parties_leave_in_the_order_told_and_the_last_to_come_too_takes_its_place() {
+        for told in [[1, 0, 2], [0, 1, 2], [2, 1, 0], [2, 0, 1]] {
+            assert_eq!(left(told).await, told);
         }
     }
 

@@ -57,8 +57,8 @@ impl Order {
 pub(crate) struct Orders {
     choices: Choices,
     workers: usize,
-    /// The places whose workers may change with each other: of the same group, and thus the same targets, and of the same
-    /// instances of a store.
+    /// The places whose workers may change with each other: of the same group, with their transactions on the same target, and
+    /// thus with sessions on the same targets, and of the same instances of a store.
     alike: Vec<Vec<usize>>,
 }
 
@@ -72,10 +72,11 @@ impl Orders {
                 Driver::Postgres | Driver::JetStream { .. } => None,
             })
             .collect();
-        let mut alike: BTreeMap<(usize, Vec<usize>), Vec<usize>> = BTreeMap::new();
+        let mut alike: BTreeMap<(usize, Option<usize>, Vec<usize>), Vec<usize>> = BTreeMap::new();
         for (place, worker) in case.workers.iter().enumerate() {
             let instances = instances.iter().map(|instances| place % instances).collect();
-            alike.entry((worker.group, instances)).or_default().push(place);
+            let transaction = worker.transaction.map(|transaction| transaction.target);
+            alike.entry((worker.group, transaction, instances)).or_default().push(place);
         }
         Orders { choices, workers: case.workers.len(), alike: alike.into_values().collect() }
     }
@@ -121,6 +122,8 @@ mod tests {
 
     use super::*;
     use crate::check::fixture::TestCase;
+    use crate::event_store::{Backend, Guard, Lookup};
+    use crate::plan::{Isolation, StoreOptions, Transaction};
 
     fn from(seed: u64) -> Choices {
         Choices { seed, first_round: 0, head_starts: HeadStarts::Never }
@@ -196,5 +199,24 @@ mod tests {
         };
         assert_ne!(told(7, 0), told(7, 1));
         assert_ne!(told(7, 0), told(8, 0));
+    }
+
+    #[test]
+    fn workers_change_places_only_where_the_same_sessions_and_instances_are() {
+        let store = StoreOptions {
+            backend: Backend::Memory,
+            guard: Guard::Mutex,
+            lookup: Lookup::DirectGet,
+            cache: false,
+            instances: 2,
+        };
+        let transaction = |target| Some(Transaction { target, isolation: Isolation::Serializable });
+        let case = TestCase::groups(&[("adder", 4), ("remover", 4)]).change(|case| {
+            case.targets[0].driver = Driver::EventStore(store);
+            (4..6).for_each(|worker| case.workers[worker].transaction = transaction(0));
+            (6..8).for_each(|worker| case.workers[worker].transaction = transaction(1));
+        });
+        let alike = Orders::new(&case.build(), from(9)).alike;
+        assert_eq!(alike, [vec![0, 2], vec![1, 3], vec![4], vec![5], vec![6], vec![7]]);
     }
 }

@@ -1,9 +1,10 @@
-//! How many workers of a round were in play at once.
+//! How many workers of a round were in play at once, and who of them was answered first.
 //!
 //! A worker is in play from its first request to its last answer. Time at barriers and pause points, in `sleep` steps and
 //! in statements that only sleep is left out: workers that only wait at the same time do not race.
 
-use super::record::{Attempt, Outcome};
+use super::record::{Attempt, BarrierRecord, Outcome, StepRecord};
+use crate::outcome::OutcomeKind;
 use crate::plan::{Action, Case};
 
 /// A stretch of time in a round, in nanoseconds since its origin.
@@ -27,17 +28,12 @@ pub(super) fn overlap(case: &Case, attempts: &[Attempt], parked: &[Vec<Stretch>]
 /// The stretches in which the worker of `attempt` was in play, ascending.
 fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
     let steps = &case.groups[case.workers[attempt.worker].group].steps;
-    let asks = |index: usize| match steps.get(index).map(|step| &step.action) {
-        Some(Action::Call { operation, .. }) => !operation.only_sleeps(),
-        Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) => false,
-        None => matches!(index, Outcome::BEGIN | Outcome::COMMIT),
-    };
     let pauses = |index: usize| match steps.get(index).map(|step| &step.action) {
         Some(Action::Call { operation, .. }) => operation.only_sleeps(),
         Some(Action::Barrier(_) | Action::Sleep(_)) => true,
         Some(Action::Assert(_) | Action::Let(_)) | None => false,
     };
-    let mut asked = attempt.steps.iter().filter(|step| asks(step.step));
+    let mut asked = attempt.steps.iter().filter(|step| asks(case, attempt.worker, step.step));
     let Some(first) = asked.next() else { return Vec::new() };
     let until = asked.next_back().unwrap_or(first).ended_ns;
     let paused = attempt.steps.iter().filter(|step| pauses(step.step)).map(|step| (step.started_ns, step.ended_ns));
@@ -57,18 +53,38 @@ fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
     stretches
 }
 
-/// The worker whose first request was answered first.
-pub(super) fn answered_first(case: &Case, attempts: &[Attempt]) -> Option<usize> {
-    let answered_ns = |attempt: &Attempt| {
-        let steps = &case.groups[case.workers[attempt.worker].group].steps;
-        let asks = |step: usize| match steps.get(step) {
-            Some(step) => matches!(step.action, Action::Call { .. }),
-            None => true,
-        };
-        attempt.steps.iter().find(|record| asks(record.step)).map(|record| record.ended_ns)
+/// The worker that was answered first after the last barrier was released: what was answered before that decides no race. The
+/// BEGIN of a transaction asks for nothing that others could want as well.
+pub(super) fn answered_first(case: &Case, attempts: &[Attempt], barriers: &[BarrierRecord]) -> Option<usize> {
+    let released_ns = barriers.iter().filter_map(|barrier| barrier.released_ns).max().unwrap_or(0);
+    let is_answer = |attempt: &Attempt, step: &StepRecord| {
+        step.ended_ns >= released_ns
+            && step.step != Outcome::BEGIN
+            && asks(case, attempt.worker, step.step)
+            && !is_silence(step.outcome)
     };
-    let answered = attempts.iter().filter_map(|attempt| Some((answered_ns(attempt)?, attempt.worker)));
-    answered.min().map(|(_, worker)| worker)
+    let answers = attempts.iter().flat_map(|attempt| {
+        let answers = attempt.steps.iter().filter(move |step| is_answer(attempt, step));
+        answers.map(|step| (step.ended_ns, attempt.worker))
+    });
+    answers.min().map(|(_, worker)| worker)
+}
+
+/// Whether an outcome means that there was no answer.
+fn is_silence(outcome: OutcomeKind) -> bool {
+    matches!(
+        outcome,
+        OutcomeKind::Unknown | OutcomeKind::Timeout | OutcomeKind::Disconnected | OutcomeKind::BrokenBarrier
+    )
+}
+
+/// Whether a step of `worker` asks a target for something, and does not only sleep there.
+pub(super) fn asks(case: &Case, worker: usize, step: usize) -> bool {
+    match case.groups[case.workers[worker].group].steps.get(step).map(|step| &step.action) {
+        Some(Action::Call { operation, .. }) => !operation.only_sleeps(),
+        Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) => false,
+        None => matches!(step, Outcome::BEGIN | Outcome::COMMIT),
+    }
 }
 
 #[cfg(test)]
@@ -158,5 +174,23 @@ mod tests {
         assert_eq!(overlap(&case, &attempts, &[vec![(5, 35)], vec![]]), 1);
         assert_eq!(overlap(&case, &attempts, &[vec![(5, 25)], vec![]]), 2);
         assert_eq!(overlap(&case, &attempts, &[vec![(5, u64::MAX)], vec![(12, 29)]]), 1, "a barrier that broke");
+    }
+
+    #[test]
+    fn the_first_answer_after_the_last_release_is_the_one_that_counts() {
+        let released = |released_ns| vec![BarrierRecord { released_ns, ..BarrierRecord::default() }];
+        let case = case(3, &["ask", "barrier", "ask"]);
+        let mut attempts = [
+            attempt(0, &[(0, 5), (5, 30), (30, 60)]),
+            attempt(1, &[(0, 9), (9, 30), (30, 50)]),
+            attempt(2, &[(0, 7), (7, 30), (30, 55)]),
+        ];
+        assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(1), "reads before the barrier do not");
+        assert_eq!(answered_first(&case, &attempts, &released(None)), Some(0));
+        attempts[1].steps[2].outcome = OutcomeKind::Unknown;
+        assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(2), "silence is no answer");
+        attempts[2].steps[2].step = Outcome::BEGIN;
+        assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(0), "a BEGIN asks for nothing");
+        assert_eq!(answered_first(&case, &attempts, &released(Some(70))), None);
     }
 }

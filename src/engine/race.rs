@@ -9,12 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::EngineError;
+use super::barrier::Barrier;
 use super::head_start::Starts;
 use super::number::RoundNumber;
 use super::observe::evaluate;
 use super::order::{Choices, Orders};
 use super::overlap::{answered_first, overlap};
-use super::record::{Attempt, RoundRecord};
+use super::record::{Attempt, BarrierRecord, RoundRecord};
 use super::round::Round;
 use super::worker::{Told, WorkerTask};
 use crate::expression::Scope;
@@ -92,14 +93,15 @@ impl Race {
             self.starts.learn(&self.case, &attempts);
         }
         settle(&self.targets).await?;
+        let barriers: Vec<BarrierRecord> = round.barriers.iter().map(Barrier::record).collect();
         let mut record = RoundRecord {
             round: number.of_run,
             since_setup: number.since_setup,
-            barriers: round.barriers.iter().map(super::barrier::Barrier::record).collect(),
             invariants: Vec::with_capacity(self.case.checks.invariants.len()),
             overlap: overlap(&self.case, &attempts, &round.parked()),
-            makespan: makespan(&attempts, round.barriers[START].record().released_ns),
-            answered_first: answered_first(&self.case, &attempts),
+            makespan: makespan(&attempts, barriers[START].released_ns),
+            answered_first: answered_first(&self.case, &attempts, &barriers),
+            barriers,
             order: order.told,
             head_start,
             places,

@@ -231,6 +231,12 @@ mod tests {
         assert!(kept.contains("the attempts of round 0 are 2, but must be 3"), "{kept}");
     }
 
+    /// So many rounds with a head start, with so many successes and two conflicts for each round.
+    fn head_starts(rounds: u64, success: u64) -> HeadStartsReport {
+        let counts = [(OutcomeWord::Success, success), (OutcomeWord::Conflict, 2 * rounds)];
+        HeadStartsReport { rounds, counts: counts.into() }
+    }
+
     #[test]
     fn numbers_of_rounds_and_expectations_that_do_not_agree_are_refused() {
         let refused = |change: fn(&mut Race), wanted: &str| {
@@ -244,6 +250,20 @@ mod tests {
         refused(
             |race| (race.rounds_inconclusive, race.failure_bound) = (1, Some(0.1)),
             "`failure_bound` is given, but not all rounds passed",
+        );
+        let left_out = "the attempts measured are 9, but must be 6";
+        refused(|race| race.head_starts = Some(head_starts(1, 1)), left_out);
+        refused(
+            |race| race.head_starts = Some(head_starts(1, 2)),
+            "the outcomes of rounds with a head start are 4, but must be 3",
+        );
+        refused(
+            |race| race.head_starts = Some(head_starts(4, 4)),
+            "the rounds with a head start are 4, but must be at most 3",
+        );
+        refused(
+            |race| race.barriers[0].released_with_head_start = 1,
+            "the releases of barrier `start` are 4, but must be 3",
         );
         refused(|race| race.expectations[0].total += 1, "that ended `success` expected are 4, but must be 3");
         refused(|race| race.expectations[0].least = 2, "the least of `success` expected, over all rounds, are 6");
