@@ -174,6 +174,8 @@ mod tests {
         let report = load(&folder.join("v1.4.json")).unwrap();
         assert_eq!(report.schema, SCHEMA);
         assert_eq!(report.scenarios[0].cases[0].race.kept[1].since_setup, Some(1));
+        let race = &report.scenarios[0].cases[1].race;
+        assert_eq!((race.head_starts.as_ref().map(|it| it.rounds), race.makespan.count), (Some(6), 18));
     }
 
     #[test]
