@@ -1,5 +1,7 @@
 //! What a round is called, who goes first in it, and whether its workers met at all.
 
+use std::path::Path;
+
 use crate::cli::Cli;
 
 /// A scenario of two writers on the memory store, whose last tables are `rest`: the writers' own keys come first.
@@ -85,4 +87,39 @@ fn one_worker_alone_races_nobody_and_is_not_vacuous() {
     let text = two_writers("apart", APART).replace("count = 2\n", "").replace("conflict = 1\n", "");
     let ended = Cli::new().scenario(&text).args(["run"]).run().exits(0);
     ended.stdout_has("PASS apart").stdout_lacks("raced in").stdout_has("no bound: it takes 20 rounds");
+}
+
+/// What `rounds.csv` of a folder says in these columns, by round.
+fn columns(folder: &Path, names: &[&str]) -> Vec<Vec<String>> {
+    let mut reader = csv::Reader::from_path(folder.join("rounds.csv")).unwrap();
+    let headers = reader.headers().unwrap().clone();
+    let places = names.iter().map(|name| headers.iter().position(|header| header == *name).unwrap());
+    let places: Vec<usize> = places.collect();
+    let rows = reader.records().map(|row| row.unwrap());
+    rows.map(|row| places.iter().map(|place| row[*place].to_owned()).collect()).collect()
+}
+
+#[test]
+fn a_round_is_raced_again_in_its_order_and_with_its_head_start() {
+    let cli = Cli::new().scenario(&two_writers("tallied", TALLIED));
+    let ended = cli.clone().args(["run", "--rounds", "40"]).run().exits(0);
+    let folder = ended.folder();
+    let names = ["order", "sessions", "head_start", "head_start_us"];
+    let raced = columns(&folder, &names);
+    let with_head_start = raced.iter().filter(|row| !row[3].is_empty()).count() as u64;
+    assert!((1..=10).contains(&with_head_start), "one round of four, once a step's duration is known: {raced:?}");
+    let race = &ended.report().scenarios[0].cases[0].race;
+    assert_eq!((race.rounds, race.makespan.count), (40, 40 - with_head_start), "a head start is not measured");
+    assert_eq!(race.head_starts.as_ref().map(|it| it.rounds), Some(with_head_start));
+
+    let ahead = raced.iter().rposition(|row| !row[3].is_empty()).unwrap();
+    let plain = raced.iter().rposition(|row| row[3].is_empty()).unwrap();
+    for round in [ahead, plain] {
+        let out = format!("again-{round}");
+        let again = format!("{}#{round}", folder.display());
+        // By itself it may be inconclusive: those held back may have come when the others had ended.
+        cli.clone().args(["run", "--again", &again, "--out", &out]).run().stdout_has("1 round of 2 workers");
+        let stored = std::fs::read_dir(cli.work().join(&out)).unwrap().next().unwrap().unwrap();
+        assert_eq!(columns(&stored.path(), &names), [raced[round].clone()], "round {round}");
+    }
 }
