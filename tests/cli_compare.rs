@@ -151,7 +151,8 @@ fn every_format_says_the_same() {
         (gate["metric"].as_str(), gate["gate"].as_bool(), gate["threshold"].as_f64()),
         (Some("makespan"), Some(true), Some(0.5))
     );
-    assert_eq!(gate["samples"].as_u64(), Some(12));
+    // Of four rounds, one may have a head start, which measures nothing.
+    assert!((9..=12).contains(&gate["samples"].as_u64().unwrap()), "{gate}");
     assert!(print("markdown").starts_with("## deadheat compare: PASS"));
     let page = print("html");
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg"));
@@ -210,7 +211,7 @@ fn too_few_rounds_are_inconclusive() {
     place.run("a", &["--rounds", "5"]);
     place.run("b", &["--rounds", "5"]);
     let (stdout, _) = ends(&place.deadheat(&["compare", "reports/a", "reports/b"]), 0);
-    assert!(stdout.contains("n = 5, needs 6"), "{stdout}");
+    assert!(stdout.contains(", needs 6"), "{stdout}");
     ends(&place.deadheat(&["compare", "reports/a", "reports/b", "--fail-on", "inconclusive"]), 4);
 }
 

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use regex::Regex;
 
-/// Measured values replaced by `N`, and runs of spaces by one, since a value's width moves the columns.
+/// Measured values replaced by `N`, as is in how many rounds workers met, and runs of spaces by one, since a value's width moves the columns.
 fn without_measurements(text: &str) -> Vec<String> {
-    let measured = Regex::new(r"\d+(\.\d+)? (ns|µs|ms|s)\b").unwrap();
+    let measured = Regex::new(r"(\d+(\.\d+)? (ns|µs|ms|s)\b)|raced in \d+").unwrap();
     let line = |line: &str| measured.replace_all(line, "N").split_whitespace().collect::<Vec<_>>().join(" ");
     text.lines().map(line).collect()
 }
