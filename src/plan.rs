@@ -27,7 +27,7 @@ use crate::value::Value;
 use self::headers::ServerHeader;
 
 pub use cells::{MAX_CASES, Overrides, Plan, PlannedCase, PlannedScenario, cases};
-pub use expectation::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound};
+pub use expectation::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound, Origin};
 pub use operation::Operation;
 
 /// A position in a scenario file, for messages about things that go wrong long after parsing.

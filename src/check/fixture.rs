@@ -40,7 +40,7 @@ pub(crate) fn expectation(text: &str) -> Expectation {
         };
         counts.insert(word.parse().unwrap(), range);
     }
-    Expectation { counts, places: BTreeMap::new(), place: place(9) }
+    Expectation { counts, places: BTreeMap::new(), origins: BTreeMap::new(), place: place(9) }
 }
 
 /// Builds cases.

@@ -12,6 +12,7 @@ pub(crate) mod fixture;
 mod growth;
 mod independence;
 mod misfit;
+mod origin;
 mod round;
 mod tally;
 mod verdict;

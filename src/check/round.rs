@@ -7,6 +7,7 @@ use crate::plan::{Action, Case, Expectation, Invariant, Place};
 use super::count::{Counted, Short, did_not_run, fits, fits_as_observed};
 use super::disturbance::{disturbances, reasons_against_a_catch};
 use super::misfit::{misfits, unexpected_ends};
+use super::origin::misplaced;
 use super::verdict::Verdict;
 
 /// What a round's record proves.
@@ -172,10 +173,24 @@ impl Round<'_> {
         }
     }
 
+    /// The alternatives whose attempts ended where they must; none if those of a group did not.
+    fn alternatives_by_origin(&self) -> Vec<Option<&Expectation>> {
+        let is_right = |expectation: &Expectation, group: Option<usize>| {
+            expectation.origins.is_empty() || misplaced(self.case, self.record, expectation, group).is_empty()
+        };
+        let mut by_group = self.case.checks.by_group.iter();
+        if !by_group.all(|(group, expectation)| is_right(expectation, Some(*group))) {
+            return Vec::new();
+        }
+        let mut alternatives = self.alternatives();
+        alternatives.retain(|whole| whole.is_none_or(|whole| is_right(whole, None)));
+        alternatives
+    }
+
     /// What all counts together say.
     fn counts(&self, counted: Counted<'_>, took_effect: u64) -> Says {
         let by_group = &self.case.checks.by_group;
-        let alternatives = self.alternatives();
+        let alternatives = self.alternatives_by_origin();
         let fits = |short| alternatives.iter().any(|whole| fits(*whole, by_group, counted, took_effect, short));
         if self.fits_as_observed() || fits(Short::Misfit) {
             Says::Holds
@@ -188,7 +203,7 @@ impl Round<'_> {
 
     fn fits_as_observed(&self) -> bool {
         let by_group = &self.case.checks.by_group;
-        self.alternatives().into_iter().any(|whole| fits_as_observed(whole, by_group, self.groups))
+        self.alternatives_by_origin().into_iter().any(|whole| fits_as_observed(whole, by_group, self.groups))
     }
 
     fn invariants(&self) -> impl Iterator<Item = (&Invariant, Option<&InvariantResult>)> {
@@ -234,7 +249,7 @@ impl Round<'_> {
         if counts.contains(&Says::Holds) || counts.contains(&Says::Open) {
             return Vec::new();
         }
-        misfits(self.case, self.groups, self.tally)
+        misfits(self.case, self.record, self.groups, self.tally)
     }
 
     /// The invariants that are broken for every number of unknown attempts: these are certain. Else those that are broken for
@@ -375,6 +390,7 @@ mod tests {
     use super::*;
     use crate::check::fixture::{TestCase, held, record};
     use crate::engine::record::InvariantResult;
+    use crate::plan::Origin;
 
     fn checks(judgement: &RoundJudgement) -> Vec<(&str, &str, &str)> {
         judgement.failures.iter().map(|it| (it.check.as_str(), it.expected.as_str(), it.observed.as_str())).collect()
@@ -521,6 +537,33 @@ mod tests {
         round.attempts[1].outcome.step = Some(1);
         round.attempts[1].steps[0].step = 1;
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass, "at the last one");
+    }
+
+    #[test]
+    fn all_attempts_of_an_outcome_end_where_they_are_expected_to() {
+        let at = |at: Option<&str>, code: Option<&str>| {
+            let origin = Origin { at: at.map(str::to_owned), code: code.map(str::to_owned) };
+            let case = TestCase::new(3).expect("success = 1, conflict = 2");
+            case.change(|case| drop(case.checks.expect[0].origins.insert(OutcomeKind::Conflict, origin))).build()
+        };
+        let judge = |case: &Case| judge_round(case, &record(case, 0, "1 success, 2 conflict"));
+        for (step, code) in [(Some("append"), Some("23505")), (Some("append"), None), (None, Some("23505"))] {
+            assert_eq!(judge(&at(step, code)).verdict(), Verdict::Pass, "{step:?} {code:?}");
+        }
+        let judgement = judge(&at(Some("commit"), None));
+        assert_eq!(checks(&judgement), [("conflict", "2 at commit", "2, of which 2 at append (23505)")]);
+        let case = at(Some("append"), Some("40001"));
+        assert_eq!(checks(&judge(&case)), [("conflict", "2 at append (40001)", "2, of which 2 at append (23505)")]);
+        let mut mixed = record(&case, 0, "1 success, 2 conflict");
+        mixed.attempts[2].outcome.code = "40001".to_owned();
+        let judgement = judge_round(&case, &mixed);
+        assert_eq!(judgement.failures[0].observed, "2, of which 1 at append (23505)");
+        let other = TestCase::new(3).expect("success = 1, conflict = 2").expect("success = 1, conflict = 2");
+        let other = other.change(|case| {
+            let origin = Origin { at: Some("commit".to_owned()), code: None };
+            case.checks.expect[0].origins.insert(OutcomeKind::Conflict, origin);
+        });
+        assert_eq!(judge(&other.build()).verdict(), Verdict::Pass, "the other alternative takes them from anywhere");
     }
 
     #[test]

@@ -166,6 +166,10 @@ pub struct RefusalKey {
 pub struct Refusal {
     /// How many attempts ended so.
     pub count: u64,
+    /// In how many rounds that were raced some did; a single worker's all count.
+    pub rounds: u64,
+    /// The first round that is not yet counted in `rounds`.
+    next_round: u64,
     /// The first message.
     pub example: String,
 }
@@ -247,10 +251,7 @@ impl CaseTally {
         self.add_counts(case, record, judgement);
         let is_measured = record.head_start.is_none();
         for attempt in &record.attempts {
-            if is_measured {
-                self.measure(case, attempt);
-            }
-            self.add_end(case, attempt);
+            self.add_attempt(case, attempt, record.overlap >= 2 || case.workers.len() < 2);
         }
         for (tally, barrier) in self.barriers.iter_mut().zip(&record.barriers) {
             tally.add(barrier, is_measured);
@@ -336,8 +337,9 @@ impl CaseTally {
         }
     }
 
-    fn measure(&mut self, case: &Case, attempt: &Attempt) {
-        let clocks = self.attempts.entry(attempt.outcome.kind).or_default();
+    fn add_attempt(&mut self, case: &Case, attempt: &Attempt, is_raced: bool) {
+        let outcome = &attempt.outcome;
+        let clocks = self.attempts.entry(outcome.kind).or_default();
         clocks.record(attempt.started_ns, attempt.released_ns, attempt.ended_ns);
         let group = case.workers[attempt.worker].group;
         for step in attempt.steps.iter().filter(|step| !step.has_prepared) {
@@ -363,9 +365,18 @@ impl CaseTally {
             self.other_refusals += 1;
             return;
         }
-        let refusal =
-            self.refusals.entry(key).or_insert_with(|| Refusal { count: 0, example: outcome.message.clone() });
+        let refusal = self.refusals.entry(key).or_insert_with(|| Refusal {
+            count: 0,
+            rounds: 0,
+            next_round: 0,
+            example: outcome.message.clone(),
+        });
         refusal.count += 1;
+        // Rounds are added once each, and this one is the last of `self.rounds`.
+        if is_raced && refusal.next_round < self.rounds {
+            refusal.rounds += 1;
+            refusal.next_round = self.rounds;
+        }
     }
 
     fn keep(&mut self, record: &RoundRecord, judgement: &RoundJudgement) -> bool {

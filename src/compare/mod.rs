@@ -10,6 +10,7 @@ pub mod html;
 mod latency;
 pub mod markdown;
 mod mixes;
+mod origins;
 mod outcomes;
 mod plot;
 pub mod terminal;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::counts::{self, Trend};
-use super::{Pair, mixes, words};
+use super::{Pair, mixes, origins, words};
 use crate::check::Verdict;
 use crate::report::schema::*;
 use crate::report::words::number;
@@ -16,6 +16,7 @@ pub(super) struct Tested {
     mixes: Vec<MixComparison>,
     group_mixes: Vec<MixComparison>,
     mixes_test: Option<TestReport>,
+    origins: Vec<OriginComparison>,
 }
 
 impl Tested {
@@ -35,14 +36,18 @@ impl Tested {
         let sorts: Vec<(u64, u64)> = sorts.iter().map(|mix| (mix.base, mix.head)).collect();
         let p = may_vary.then(|| mixes_differ(&sorts, seed));
         let mixes_test = p.map(|p| TestReport { p, p_corrected: p });
-        Tested { counts, invariants, mixes, group_mixes, mixes_test }
+        // What is said of a count need not be said of where it comes from.
+        let mut origins = origins::origins(base, head, seed);
+        origins.retain(|origin| !counts.iter().any(|count| count.outcome == origin.outcome && count.changed));
+        Tested { counts, invariants, mixes, group_mixes, mixes_test, origins }
     }
 
     /// All tests, always in this order.
     pub(super) fn tests(&mut self) -> impl Iterator<Item = &mut TestReport> {
         let counts = self.counts.iter_mut().filter_map(|count| count.broken.as_mut());
         let invariants = self.invariants.iter_mut().filter_map(|invariant| invariant.broken.as_mut());
-        counts.chain(invariants).chain(&mut self.mixes_test)
+        let origins = self.origins.iter_mut().filter_map(|origin| origin.test.as_mut());
+        counts.chain(invariants).chain(&mut self.mixes_test).chain(origins)
     }
 
     /// What the case comes to; `live` when its rounds were raced in turns.
@@ -67,6 +72,12 @@ impl Tested {
             format!("rounds end in other mixes of outcomes (p = {p}{})", if live { "" } else { "; sequential: weak" })
         }));
         let mixes_changed = mixes.is_some();
+        let is_significant = |origin: &&OriginComparison| {
+            origin.changed || origin.test.as_ref().is_some_and(|test| test.p_corrected < ALPHA)
+        };
+        let moved: Vec<&OriginComparison> = self.origins.iter().filter(is_significant).collect();
+        reasons.extend(moved.iter().map(|origin| words::origin(origin, &base.race, &head.race)));
+        let has_moved = moved.iter().any(|origin| origin.changed);
         let mut weak = false;
         let change = if after > before || !survivors.is_empty() {
             OutcomeChangeWord::Worse
@@ -76,7 +87,9 @@ impl Tested {
             OutcomeChangeWord::Changed
         } else if trends.contains(&Trend::Fewer) {
             OutcomeChangeWord::Better
-        } else if mixes_changed {
+        } else if has_moved {
+            OutcomeChangeWord::Changed
+        } else if mixes_changed || !moved.is_empty() {
             // Rounds of one run resemble each other more than those of another time.
             weak = !live;
             OutcomeChangeWord::Changed
@@ -95,6 +108,7 @@ impl Tested {
             group_mixes: self.group_mixes,
             p: self.mixes_test.as_ref().map(|test| test.p),
             p_corrected: self.mixes_test.as_ref().map(|test| test.p_corrected),
+            origins: self.origins,
             controls,
         }
     }

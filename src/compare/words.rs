@@ -2,7 +2,7 @@
 
 use crate::check::RunVerdict;
 use crate::report::schema::*;
-use crate::report::words::{ns, number};
+use crate::report::words::{ended_at, ns, number};
 
 /// What stored reports are worth.
 pub(super) const WEAK: &str = "sequential: weak. The two runs were taken at two times, and the machine was not the same twice; `deadheat compare --live` races both in turns";
@@ -149,6 +149,19 @@ pub(super) fn case(case: &CaseComparison) -> &'static str {
             case.latency.iter().find(|metric| metric.gate).map_or("same", |gate| change_word(gate.change))
         }
     }
+}
+
+/// `deadlock at commit (40P01) in 20 of 20 rounds, and now in none of 20`.
+pub(super) fn origin(origin: &OriginComparison, base: &Race, head: &Race) -> String {
+    let OriginComparison { outcome, step, code, base: was, head: is, test, .. } = origin;
+    let rounds = |race: &Race| race.raced.unwrap_or(race.rounds);
+    let at = ended_at(step, code);
+    let share = |count: u64, race: &Race| match count {
+        0 => format!("none of {}", number(rounds(race), "round")),
+        count => format!("{count} of {}", number(rounds(race), "round")),
+    };
+    let tested = test.as_ref().map(|test| format!(" (p = {})", p(test.p_corrected))).unwrap_or_default();
+    format!("attempts ended {outcome}{at} in {}, and do so in {}{tested}", share(*was, base), share(*is, head))
 }
 
 /// The counts of a case, in words.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::case::Builder;
-use super::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound};
+use super::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound, Origin};
 use crate::diagnostic::Code;
 use crate::expression::Scope;
 use crate::outcome::OutcomeKind;
@@ -110,6 +110,10 @@ impl Builder<'_> {
             );
         }
         let places = expectation.counts.iter().map(|(outcome, _)| (outcome.value, self.place(&outcome.span)));
-        Some(Expectation { counts, places: places.collect(), place: self.place(&expectation.span) })
+        let places = places.collect();
+        let text = |name: &Option<model::At<String>>| name.as_ref().map(|name| name.value.clone());
+        let origins = expectation.origins.iter();
+        let origins = origins.map(|it| (it.outcome, Origin { at: text(&it.at), code: text(&it.code) })).collect();
+        Some(Expectation { counts, places, origins, place: self.place(&expectation.span) })
     }
 }

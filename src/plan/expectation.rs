@@ -33,6 +33,8 @@ pub struct Expectation {
     pub counts: BTreeMap<OutcomeKind, CountRange>,
     /// Where each of them stands.
     pub places: BTreeMap<OutcomeKind, Place>,
+    /// Where all attempts of an outcome must end.
+    pub origins: BTreeMap<OutcomeKind, Origin>,
     /// Where the expectation stands.
     pub place: Place,
 }
@@ -41,6 +43,28 @@ impl Expectation {
     /// Where the count of `kind` stands; for an outcome that is not named, where the expectation does.
     pub fn place_of(&self, kind: OutcomeKind) -> &Place {
         self.places.get(&kind).unwrap_or(&self.place)
+    }
+}
+
+/// Where attempts end, and with which code; `None` for anywhere, or any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// A step's name, or `begin` or `commit`.
+    pub at: Option<String>,
+    /// The system's code.
+    pub code: Option<String>,
+}
+
+impl fmt::Display for Origin {
+    /// ` at commit (23505)`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(step) = &self.at {
+            write!(f, " at {step}")?;
+        }
+        match &self.code {
+            Some(code) => write!(f, " ({code})"),
+            None => Ok(()),
+        }
     }
 }
 

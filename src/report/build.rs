@@ -162,6 +162,7 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
             step: key.step.clone(),
             code: key.code.clone(),
             count: refusal.count,
+            rounds: Some(refusal.rounds),
             example: refusal.example.clone(),
         })
         .collect();

@@ -5,7 +5,7 @@ use crate::check::RunVerdict;
 use super::checks::{case_checks, growth_check, repeat_command};
 use super::schema::*;
 use super::terminal::{Style, round_lines};
-use super::words::{not_raced, ns, number, one_line, sum};
+use super::words::{not_raced, ns, number, one_line, origins, sum};
 
 /// GitHub takes at most 1 MiB from one step, and drops all of it when it is more.
 pub const LIMIT: usize = 1024 * 1024 - 1;
@@ -93,7 +93,8 @@ fn headline(report: &Report) -> String {
 
 fn row(case: &CaseReport) -> String {
     let race = &case.race;
-    let counts: Vec<String> = race.counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    let counts: Vec<String> =
+        race.counts.iter().map(|(word, count)| format!("{count} {word}{}", line(&origins(race, *word)))).collect();
     let all = &race.attempts.all.since_release;
     let time = |value: Option<u64>| value.map_or_else(|| "too few".to_owned(), ns);
     let caught = case.controls.iter().filter(|control| control.verdict == ControlVerdictWord::Caught).count();

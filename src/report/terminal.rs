@@ -13,7 +13,7 @@ use super::checks::plain;
 use super::schema::*;
 use super::trace::trace;
 use super::words::{
-    name_of, not_raced, ns, number, one_line, percent, shortened, span, sum, visible, without_commands,
+    name_of, not_raced, ns, number, one_line, origins, percent, shortened, span, sum, visible, without_commands,
 };
 
 /// How to draw.
@@ -245,7 +245,8 @@ fn servers(cases: &[&CaseReport]) -> String {
 fn counts_in_line(race: &Race) -> String {
     let row = |row: &ExpectationRow| {
         let group = row.group.as_ref().map(|group| format!("{group}: ")).unwrap_or_default();
-        format!("{group}{} {} (expected {})", row.outcome, span(row), row.expected)
+        let origins = if row.group.is_none() { origins(race, row.outcome) } else { String::new() };
+        format!("{group}{} {} (expected {}){origins}", row.outcome, span(row), row.expected)
     };
     let rows: Vec<String> = race.expectations.iter().map(row).collect();
     format!("{} each round", rows.join(", "))
@@ -271,6 +272,10 @@ fn counts_table(race: &Race, style: Style) -> Vec<String> {
             0 => line,
             rounds => format!("{}  broken in {}", style.paint(Role::Bad, line), number(rounds, "round")),
         });
+        let origins = if row.group.is_none() { origins(race, row.outcome) } else { String::new() };
+        if let Some(line) = lines.last_mut().filter(|_| !origins.is_empty()) {
+            let _ = write!(line, " {}", style.paint(Role::Faint, origins));
+        }
     }
     for invariant in race.invariants.iter().filter(|invariant| invariant.held < race.rounds) {
         let InvariantReport { name, broken, unevaluated, undecided, .. } = invariant;

@@ -35,6 +35,25 @@ pub(super) fn span(row: &ExpectationRow) -> String {
     if row.least == row.most { row.least.to_string() } else { format!("{}..={}", row.least, row.most) }
 }
 
+/// ` at commit (23505)`: where attempts ended that did not succeed.
+pub(crate) fn ended_at(step: &str, code: &str) -> String {
+    let step = if step.is_empty() { String::new() } else { format!(" at {}", one_line(step)) };
+    let code = if code.is_empty() { String::new() } else { format!(" ({})", one_line(code)) };
+    step + &code
+}
+
+/// Where the attempts with an outcome ended, the most frequent first: ` at insert (23505), commit (40001)`; at most three places.
+pub(super) fn origins(race: &Race, outcome: OutcomeWord) -> String {
+    const MOST: usize = 3;
+    let refusals: Vec<&RefusalReport> = race.refusals.iter().filter(|refusal| refusal.outcome == outcome).collect();
+    let places: Vec<String> = refusals.iter().take(MOST).map(|it| ended_at(&it.step, &it.code)).collect();
+    let mut text = places.join(" or");
+    if refusals.len() > MOST || race.other_refusals > 0 && !refusals.is_empty() {
+        text.push_str(" or elsewhere");
+    }
+    text
+}
+
 /// What messages call a kept round.
 pub(super) fn name_of(round: &RoundReport) -> String {
     round_name(round.round, round.since_setup.unwrap_or(round.round))

@@ -10,7 +10,9 @@ use crate::outcome::OutcomeKind;
 use crate::plan::{CountRange, Operation, ScenarioHead, Start};
 use crate::value::Value;
 
-pub use super::model_checks::{Checks, ClassifyRule, Control, Expectation, Growth, Invariant, LatencyBound, Metric};
+pub use super::model_checks::{
+    Checks, ClassifyRule, Control, Expectation, Growth, Invariant, LatencyBound, Metric, OriginAt,
+};
 
 /// Something read from the file, with its place.
 #[derive(Debug, Clone)]

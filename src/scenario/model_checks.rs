@@ -32,8 +32,21 @@ pub struct Checks {
 pub struct Expectation {
     /// By outcome.
     pub counts: Vec<(At<OutcomeKind>, CountAt)>,
+    /// Where those of an outcome must come from.
+    pub origins: Vec<OriginAt>,
     /// The table as written.
     pub span: Span,
+}
+
+/// `conflict = { count = 49, at = "commit", code = "23505" }`: where all attempts of an outcome must end, and with which code.
+#[derive(Debug, Clone)]
+pub struct OriginAt {
+    /// Of which outcome.
+    pub outcome: OutcomeKind,
+    /// `at`: a step, or `begin` or `commit`.
+    pub at: Option<At<String>>,
+    /// `code`.
+    pub code: Option<At<String>>,
 }
 
 /// A step and a quantile of its latencies: `append.p99`.

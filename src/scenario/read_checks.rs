@@ -44,7 +44,7 @@ fn expect<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Checks> {
         Some(entries.into_iter().filter_map(|(name, node)| Some((name, expectation(reader, node)?))).collect())
     });
     let latency = table.get(reader, "latency", latency);
-    let counts = counts(reader, &mut table);
+    let (counts, origins) = expected_counts(reader, &mut table);
     let expect = match (any_of, counts.first()) {
         (Some(_), Some((outcome, _))) => {
             let message = "`expect` has counts of its own beside `any_of`";
@@ -54,7 +54,7 @@ fn expect<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Checks> {
             Vec::new()
         }
         (Some(alternatives), None) => alternatives,
-        (None, Some(_)) => vec![Expectation { counts, span }],
+        (None, Some(_)) => vec![Expectation { counts, origins, span }],
         (None, None) => Vec::new(),
     };
     Some(Checks {
@@ -68,7 +68,8 @@ fn expect<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Checks> {
 fn expectation<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Expectation> {
     let mut table = reader.table(node, "an expectation")?;
     let span = table.span.clone();
-    Some(Expectation { counts: counts(reader, &mut table), span })
+    let (counts, origins) = expected_counts(reader, &mut table);
+    Some(Expectation { counts, origins, span })
 }
 
 /// Counts by outcome: all keys that are left.
@@ -80,6 +81,31 @@ fn counts<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Vec<(At<Outcome
         counts.extend(outcome.zip(count));
     }
     counts
+}
+
+/// The same, where a count may also be a table that says where its outcome comes from.
+fn expected_counts<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut Table<'a>,
+) -> (Vec<(At<OutcomeKind>, CountAt)>, Vec<OriginAt>) {
+    let (mut counts, mut origins) = (Vec::new(), Vec::new());
+    for (word, node) in table.rest() {
+        let outcome = reader.outcome(word);
+        if !matches!(node.value, DeValue::Table(_)) {
+            counts.extend(outcome.zip(reader.count(node)));
+            continue;
+        }
+        let Some(mut table) = reader.table(node, "a count") else { continue };
+        let count = table.require(reader, "count", Reader::count);
+        let (at, code) = (table.get(reader, "at", Reader::name), table.get(reader, "code", Reader::name));
+        table.finish(reader);
+        let Some(outcome) = outcome else { continue };
+        if at.is_some() || code.is_some() {
+            origins.push(OriginAt { outcome: outcome.value, at, code });
+        }
+        counts.extend(count.map(|count| (outcome, count)));
+    }
+    (counts, origins)
 }
 
 fn latency<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<LatencyBound>> {

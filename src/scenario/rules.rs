@@ -140,6 +140,12 @@ fn step_references(scenario: &Scenario, unread: &Unread, diagnostics: &mut Vec<D
             diagnostics.extend(unknown(Code::UnknownStep, "step", name, &names));
         }
     }
+    let ends: BTreeSet<&str> = names.iter().copied().chain(IMPLIED).collect();
+    let checks = &scenario.checks;
+    let expectations = checks.expect.iter().chain(checks.by_group.iter().map(|(_, expectation)| expectation));
+    for step in expectations.flat_map(|expectation| &expectation.origins).filter_map(|origin| origin.at.as_ref()) {
+        diagnostics.extend(unknown(Code::UnknownStep, "step", step, &ends));
+    }
     for step in scenario.classify.iter().filter_map(|rule| rule.step.as_ref()) {
         diagnostics.extend(unknown(Code::UnknownStep, "step", step, &names));
     }

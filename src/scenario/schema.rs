@@ -22,6 +22,7 @@ pub fn json_schema() -> Value {
         ("fixtureStep", fixture_step()),
         ("group", group()),
         ("barrier", barrier()),
+        ("origin", origin()),
         ("expectation", outcomes("Counts by outcome. An outcome that is not named must not occur.")),
         ("invariant", invariant()),
         ("growth", growth()),
@@ -331,9 +332,21 @@ fn expect() -> Value {
 }
 
 fn outcomes(doc: &str) -> Value {
-    let count = json!({ "$ref": "#/definitions/count" });
+    let count = json!({ "anyOf": [{ "$ref": "#/definitions/count" }, { "$ref": "#/definitions/origin" }] });
     let keys = OutcomeKind::ALL.map(|kind| (kind.as_str(), count.clone())).to_vec();
     object(doc, &[], keys)
+}
+
+fn origin() -> Value {
+    object(
+        "A count, and where all attempts with this outcome must end.",
+        &["count"],
+        vec![
+            ("count", json!({ "$ref": "#/definitions/count" })),
+            ("at", text("The step at which they end; or `begin` or `commit`.")),
+            ("code", text("The system's code with which they end, such as `23505`.")),
+        ],
+    )
 }
 
 fn count() -> Value {

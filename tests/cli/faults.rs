@@ -169,6 +169,36 @@ fn a_row_that_the_race_took_away_fails_its_round_and_ends_no_run() {
     Cli::new().scenario(&expected).args(["run"]).run().exits(0).stdout_has("success 0..=2");
 }
 
+/// The second of two deferred duplicates is refused at COMMIT.
+const DEFERRED: &str = r#"
+schema = 1
+name = "deferred"
+rounds = 5
+[targets.db]
+driver = "postgres"
+[fixture]
+setup = [{ sql = "CREATE TABLE seat (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)" }]
+before_round = [{ sql = "DELETE FROM seat" }]
+[[workers]]
+name = "guest"
+count = 2
+transaction = "read committed"
+steps = [{ name = "take", sql = "INSERT INTO seat VALUES (1)" }, { barrier = "taken" }]
+[expect]
+success = 1
+conflict = { count = 1, at = "commit", code = "23505" }
+"#;
+
+#[test]
+fn an_outcome_at_another_step_than_expected_fails_its_rounds() {
+    let ended = Cli::new().scenario(DEFERRED).args(["run"]).run().exits(0);
+    ended.stdout_has("conflict 1 (expected 1 at commit (23505)) at commit (23505)");
+    let moved = with(DEFERRED, " DEFERRABLE INITIALLY DEFERRED", "");
+    let moved = with(&moved, ", { barrier = \"taken\" }", "");
+    let ended = Cli::new().scenario(&moved).args(["run"]).run().exits(1);
+    ended.stdout_has("conflict: expected 1 at commit (23505), observed 1, of which 1 at take (23505)");
+}
+
 #[test]
 fn an_error_of_one_scenario_stops_no_other() {
     let broken = with(INSERT, "INSERT INTO taken VALUES ($1)", "INSERT INTO tkaen VALUES ($1)");

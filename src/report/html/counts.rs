@@ -130,12 +130,12 @@ pub(super) fn refusals(race: &Race) -> Markup {
                 h4 { "Refusals" }
                 div.scroll {
                     table {
-                        thead { tr { th scope="col" { "outcome" } th scope="col" { "step" } th scope="col" { "code" } th.number scope="col" { "attempts" } th scope="col" { "first message" } } }
+                        thead { tr { th scope="col" { "outcome" } th scope="col" { "step" } th scope="col" { "code" } th.number scope="col" { "attempts" } th.number scope="col" { "rounds" } th scope="col" { "first message" } } }
                         tbody {
                             @for refusal in &race.refusals {
                                 tr {
                                     td { (marks::outcome(refusal.outcome)) } td { (refusal.step) } td { code { (refusal.code) } }
-                                    td.number { (refusal.count) } td.message { (refusal.example) }
+                                    td.number { (refusal.count) } td.number { @if let Some(rounds) = refusal.rounds { (rounds) } } td.message { (refusal.example) }
                                 }
                             }
                         }

@@ -16,7 +16,8 @@ pub const COMPARISON_KIND: &str = "deadheat-comparison";
 ///
 /// - 1.0: first.
 /// - 1.1: `unpaired`; `growth`; `broken` of counts; `invariants`, `group_mixes` and `weak` of outcomes.
-pub const COMPARISON_SCHEMA: &str = "1.1";
+/// - 1.2: `origins` of outcomes.
+pub const COMPARISON_SCHEMA: &str = "1.2";
 
 /// Two runs, or two variants raced in turns, held against each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -192,8 +193,31 @@ pub struct OutcomeComparison {
     /// The same, corrected for the number of tests in the comparison (Holm).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_corrected: Option<f64>,
+    /// Where attempts that did not succeed ended, as far as the sides differ. Since 1.2.
+    #[serde(default)]
+    pub origins: Vec<OriginComparison>,
     /// Controls whose end changed.
     pub controls: Vec<ControlComparison>,
+}
+
+/// One outcome at one step with one code, on both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OriginComparison {
+    /// The outcome.
+    pub outcome: OutcomeWord,
+    /// The step.
+    pub step: String,
+    /// The system's code.
+    pub code: String,
+    /// In how many raced rounds of BASE attempts ended so.
+    pub base: u64,
+    /// In how many of HEAD.
+    pub head: u64,
+    /// Whether it was so in every raced round of one side, and in none of the other.
+    pub changed: bool,
+    /// Of "attempts end so in as many rounds of both sides"; absent where it `changed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestReport>,
 }
 
 /// How counts and verdicts changed.

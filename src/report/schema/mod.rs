@@ -29,7 +29,7 @@ pub use words::*;
 ///   and invariants in `rounds.csv`.
 /// - 1.2: `not_raced` and `error`.
 /// - 1.3: `case` of controls.
-/// - 1.4: `raced`, `ordered` and `controlled`; `overlap` counts workers in play; the outcome `disconnected`; `disturbed` controls; `no_bound`;
+/// - 1.4: `raced`, `ordered` and `controlled`; `overlap` counts workers in play; the outcome `disconnected`; `disturbed` controls; `no_bound`; `rounds` of refusals;
 ///   `undecided` of invariants, and `invariants_undecided` in `rounds.csv`;
 ///   `since_setup` of kept rounds, and `round_since_setup` in `rounds.csv`.
 pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 4 };

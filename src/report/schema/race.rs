@@ -305,6 +305,9 @@ pub struct RefusalReport {
     pub code: String,
     /// How many attempts ended so.
     pub count: u64,
+    /// In how many raced rounds some did. Since 1.4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<u64>,
     /// What the system said the first time.
     pub example: String,
 }
