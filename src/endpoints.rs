@@ -12,7 +12,7 @@ use crate::plan::{Case, TargetSpec};
 use crate::secrets::{misplaced_at, redacted};
 use crate::server::find::{self, SearchPath};
 use crate::server::{self, NotFound, PrivateServer, ServerError, ServerKind};
-use crate::target::{Endpoint, postgres};
+use crate::target::{Endpoint, postgres, space};
 
 /// The URL of the PostgreSQL in this project's docker-compose.yml.
 pub const COMPOSE_POSTGRES: &str = "postgres://deadheat:deadheat@127.0.0.1:25432/deadheat";
@@ -166,7 +166,7 @@ impl Endpoints {
         match self.found.get(&kind) {
             Some(Found::Compose(endpoint)) => Ok(Source::Server(endpoint.clone())),
             Some(Found::Private(server)) => {
-                Ok(Source::Server(Endpoint { url: server.url.clone(), origin: "private server".to_owned() }))
+                Ok(Source::Server(Endpoint { url: server.url.clone(), origin: space::PRIVATE.to_owned() }))
             }
             Some(Found::Nowhere(missing)) => Err(Unavailable { reason: missing.to_string(), remedy: missing.hint() }),
             None => Err(Unavailable {

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::progress::Progress;
 use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_obituaries};
 use super::select::{self, Purpose};
-use super::{compare, signals};
+use super::{compare, limits, signals};
 use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
 use crate::plan::{Action, Case, PlannedScenario};
@@ -56,8 +56,7 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
     };
     let mut sides = [side(0, "base", "b")?, side(1, "head", "h")?];
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime =
-        runtime.map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
+    let runtime = runtime.map_err(|error| Failure::new(RunVerdict::Environment, limits::no_threads(&error)))?;
     let names = variants.each_ref().map(|variant| variant.name.as_str());
     let ended = runtime.block_on(race(args, &cases, names, &mut sides, &run, output));
     let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |comparison| comparison.verdict.into());

@@ -8,6 +8,7 @@ mod clean;
 mod compare;
 mod compare_live;
 mod judge;
+mod limits;
 mod list;
 mod output;
 mod panics;

@@ -8,7 +8,7 @@ use super::args::RunArgs;
 use super::output::Output;
 use super::progress::Progress;
 use super::select::{self, Purpose};
-use super::{again, ci, signals};
+use super::{again, ci, limits, signals};
 use crate::check::RunVerdict;
 use crate::duration::as_ns;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
@@ -55,6 +55,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
     };
     let sources = sources(&args.target, args.allow_remote);
     sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
+    limits::make_room(planned.iter()).map_err(|message| Failure::new(RunVerdict::Environment, message))?;
     let mut report = new_report(seed);
     report.not_raced = planned.iter().flat_map(|scenario| &scenario.cases).map(|it| it.case.id.clone()).collect();
     let name = run_name(&report.run.started, report.run.git.as_ref());
@@ -64,8 +65,8 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::new(RunVerdict::Environment, format!("cannot start threads: {error}")))?;
-    let job = Job { began, args, run: &run, planned: &planned, again: again.as_ref(), output };
+        .map_err(|error| Failure::new(RunVerdict::Environment, limits::no_threads(&error)))?;
+    let job = Job { began, args, run: &run, planned: &planned, output };
     let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |verdict| *verdict);
     shut_down(runtime, verdict);

@@ -84,6 +84,12 @@ impl SqliteConnection {
     }
 }
 
+/// The disk is full, and what writing the file or growing its index says then. (SQLITE_FULL, SQLITE_IOERR_WRITE,
+/// SQLITE_IOERR_SHMSIZE)
+const DISK_FULL: [&str; 3] = ["13", "778", "4874"];
+const DISK_REMEDY: &str =
+    "its file lies in the temporary directory: free space there, or set `TMPDIR` to a directory that has more";
+
 fn failure(doing: &Doing, deadline: Duration, error: &sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::Database(refusal) if refusal.message().starts_with("no such table") => {
@@ -91,6 +97,9 @@ fn failure(doing: &Doing, deadline: Duration, error: &sqlx::Error) -> StoreError
         }
         sqlx::Error::Database(refusal) => {
             let code = refusal.code().expect("the SQLite driver gives every error a code");
+            if DISK_FULL.contains(&&*code) {
+                return doing.no_store(refusal.message(), DISK_REMEDY);
+            }
             doing.refused(code, refusal.message())
         }
         sqlx::Error::PoolTimedOut => doing.late(deadline),
@@ -204,5 +213,22 @@ impl Connection for SqliteConnection {
             row.map(|(version, data)| sql::snapshot_of(&doing, actor, version, &data)).transpose()
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_the_surroundings_error() {
+        let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+        let mut connection = pool.acquire().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 2").execute(&mut *connection).await.unwrap();
+        sqlx::query("CREATE TABLE t (b)").execute(&mut *connection).await.unwrap();
+        let full = sqlx::query("INSERT INTO t VALUES (zeroblob(100000))").execute(&mut *connection).await.unwrap_err();
+        let failure = failure(&Doing::write("appending"), Duration::ZERO, &full);
+        assert!(matches!(failure, StoreError::Environment { .. }), "{failure}");
+        assert!(failure.to_string().contains("`TMPDIR`"), "{failure}");
     }
 }

@@ -7,6 +7,7 @@ pub mod postgres;
 #[cfg(test)]
 pub(crate) mod proxy;
 mod reconnect;
+pub(crate) mod space;
 pub mod sqlite_code;
 pub mod sqlstate;
 

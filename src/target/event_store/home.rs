@@ -12,7 +12,8 @@ use crate::plan::{StoreOptions, TargetSpec};
 use crate::server::ScratchDirectory;
 use crate::target::jetstream::connection::Address;
 use crate::target::postgres::schema::Schema;
-use crate::target::{Description, Endpoint, TargetError};
+use crate::target::space::{JETSTREAM_FULL, POSTGRES_FULL, unless_full};
+use crate::target::{Description, Endpoint, Reply, TargetError};
 
 /// How long one operation may take: the engine's deadlines are shorter.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -69,6 +70,15 @@ impl Home {
                 home.stream("control").await?.create_stream().await.map_err(environment)?;
                 Ok(home)
             }
+        }
+    }
+
+    /// The reply, unless it says that a private server has no space left.
+    pub(super) fn unless_full(&self, reply: Reply) -> Result<Reply, TargetError> {
+        match self {
+            Home::Memory(_) | Home::Sqlite { .. } => Ok(reply),
+            Home::Postgres(schema) => unless_full(reply, schema.is_private(), POSTGRES_FULL),
+            Home::JetStream { address, .. } => unless_full(reply, address.is_private(), JETSTREAM_FULL),
         }
     }
 

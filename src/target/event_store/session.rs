@@ -64,7 +64,7 @@ impl Session for StoreSession {
             let caller = u32::try_from(self.worker).unwrap_or(u32::MAX);
             let reply = call(&self.store, caller, operation, deadline, pause).await?;
             self.lost |= matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal));
-            Ok(reply)
+            self.home.unless_full(reply)
         })
     }
 

@@ -30,6 +30,7 @@ pub(crate) struct Address {
     authority: Option<PathBuf>,
     host_and_port: String,
     origin: String,
+    is_private: bool,
 }
 
 enum Login {
@@ -79,7 +80,14 @@ impl Address {
         url.set_query(None);
         let server = ServerAddr::from_url(url).map_err(|error| fault(format!("is refused: {error}")))?;
         let host_and_port = format!("{host}:{}", server.port());
-        Ok(Address { server, login, authority, host_and_port, origin: endpoint.origin.clone() })
+        Ok(Address {
+            server,
+            login,
+            authority,
+            host_and_port,
+            origin: endpoint.origin.clone(),
+            is_private: endpoint.is_private(),
+        })
     }
 
     /// Connects, as a client that the server knows by `name`.
@@ -100,6 +108,11 @@ impl Address {
             Ok(Err(error)) => Err(self.refused(&error)),
             Err(_) => Err(self.unreachable(format!("no answer within {} s", CONNECT_LIMIT.as_secs()))),
         }
+    }
+
+    /// Whether deadheat started the server itself.
+    pub(crate) fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// `NATS at host:port (from origin)`.

@@ -13,6 +13,7 @@ use super::{REQUEST_LIMIT, connection, messages, not_for_streams};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
 use crate::target::reconnect::patiently;
+use crate::target::space::{JETSTREAM_FULL, unless_full};
 use crate::target::{Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -36,6 +37,7 @@ impl StreamSession {
         }
         let message = Outgoing::new(&self.stream, operation)?.ok_or_else(|| not_for_streams(operation))?;
         let reply = message.publish(&self.client, &self.stream, deadline).await?;
+        let reply = unless_full(reply, self.stream.address.is_private(), JETSTREAM_FULL)?;
         self.stale |=
             matches!(reply, Reply::Refused(Refusal { kind: OutcomeKind::Unknown | OutcomeKind::Disconnected, .. }));
         Ok(reply)

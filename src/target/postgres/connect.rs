@@ -39,6 +39,8 @@ pub(super) struct Server {
     schema: String,
     /// Whether unqualified names may also mean what is in `public`.
     searches_public: bool,
+    /// Whether it is one that deadheat started.
+    is_private: bool,
 }
 
 impl Server {
@@ -60,12 +62,18 @@ impl Server {
             config.get_dbname().unwrap_or(&user),
             endpoint.origin
         );
-        Ok(Server { config, tls, name, user, schema: quoted_name(space), searches_public: false })
+        let (schema, is_private) = (quoted_name(space), endpoint.is_private());
+        Ok(Server { config, tls, name, user, schema, searches_public: false, is_private })
     }
 
     /// Where the server is and as whom we come.
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether it is one that deadheat started.
+    pub(super) fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// Who logs in.

@@ -17,6 +17,11 @@ impl Schema {
         Ok(Schema { target: super::opened(spec, endpoint, space).await? })
     }
 
+    /// Whether deadheat started the server itself.
+    pub(crate) fn is_private(&self) -> bool {
+        self.target.shared.server.is_private()
+    }
+
     /// What the server is.
     pub(crate) fn description(&self) -> &Description {
         self.target.description()

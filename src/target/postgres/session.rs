@@ -19,6 +19,7 @@ use super::{fault, leftovers};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
 use crate::target::reconnect::patiently;
+use crate::target::space::{POSTGRES_FULL, unless_full};
 use crate::target::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
 use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
@@ -356,7 +357,10 @@ impl Session for PostgresSession {
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
         async move {
             match operation {
-                Operation::Sql { statement, args, .. } => self.call_statement(*statement, args, deadline).await,
+                Operation::Sql { statement, args, .. } => {
+                    let reply = self.call_statement(*statement, args, deadline).await?;
+                    unless_full(reply, self.shared.server.is_private(), POSTGRES_FULL)
+                }
                 other => Err(fault::not_sql(other.word())),
             }
         }
@@ -375,6 +379,7 @@ impl Session for PostgresSession {
                 Transaction::Open | Transaction::None => {
                     let idle_ends = self.link.as_ref().map(Link::idle_ends);
                     let reply = self.command("COMMIT", true, deadline).await?;
+                    let reply = unless_full(reply, self.shared.server.is_private(), POSTGRES_FULL)?;
                     match self.link.as_ref().map(Link::idle_ends) {
                         now @ Some(_) if now > idle_ends => Err(fault::already_ended()),
                         _ => Ok(reply),

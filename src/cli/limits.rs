@@ -1,0 +1,52 @@
+//! How many files and threads the operating system lets one process have, before a race needs more.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::plan::{Case, Driver, PlannedScenario, TargetSpec};
+
+/// What a run has open beside the connections of workers: its folder, control connections, pipes, the runtime's own.
+const BESIDE_WORKERS: u64 = 128;
+
+/// Raises how many files this process may have open to what `planned` needs, if the limit is lower and may be raised. `Err` says
+/// what was found and what is needed.
+pub(super) fn make_room<'a>(planned: impl Iterator<Item = &'a PlannedScenario>) -> Result<(), String> {
+    let needed = planned.flat_map(PlannedScenario::all_cases).map(needed).max().unwrap_or(0);
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= needed) {
+        return Ok(());
+    }
+    let raised = limit.maximum.is_none_or(|maximum| maximum >= needed)
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: limit.maximum }).is_ok();
+    if raised {
+        return Ok(());
+    }
+    let found = limit.maximum.or(limit.current).unwrap_or(0);
+    Err(format!(
+        "this process may have {found} files open, and the largest case needs about {needed}: one connection for each worker and target; raise the limit with `ulimit -n {needed}`, or race fewer workers"
+    ))
+}
+
+/// So many files are open in a case; 0 where no worker connects anywhere.
+fn needed(case: &Case) -> u64 {
+    let connects = |target: &&TargetSpec| match &target.driver {
+        Driver::Postgres | Driver::JetStream { .. } => true,
+        Driver::EventStore(options) => options.backend != crate::event_store::Backend::Memory,
+    };
+    let connections = case.targets.iter().filter(connects).count() as u64;
+    if connections == 0 {
+        return 0;
+    }
+    (case.workers.len() as u64).saturating_mul(connections).saturating_add(BESIDE_WORKERS)
+}
+
+/// An error of starting threads, with the limit and what to do.
+pub(super) fn no_threads(error: &std::io::Error) -> String {
+    let limit = getrlimit(Resource::Nproc).current;
+    let found =
+        limit.map_or("no limit of its own".to_owned(), |limit| format!("a limit of {limit} threads and processes"));
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!(
+        "cannot start threads: {error}; this user has {found}, and deadheat needs about {} more; raise the limit with `ulimit -u`, or end other processes",
+        cores + 8
+    )
+}
