@@ -107,7 +107,7 @@ fn a_users_server_that_goes_away_in_a_race_ends_the_run() {
 
 #[test]
 fn too_low_a_limit_of_open_files_is_named_before_anything_is_raced() {
-    let cli = Cli::new().scenario(&with(INSERT, "count = 3", "count = 300"));
+    let cli = Cli::new().scenario(&with(&with(INSERT, "count = 3", "count = 300"), "conflict = 2", "conflict = 299"));
     let program = env!("CARGO_BIN_EXE_deadheat");
     let script = format!("ulimit -n 100; cd '{}'; exec '{program}' run", cli.work().display());
     let ended = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
@@ -115,8 +115,7 @@ fn too_low_a_limit_of_open_files_is_named_before_anything_is_raced() {
     assert_eq!(ended.status.code(), Some(10), "{said}");
     assert!(said.contains("may have 100 files open") && said.contains("`ulimit -n 428`"), "{said}");
     // A soft limit is raised as far as it may be.
-    let script =
-        format!("ulimit -S -n 100; cd '{}'; exec '{program}' run --rounds 1 --param x=1", cli.work().display());
+    let script = format!("ulimit -S -n 100; cd '{}'; exec '{program}' run --rounds 1", cli.work().display());
     let ended = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
     assert!(!String::from_utf8_lossy(&ended.stderr).contains("files open"), "{ended:?}");
 }
