@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::EngineError;
 use super::number::RoundNumber;
+use super::race::EVALUATION_MAX;
 use super::record::InvariantResult;
 use super::save::rows_value;
 use crate::expression::Scope;
@@ -24,6 +27,7 @@ pub(crate) async fn evaluate(
 ) -> Result<InvariantResult, EngineError> {
     let mut scope = Scope::inside(invariant.scope.clone());
     round.bind(&mut scope);
+    scope.set_deadline(Instant::now() + EVALUATION_MAX);
     let fault = |message: String| EngineError::Fault { place: Some(invariant.place.clone()), message };
     let probe = invariant.probe.resolve(&scope).map_err(|error| fault(error.to_string()))?;
     let done = match target::read(target, &probe).await {
@@ -35,6 +39,7 @@ pub(crate) async fn evaluate(
     };
     let (name, observed) = observed(&probe, &done);
     let mut scope = Scope::inside(Arc::new(scope));
+    scope.set_deadline(Instant::now() + EVALUATION_MAX);
     scope.bind(name, observed.clone());
     scope.bind("result", done.result.clone());
     let count = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));

@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::EngineError;
 use super::barrier::Barrier;
@@ -26,6 +27,9 @@ use crate::value::Value;
 
 /// So many sessions are opened at once: more only queue up in the server.
 const SESSIONS_OPENED_AT_ONCE: usize = 16;
+
+/// How long the expressions of a fixture's step, or of an invariant, may take.
+pub(super) const EVALUATION_MAX: Duration = Duration::from_secs(10);
 
 /// How much longer than the round's deadline the engine waits for workers, whose steps all end by that deadline and
 /// whose sessions then have to cancel what is in flight and connect anew.
@@ -170,8 +174,10 @@ impl Race {
         if tokio::time::timeout(ROUND_GRACE, ended).await.is_err() {
             self.tasks.shutdown().await;
         }
-        settle(&self.targets).await?;
-        apply(&self.case.fixture.teardown, &self.targets, &self.scope).await?;
+        // Each is done whatever came of the one before: what was made is to be removed.
+        let settled = settle(&self.targets).await;
+        let torn_down = apply(&self.case.fixture.teardown, &self.targets, &self.scope).await;
+        settled.and(torn_down)?;
         let never = self.targets.iter().enumerate().find_map(|(index, target)| Some((index, target.never_asked()?)));
         match never.filter(|_| self.begun > 0) {
             Some((target, error)) => Err(EngineError::preparing(&self.case, target, error)),
@@ -195,11 +201,13 @@ fn case_scope(case: &Case, run: &str) -> Scope {
     scope
 }
 
-async fn apply(steps: &[FixtureStep], targets: &[Arc<dyn Target>], scope: &Scope) -> Result<(), EngineError> {
+async fn apply(steps: &[FixtureStep], targets: &[Arc<dyn Target>], scope: &Arc<Scope>) -> Result<(), EngineError> {
     for step in steps {
+        let mut scope = Scope::inside(scope.clone());
+        scope.set_deadline(Instant::now() + EVALUATION_MAX);
         let operation = step
             .operation
-            .resolve(scope)
+            .resolve(&scope)
             .map_err(|error| EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() })?;
         targets[step.target].apply(&operation).await.map_err(|error| EngineError::at(&step.place, error))?;
     }

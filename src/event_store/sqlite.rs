@@ -222,7 +222,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_disk_is_the_surroundings_error() {
-        let pool = sqlx::SqlitePool::connect("sqlite::memory:").await.unwrap();
+        let pool = SqlitePool::connect("sqlite::memory:").await.unwrap();
         let mut connection = pool.acquire().await.unwrap();
         sqlx::query("PRAGMA max_page_count = 2").execute(&mut *connection).await.unwrap();
         sqlx::query("CREATE TABLE t (b)").execute(&mut *connection).await.unwrap();
