@@ -44,8 +44,7 @@ pub(super) fn origins(base: &Race, head: &Race, seed: u64) -> Vec<OriginComparis
 
 /// In how many raced rounds attempts ended at each place.
 fn by_place(race: &Race) -> Option<BTreeMap<Place<'_>, u64>> {
-    let of = |refusal: &'_ RefusalReport| Some(refusal.rounds?);
-    let places = race.refusals.iter().map(|it| Some(((it.outcome, it.step.as_str(), it.code.as_str()), of(it)?)));
+    let places = race.refusals.iter().map(|it| Some(((it.outcome, it.step.as_str(), it.code.as_str()), it.rounds?)));
     places.collect()
 }
 
