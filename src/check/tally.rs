@@ -251,7 +251,10 @@ impl CaseTally {
         self.add_counts(case, record, judgement);
         let is_measured = record.head_start.is_none();
         for attempt in &record.attempts {
-            self.add_attempt(case, attempt, record.overlap >= 2 || case.workers.len() < 2);
+            if is_measured {
+                self.measure(case, attempt);
+            }
+            self.add_end(case, attempt, record.overlap >= 2 || case.workers.len() < 2);
         }
         for (tally, barrier) in self.barriers.iter_mut().zip(&record.barriers) {
             tally.add(barrier, is_measured);
@@ -337,9 +340,8 @@ impl CaseTally {
         }
     }
 
-    fn add_attempt(&mut self, case: &Case, attempt: &Attempt, is_raced: bool) {
-        let outcome = &attempt.outcome;
-        let clocks = self.attempts.entry(outcome.kind).or_default();
+    fn measure(&mut self, case: &Case, attempt: &Attempt) {
+        let clocks = self.attempts.entry(attempt.outcome.kind).or_default();
         clocks.record(attempt.started_ns, attempt.released_ns, attempt.ended_ns);
         let group = case.workers[attempt.worker].group;
         for step in attempt.steps.iter().filter(|step| !step.has_prepared) {
@@ -350,7 +352,7 @@ impl CaseTally {
         }
     }
 
-    fn add_end(&mut self, case: &Case, attempt: &Attempt) {
+    fn add_end(&mut self, case: &Case, attempt: &Attempt, is_raced: bool) {
         let outcome = &attempt.outcome;
         if outcome.kind == OutcomeKind::Success {
             return;

@@ -51,7 +51,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
             let (planned, seed, again) = again::plan(again, args, &run, output)?;
             (planned, Some(seed), Some(again))
         }
-        None => (select::plan(&args.selection, args.rounds, &run, Purpose::Use, output)?, args.seed),
+        None => (select::plan(&args.selection, args.rounds, &run, Purpose::Use, output)?, args.seed, None),
     };
     let sources = sources(&args.target, args.allow_remote);
     sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;
@@ -66,7 +66,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
         .enable_all()
         .build()
         .map_err(|error| Failure::new(RunVerdict::Environment, limits::no_threads(&error)))?;
-    let job = Job { began, args, run: &run, planned: &planned, output };
+    let job = Job { began, args, run: &run, planned: &planned, again: again.as_ref(), output };
     let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |verdict| *verdict);
     shut_down(runtime, verdict);
