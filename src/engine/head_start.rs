@@ -15,9 +15,10 @@ use tokio::time::sleep;
 
 use super::clock::Clock;
 use super::order::Choices;
-use super::record::{Attempt, HeadStart};
+use super::overlap::asks;
+use super::record::{Attempt, HeadStart, Outcome, StepRecord};
 use crate::duration::as_ns;
-use crate::plan::{Action, Case, START};
+use crate::plan::{Case, START};
 
 /// Of so many rounds, one has a head start.
 const ROUNDS_EACH: u64 = 4;
@@ -109,13 +110,11 @@ impl Starts {
 
 /// How long the steps of an attempt took that ask a target for something.
 fn durations<'a>(case: &'a Case, attempt: &'a Attempt) -> impl Iterator<Item = u64> {
-    let steps = &case.groups[case.workers[attempt.worker].group].steps;
-    let asks = |step: usize| match steps.get(step).map(|step| &step.action) {
-        Some(Action::Call { operation, .. }) => !operation.only_sleeps(),
-        Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) | None => false,
+    let is_typical = |step: &&StepRecord| {
+        let is_end = matches!(step.step, Outcome::BEGIN | Outcome::COMMIT);
+        !is_end && !step.has_prepared && asks(case, attempt.worker, step.step)
     };
-    let asked = attempt.steps.iter().filter(move |step| asks(step.step) && !step.has_prepared);
-    asked.map(|step| step.ended_ns.saturating_sub(step.started_ns))
+    attempt.steps.iter().filter(is_typical).map(|step| step.ended_ns.saturating_sub(step.started_ns))
 }
 
 /// Lets others go first until `until_ns`, and says when it was over.

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::EngineError;
+use super::barrier::Barrier;
 use super::head_start::Starts;
 use super::number::RoundNumber;
 use super::observe::evaluate;

@@ -27,7 +27,7 @@ pub struct RoundRecord {
     pub places: Vec<usize>,
     /// The head start that some of them had.
     pub head_start: Option<HeadStart>,
-    /// The worker whose first request was answered first; `None` if nobody asked anything.
+    /// The worker that was answered first after the last barrier was released; `None` if nobody was.
     pub answered_first: Option<usize>,
 }
 

@@ -251,3 +251,32 @@ async fn a_head_start_holds_the_others_back_once_and_is_recorded() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn workers_change_places_from_round_to_round_and_keep_their_numbers_names_and_waits() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name  = "worker"
+        each  = [{ number = 0 }, { number = 1 }]
+        steps = [{ assert = "number == worker" }, { sql = "lock a" }, { barrier = "inside" }, { sql = "done" }]
+        transaction = "read committed"
+        "#,
+    )
+    .await;
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 0..4 {
+        let round = stage.round(number).await;
+        assert_eq!(kinds(&round), [OutcomeKind::Success; 2], "round {number}: {:?}", round.attempts[0].outcome);
+        assert_eq!([0, 1].map(|worker| round.attempts[worker].worker), [0, 1]);
+        let [first, second] = round.order[..] else { panic!("{:?}", round.order) };
+        let mut came = arrivals(&round, 1);
+        came.retain(|(_, kind)| *kind != ArrivalKind::Late);
+        let blocked = (second, ArrivalKind::Blocked { by: vec![first] });
+        assert_eq!(came, [(first, ArrivalKind::Arrived), blocked], "round {number}");
+        let session = stage.log().iter().find_map(|line| line.strip_suffix(": lock a").map(str::to_owned)).unwrap();
+        assert_eq!(session, round.places[first].to_string());
+        seen.insert((first, session));
+    }
+    assert_eq!(seen.len(), 4, "each worker was first over each session: {seen:?}");
+}
