@@ -3,7 +3,7 @@
 //! An attempt that ended `unknown` may in truth have ended in any way. Of all the ways in which exactly `took_effect` of
 //! them succeeded, counts fit if there is one in which every expectation of the whole round and of its groups fits at once.
 //! An attempt that lost its connection before anything took effect did not run where no expectation names it: then counts
-//! that fall short say nothing, and counts that are exceeded still do.
+//! that fall short say nothing, and counts that are exceeded still do. So it is with an unknown attempt that took no effect.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) struct Counted<'a> {
 pub(super) enum Short {
     /// Counts that do not fit.
     Misfit,
-    /// The lack of attempts that did not run, where there are such.
+    /// The lack of attempts that did not run or took no effect, where there are such.
     DidNotRun,
 }
 
@@ -45,6 +45,14 @@ pub(super) fn allowed(expectation: &Expectation, kind: OutcomeKind) -> CountRang
 pub(super) fn did_not_run(expectation: Option<&Expectation>, observed: &Tally) -> u64 {
     let is_named = expectation.is_some_and(|it| it.counts.contains_key(&OutcomeKind::Disconnected));
     if is_named { 0 } else { observed.of(OutcomeKind::Disconnected) }
+}
+
+/// How many attempts of `observed` may be missing, if `took_effect` of the unknown ones succeeded: they did not run, or their
+/// end is unknown and they took no effect, of which the expectation does not speak.
+pub(super) fn may_be_missing(expectation: Option<&Expectation>, observed: &Tally, took_effect: u64) -> u64 {
+    let is_named = expectation.is_some_and(|it| it.counts.contains_key(&OutcomeKind::Unknown));
+    let without_effect = observed.of(OutcomeKind::Unknown).saturating_sub(took_effect);
+    did_not_run(expectation, observed) + if is_named { 0 } else { without_effect }
 }
 
 /// Whether the counts fit as they were observed, and each unknown attempt is one that an expectation names.
@@ -77,9 +85,14 @@ pub(super) fn fits(
     short: Short,
 ) -> bool {
     let total = sum(counted.groups);
+    let has_no_effect = total.of(OutcomeKind::Unknown) > took_effect;
     let mut giving = Vec::with_capacity(counted.groups.len());
     for (index, observed) in counted.groups.iter().enumerate() {
-        match Giving::start(by_group.get(&index), observed, counted.may_have_succeeded[index], short) {
+        let expectation = by_group.get(&index);
+        // Those without effect may all be of this group.
+        let took_effect_here = if has_no_effect { 0 } else { observed.of(OutcomeKind::Unknown) };
+        let forgives = short == Short::DidNotRun && may_be_missing(expectation, observed, took_effect_here) > 0;
+        match Giving::start(expectation, observed, counted.may_have_succeeded[index], forgives) {
             Some(group) => giving.push(group),
             None => return false,
         }
@@ -87,7 +100,7 @@ pub(super) fn fits(
     if whole.is_some_and(|it| !allowed(it, OutcomeKind::Unknown).contains(total.of(OutcomeKind::Unknown))) {
         return false;
     }
-    let forgives = short == Short::DidNotRun && did_not_run(whole, &total) > 0;
+    let forgives = short == Short::DidNotRun && may_be_missing(whole, &total, took_effect) > 0;
     for kind in assignable() {
         let range = whole.map_or(CountRange { low: 0, high: None }, |whole| allowed(whole, kind));
         let given = giving.iter().map(|group| group.given.of(kind)).sum::<u64>();
@@ -141,7 +154,7 @@ impl Giving {
         expectation: Option<&Expectation>,
         observed: &Tally,
         may_have_succeeded: u64,
-        short: Short,
+        forgives: bool,
     ) -> Option<Giving> {
         let unknown = observed.of(OutcomeKind::Unknown);
         let mut giving =
@@ -149,7 +162,6 @@ impl Giving {
         if expectation.is_some_and(|it| !allowed(it, OutcomeKind::Unknown).contains(unknown)) {
             return None;
         }
-        let forgives = short == Short::DidNotRun && did_not_run(expectation, observed) > 0;
         for kind in assignable() {
             let range = expectation.map_or(CountRange { low: 0, high: None }, |it| allowed(it, kind));
             let low = if forgives { 0 } else { range.low };

@@ -129,12 +129,16 @@ impl TestCase {
         self
     }
 
-    pub(crate) fn invariant(mut self, name: &str) -> Self {
+    pub(crate) fn invariant(self, name: &str) -> Self {
+        self.invariant_that(name, "result == 1")
+    }
+
+    pub(crate) fn invariant_that(mut self, name: &str, that: &str) -> Self {
         self.0.checks.invariants.push(Invariant {
             name: name.to_owned(),
             target: 0,
             probe: Operation::LatestVersion { actor: Template::Literal(Value::text("order-1")) },
-            that: Expression::compile("result == 1").unwrap(),
+            that: Expression::compile(that).unwrap(),
             scope: Arc::default(),
             place: place(12),
         });

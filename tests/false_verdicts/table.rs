@@ -84,10 +84,11 @@ effect. Then these must hold:
 - No round fails and no case does.
 - No control is caught by a round in which an attempt was lost.
 - No round passes that needed what nobody knows: the counts must fit with what the proxy saw take effect, together with
-  every invariant; where there is no invariant, they must fit whatever took effect. An attempt that did not run is no
-  attempt that was expected. This is computed by the oracle itself, with none of the code that judges rounds.
+  every invariant; where there is no invariant, they must fit whatever took effect. An attempt that lost its connection
+  did not run: the counts must fit without it. This is computed by the oracle itself, with none of the code that judges rounds.
 
-The first worker of each group is cut. Memory and SQLite have no connection. The command writes this page and ends with an
+The first worker of each group is cut. Memory and SQLite have no connection. `latest-version-cost` is tried with short
+histories only; longer ones have the same requests. The command writes this page and ends with an
 error if there is a violation; `FALSE_VERDICTS_OF=TEXT` takes the cases whose id contains the text, and leaves the page.
 
 | column | meaning |
