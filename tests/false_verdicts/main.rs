@@ -47,7 +47,6 @@ async fn no_lost_connection_makes_a_verdict_false() {
     }
     eprintln!("{text}");
     assert!(violations.is_empty(), "{} false verdicts", violations.len());
-    assert!(lines.iter().any(|line| line.tried.lost() > 0), "no cut was noticed");
 }
 
 fn root() -> &'static Path {
@@ -131,6 +130,10 @@ async fn cut_everywhere(servers: Servers, file: &Path, case: &PlannedCase) -> (L
         let sides = [Side::Before, Side::After];
         cuts.extend((0..requests).flat_map(|request| sides.map(|side| Cut { worker, request, side })));
     }
+    let has_server = case.case.targets.iter().any(|target| target.driver.server().is_some());
+    if has_server && cuts.is_empty() {
+        violations.push(format!("{id}: no connection of a worker was seen"));
+    }
     let runs = cuts.iter().map(|cut| async move { (*cut, run(servers, file, case, ROUNDS, Some(*cut)).await) });
     let mut runs = futures::stream::iter(runs).buffered(AT_ONCE);
     let mut line = Line { case: id.clone(), tried: Tried::of(cuts.len()), violations: 0 };
@@ -138,6 +141,9 @@ async fn cut_everywhere(servers: Servers, file: &Path, case: &PlannedCase) -> (L
         line.tried.count(&ran);
         let place = format!("{id}: worker {} cut {:?} request {}", cut.worker, cut.side, cut.request);
         violations.extend(false_verdicts(case, &ran).into_iter().map(|what| format!("{place}: {what}")));
+    }
+    if has_server && line.tried.lost() == 0 {
+        violations.push(format!("{id}: no cut was noticed"));
     }
     line.violations = violations.len();
     (line, violations)

@@ -193,17 +193,17 @@ fn some(length: std::io::Result<usize>) -> Option<usize> {
     length.ok().filter(|length| *length > 0)
 }
 
-/// The number in the run and the worker of `deadheat dh_0123abcd_2 worker 7;`; `None` for other connections than workers'.
+/// The number in the run and the worker of `deadheat dh_0123abcd_2 session 7;`; `None` for other connections than workers'.
 fn key(name: &str) -> Option<Key> {
     let (space, connection) = name.strip_prefix("deadheat ")?.split_once(' ')?;
-    let worker = connection.strip_prefix("worker")?.trim_matches([' ', '-', ';']);
+    let worker = connection.strip_prefix("session")?.trim_matches([' ', '-', ';']);
     Some((space.rsplit_once('_')?.1.parse().ok()?, worker.parse().ok()?))
 }
 
 #[test]
 fn only_workers_connections_are_told_apart() {
-    assert_eq!(key("deadheat dh_0123abcd_2 worker 7;"), Some((2, 7)));
-    assert_eq!(key("deadheat dh_0123abcd_12 worker-49"), Some((12, 49)));
+    assert_eq!(key("deadheat dh_0123abcd_2 session 7;"), Some((2, 7)));
+    assert_eq!(key("deadheat dh_0123abcd_12 session-49"), Some((12, 49)));
     assert_eq!(key("deadheat dh_0123abcd_2 watch"), None);
     assert_eq!(key("deadheat dh_0123abcd_2 control"), None);
 }

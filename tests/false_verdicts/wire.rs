@@ -168,11 +168,11 @@ mod tests {
     #[test]
     fn what_postgresql_carries_out_together_is_one_request() {
         let mut stream = Stream::new(Protocol::Postgres);
-        let parameters = b"\0\x03\0\0user\0u\0application_name\0deadheat dh_1_0 worker 0;\0\0";
+        let parameters = b"\0\x03\0\0user\0u\0application_name\0deadheat dh_1_0 session 0;\0\0";
         let mut start = (parameters.len() as u32 + 4).to_be_bytes().to_vec();
         start.extend(parameters);
         stream.feed(&start);
-        assert_eq!(stream.sent().unwrap().1, Sent::Name("deadheat dh_1_0 worker 0;".to_owned()));
+        assert_eq!(stream.sent().unwrap().1, Sent::Name("deadheat dh_1_0 session 0;".to_owned()));
         stream.feed(&[postgres(b'B', b"x"), postgres(b'E', b"y")].concat());
         assert!(stream.sent().is_none(), "no Sync yet");
         stream.feed(&postgres(b'S', b""));
@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn publishes_of_nats_are_requests_and_messages_to_their_inbox_answers() {
         let mut stream = Stream::new(Protocol::Nats);
-        stream.feed(b"CONNECT {\"name\":\"deadheat dh_1_0 worker-3\"}\r\nPING\r\nHPUB a.b _I.1 12 14\r\nNATS/1.0\r\n\r\n");
-        assert_eq!(stream.sent().unwrap().1, Sent::Name("deadheat dh_1_0 worker-3".to_owned()));
+        stream.feed(b"CONNECT {\"name\":\"deadheat dh_1_0 session-3\"}\r\nPING\r\nHPUB a.b _I.1 12 14\r\nNATS/1.0\r\n\r\n");
+        assert_eq!(stream.sent().unwrap().1, Sent::Name("deadheat dh_1_0 session-3".to_owned()));
         assert_eq!(stream.sent().unwrap().1, Sent::Other);
         assert!(stream.sent().is_none(), "the payload is not whole");
         stream.feed(b"hi\r\nPUB c 2\r\n\r\n\r\n");
