@@ -455,13 +455,18 @@ mod tests {
         let judgement = judge_round(&case, &record(&case, 0, "2 success"));
         assert_eq!(judgement.verdict(), Verdict::Fail);
 
-        let case = TestCase::new(2).expect("success = 1, conflict = 1").invariant_that("stored", "result == success").build();
+        let case =
+            TestCase::new(2).expect("success = 1, conflict = 1").invariant_that("stored", "result == success").build();
         let mut round = record(&case, 0, "1 conflict, 1 unknown");
         let holds_for = |number| InvariantResult::Depends { holds_for: vec![number], observed: "[[1]]".to_owned() };
         round.invariants = vec![holds_for(1)];
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass, "the invariant tells");
         round.invariants = vec![holds_for(0)];
-        assert_eq!(judge_round(&case, &round).verdict(), Verdict::Inconclusive, "nothing was stored, and who knows why");
+        assert_eq!(
+            judge_round(&case, &round).verdict(),
+            Verdict::Inconclusive,
+            "nothing was stored, and who knows why"
+        );
     }
 
     #[test]

@@ -5,7 +5,11 @@
 //! may fail, no control may be caught by a round in which an attempt was lost, and no round may pass that needed what
 //! nobody knows. `scripts/false-verdicts` runs it, and writes docs/false-verdicts.md.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on has failed, and says how far it is")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and says how far it is"
+)]
 
 mod oracle;
 mod proxy;

@@ -182,7 +182,9 @@ mod tests {
     #[test]
     fn a_pass_is_false_if_it_takes_an_unknown_that_nothing_read_or_an_attempt_that_did_not_run() {
         assert!(false_pass(&case(false), &row([(Conflict, 2), (Unknown, 1)]), Effect::Done).is_some());
-        assert!(false_pass(&case(true), &row([(Success, 1), (Conflict, 1), (Disconnected, 1)]), Effect::None).is_some());
+        assert!(
+            false_pass(&case(true), &row([(Success, 1), (Conflict, 1), (Disconnected, 1)]), Effect::None).is_some()
+        );
         assert!(false_pass(&case(true), &row([(Unknown, 3)]), Effect::Unknown).is_some());
     }
 }

@@ -200,7 +200,9 @@ mod tests {
     #[test]
     fn publishes_of_nats_are_requests_and_messages_to_their_inbox_answers() {
         let mut stream = Stream::new(Protocol::Nats);
-        stream.feed(b"CONNECT {\"name\":\"deadheat dh_1_0 session-3\"}\r\nPING\r\nHPUB a.b _I.1 12 14\r\nNATS/1.0\r\n\r\n");
+        stream.feed(
+            b"CONNECT {\"name\":\"deadheat dh_1_0 session-3\"}\r\nPING\r\nHPUB a.b _I.1 12 14\r\nNATS/1.0\r\n\r\n",
+        );
         assert_eq!(stream.sent().unwrap().1, Sent::Name("deadheat dh_1_0 session-3".to_owned()));
         assert_eq!(stream.sent().unwrap().1, Sent::Other);
         assert!(stream.sent().is_none(), "the payload is not whole");
