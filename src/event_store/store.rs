@@ -150,7 +150,9 @@ impl EventStore {
         };
         let now = match self.read_head(&event.actor).await {
             Ok(now) => now,
-            Err(_) => return Ok(conflict(event, None, code)),
+            // What was read, and not remembered, was true: only a rival can have come between.
+            Err(_) if remembered.is_none() => return Ok(conflict(event, None, code)),
+            Err(error) => return Err(error),
         };
         // A refusal of a remembered head says no more than that the cache was behind.
         if remembered.is_none() || event.version <= now.version {

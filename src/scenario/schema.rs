@@ -332,7 +332,10 @@ fn expect() -> Value {
 }
 
 fn outcomes(doc: &str) -> Value {
-    let count = json!({ "anyOf": [{ "$ref": "#/definitions/count" }, { "$ref": "#/definitions/origin" }] });
+    let count = json!({
+        "description": "How many attempts end so; or a table that says where as well.",
+        "anyOf": [{ "$ref": "#/definitions/count" }, { "$ref": "#/definitions/origin" }],
+    });
     let keys = OutcomeKind::ALL.map(|kind| (kind.as_str(), count.clone())).to_vec();
     object(doc, &[], keys)
 }
