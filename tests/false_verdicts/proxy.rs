@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::wire::{Protocol, Received, Sent, Stream};
+use super::wire::{Answer, Protocol, Received, Sent, Stream};
 
 /// How long an answer is waited for that is then not passed on: the request may wait for other workers.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -114,16 +114,16 @@ impl Watch {
                     let Some(length) = some(length) else { return };
                     sent.feed(&from_client[..length]);
                     while let Some((bytes, what)) = sent.sent() {
-                        let (side, answer_to) = match what {
+                        let (side, wanted) = match what {
                             Sent::Name(name) => {
                                 self.key = key(&name);
-                                (None, None)
+                                (None, Answer::Never)
                             }
-                            Sent::Request { answer_to } => {
+                            Sent::Request(answer) => {
                                 unanswered += 1;
-                                (self.cut_at_request(), answer_to)
+                                (self.cut_at_request(), answer)
                             }
-                            Sent::Other => (None, None),
+                            Sent::Other => (None, Answer::Never),
                         };
                         if side == Some(Side::Before) {
                             return self.is_cut(Effect::None);
@@ -132,15 +132,15 @@ impl Watch {
                             return;
                         }
                         if side == Some(Side::After) {
-                            let answer = answer(&mut server, received, answer_to.as_deref(), unanswered);
-                            return self.is_cut(timeout(ANSWER_WITHIN, answer).await.unwrap_or(Effect::Unknown));
+                            let effect = effect(&mut server, received, &wanted, unanswered);
+                            return self.is_cut(timeout(ANSWER_WITHIN, effect).await.unwrap_or(Effect::Unknown));
                         }
                     }
                 }
                 length = server.read(&mut from_server) => {
                     let Some(length) = some(length) else { return };
                     received.feed(&from_server[..length]);
-                    while let Some(what) = received.received(None) {
+                    while let Some(what) = received.received(&Answer::InOrder) {
                         if matches!(what, Received::Answer { .. }) {
                             unanswered = unanswered.saturating_sub(1);
                         }
@@ -171,12 +171,15 @@ impl Watch {
 }
 
 /// Waits for the answer to the last of `unanswered` requests.
-async fn answer(server: &mut TcpStream, mut received: Stream, answer_to: Option<&str>, unanswered: usize) -> Effect {
-    // In NATS answers are told by their subject, in PostgreSQL by their order.
-    let mut missing = if answer_to.is_some() { 1 } else { unanswered };
+async fn effect(server: &mut TcpStream, mut received: Stream, wanted: &Answer, unanswered: usize) -> Effect {
+    let mut missing = match wanted {
+        Answer::InOrder => unanswered,
+        Answer::To(_) | Answer::Next => 1,
+        Answer::Never => return Effect::Unknown,
+    };
     let mut buffer = vec![0; 65536];
     loop {
-        while let Some(what) = received.received(answer_to) {
+        while let Some(what) = received.received(wanted) {
             if let Received::Answer { refused } = what {
                 missing -= 1;
                 if missing == 0 {

@@ -12,10 +12,23 @@ pub(crate) enum Protocol {
 pub(crate) enum Sent {
     /// It said its name: PostgreSQL's `application_name`, NATS's `name`.
     Name(String),
-    /// It asked something, and an answer will come: in NATS to this subject.
-    Request { answer_to: Option<String> },
+    /// It asked something.
+    Request(Answer),
     /// Anything else, which is no request or not yet a whole one.
     Other,
+}
+
+/// How the answer to a request is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Answers come in the order of requests.
+    InOrder,
+    /// It is a message to this subject.
+    To(String),
+    /// It is the next message, which has the subject under which it is stored.
+    Next,
+    /// None comes.
+    Never,
 }
 
 /// What a server sent.
@@ -59,13 +72,17 @@ impl Stream {
         Some((self.bytes.drain(..length).collect(), sent))
     }
 
-    /// The next message of a server. In NATS, one to `answer_to` is the answer.
-    pub(crate) fn received(&mut self, answer_to: Option<&str>) -> Option<Received> {
+    /// The next message of a server, and whether it is the answer that is waited for.
+    pub(crate) fn received(&mut self, wanted: &Answer) -> Option<Received> {
         match self.protocol {
             Protocol::Nats => {
                 let message = nats_message(&self.bytes)?;
-                let subject = message.words.get(1).map(String::as_str);
-                let is_answer = message.has_payload && answer_to.is_some() && subject == answer_to;
+                let is_answer = message.has_payload
+                    && match wanted {
+                        Answer::To(subject) => message.words.get(1) == Some(subject),
+                        Answer::Next => true,
+                        Answer::InOrder | Answer::Never => false,
+                    };
                 let refused = contains(&self.bytes[..message.length], br#""error""#);
                 self.bytes.drain(..message.length);
                 Some(if is_answer { Received::Answer { refused } } else { Received::Other })
@@ -110,7 +127,7 @@ fn postgres_sent(bytes: &[u8]) -> Option<(usize, Sent)> {
         let kind = *bytes.get(end)?;
         end += 1 + postgres_length(bytes.get(end + 1..)?)?;
         match kind {
-            b'Q' | b'S' => return Some((end, Sent::Request { answer_to: None })),
+            b'Q' | b'S' => return Some((end, Sent::Request(Answer::InOrder))),
             // Parse, Bind, Describe, Execute and Close are answered at the Sync after them.
             b'P' | b'B' | b'D' | b'E' | b'C' => {}
             _ => return Some((end, Sent::Other)),
@@ -137,10 +154,14 @@ fn nats_message(bytes: &[u8]) -> Option<NatsMessage> {
 fn nats_sent(bytes: &[u8]) -> Option<(usize, Sent)> {
     let NatsMessage { words, length, .. } = nats_message(bytes)?;
     // What a PUB has beyond subject and length, and an HPUB beyond subject and two lengths, is the reply's subject.
-    let reply = |without: usize| (words.len() > without).then(|| words[2].clone());
+    let answer = |without: usize| match words.get(2).filter(|_| words.len() > without) {
+        Some(_) if words[1].contains(".CONSUMER.MSG.NEXT.") => Answer::Next,
+        Some(subject) => Answer::To(subject.clone()),
+        None => Answer::Never,
+    };
     let sent = match words[0].as_str() {
-        "PUB" => Sent::Request { answer_to: reply(3) },
-        "HPUB" => Sent::Request { answer_to: reply(4) },
+        "PUB" => Sent::Request(answer(3)),
+        "HPUB" => Sent::Request(answer(4)),
         "CONNECT" => {
             let options: serde_json::Value = serde_json::from_str(&words[1..].join(" ")).unwrap_or_default();
             Sent::Name(options["name"].as_str().unwrap_or_default().to_owned())
@@ -156,7 +177,7 @@ fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Protocol, Received, Sent, Stream};
+    use super::{Answer, Protocol, Received, Sent, Stream};
 
     fn postgres(kind: u8, body: &[u8]) -> Vec<u8> {
         let mut message = vec![kind];
@@ -177,7 +198,7 @@ mod tests {
         assert!(stream.sent().is_none(), "no Sync yet");
         stream.feed(&postgres(b'S', b""));
         let (bytes, sent) = stream.sent().unwrap();
-        assert_eq!((bytes.len(), sent), (6 + 6 + 5, Sent::Request { answer_to: None }));
+        assert_eq!((bytes.len(), sent), (6 + 6 + 5, Sent::Request(Answer::InOrder)));
         stream.feed(&postgres(b'X', b""));
         assert_eq!(stream.sent().unwrap().1, Sent::Other);
     }
@@ -188,8 +209,8 @@ mod tests {
         let mut answered = |first: Vec<u8>| {
             stream.feed(&first);
             stream.feed(&postgres(b'Z', b"I"));
-            assert_eq!(stream.received(None), Some(Received::Other));
-            stream.received(None)
+            assert_eq!(stream.received(&Answer::InOrder), Some(Received::Other));
+            stream.received(&Answer::InOrder)
         };
         assert_eq!(answered(postgres(b'C', b"COMMIT\0")), Some(Received::Answer { refused: false }));
         assert_eq!(answered(postgres(b'E', b"no\0")), Some(Received::Answer { refused: true }));
@@ -207,12 +228,14 @@ mod tests {
         assert_eq!(stream.sent().unwrap().1, Sent::Other);
         assert!(stream.sent().is_none(), "the payload is not whole");
         stream.feed(b"hi\r\nPUB c 2\r\n\r\n\r\n");
-        assert_eq!(stream.sent().unwrap().1, Sent::Request { answer_to: Some("_I.1".to_owned()) });
-        assert_eq!(stream.sent().unwrap().1, Sent::Request { answer_to: None });
+        assert_eq!(stream.sent().unwrap().1, Sent::Request(Answer::To("_I.1".to_owned())));
+        assert_eq!(stream.sent().unwrap().1, Sent::Request(Answer::Never));
+        stream.feed(b"PUB $JS.API.CONSUMER.MSG.NEXT.s.c _I.2 0\r\n\r\n");
+        assert_eq!(stream.sent().unwrap().1, Sent::Request(Answer::Next));
 
         let mut stream = Stream::new(Protocol::Nats);
         stream.feed(b"PONG\r\nMSG _I.2 1 2\r\n{}\r\nMSG _I.1 1 12\r\n{\"error\":{}}\r\n");
-        let received: Vec<_> = std::iter::from_fn(|| stream.received(Some("_I.1"))).collect();
+        let received: Vec<_> = std::iter::from_fn(|| stream.received(&Answer::To("_I.1".to_owned()))).collect();
         assert_eq!(received, [Received::Other, Received::Other, Received::Answer { refused: true }]);
     }
 }

@@ -31,11 +31,15 @@ struct Cuttable {
 
 impl Cuttable {
     async fn open(backend: Backend, server: PrivateServer) -> Self {
+        Self::with(options(backend, Guard::Server), server).await
+    }
+
+    async fn with(options: StoreOptions, server: PrivateServer) -> Self {
         let mut url = url::Url::parse(&server.url).unwrap();
         let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], url.port().unwrap()))).await;
         url.set_port(Some(proxy.address.port())).unwrap();
         let source = Source::Server(Endpoint { url: url.into(), origin: "--target".to_owned() });
-        let target = open(backend, Guard::Server, &source).await;
+        let target = open(options, &source).await;
         Cuttable { _server: server, proxy, target }
     }
 
@@ -58,8 +62,11 @@ impl Cuttable {
     }
 }
 
-async fn open(backend: Backend, guard: Guard, source: &Source) -> Arc<dyn Target> {
-    let options = StoreOptions { backend, guard, lookup: Lookup::DirectGet, cache: false, instances: 1 };
+fn options(backend: Backend, guard: Guard) -> StoreOptions {
+    StoreOptions { backend, guard, lookup: Lookup::DirectGet, cache: false, instances: 1 }
+}
+
+async fn open(options: StoreOptions, source: &Source) -> Arc<dyn Target> {
     let spec = TargetSpec {
         name: "store".to_owned(),
         driver: Driver::EventStore(options),
@@ -177,6 +184,23 @@ async fn events_whose_delivery_is_cut_off_are_not_taken_for_all_that_there_are()
     assert_eq!(read.len(), 3, "it is asked once more");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_whose_cache_was_behind_is_no_conflict_if_what_is_stored_was_not_read() {
+    let program = find::nats(&search()).unwrap();
+    let server = nats::start(&program, &nats::NatsOptions::default()).await.unwrap();
+    let options = StoreOptions { cache: true, instances: 2, ..options(Backend::JetStream, Guard::Server) };
+    let store = Cuttable::with(options, server).await;
+    let behind = &mut *store.target.session(0).await.unwrap();
+    let ahead = &mut *store.target.session(1).await.unwrap();
+    for (session, version) in [(&mut *behind, 1), (ahead, 2)] {
+        assert!(matches!(call(session, &append(version)).await, Reply::Done(_)));
+    }
+    // Version 3 is legal, and refused at first: its predecessor is not 1.
+    store.proxy.cut_at(b"DIRECT.GET", Cut::AfterForwarding);
+    assert_lost(&call(behind, &append(3)).await, OutcomeKind::Disconnected);
+    assert_eq!(store.stored().await, 2);
+}
+
 /// A pause that never ends.
 struct ForEver;
 
@@ -188,7 +212,7 @@ impl Pause for ForEver {
 
 #[tokio::test]
 async fn an_append_that_did_not_come_to_its_write_by_the_deadline_did_not_happen() {
-    let target = open(Backend::Memory, Guard::Mutex, &Source::Embedded).await;
+    let target = open(options(Backend::Memory, Guard::Mutex), &Source::Embedded).await;
     let (mut holder, mut waiter) = (target.session(0).await.unwrap(), target.session(1).await.unwrap());
     // The one that waits gives up first: it is not let in by the other's end.
     let soon = Instant::now() + Duration::from_millis(50);
@@ -204,7 +228,7 @@ async fn a_write_that_waits_in_postgres_at_the_deadline_is_unknown_and_does_not_
     let programs = find::postgres(&search()).unwrap();
     let server = postgres::start(&programs, &postgres::PostgresOptions::default()).await.unwrap();
     let source = Source::Server(Endpoint { url: server.url.clone(), origin: "--target".to_owned() });
-    let target = open(Backend::Postgres, Guard::Server, &source).await;
+    let target = open(options(Backend::Postgres, Guard::Server), &source).await;
     let mut session = target.session(0).await.unwrap();
 
     let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
