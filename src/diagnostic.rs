@@ -134,6 +134,12 @@ codes! {
     UnusedStep = "unused-step",
     /// A statement begins or ends a transaction.
     TransactionControl = "transaction-control",
+    /// `${…}` in SQL, where nobody evaluates it.
+    TemplateInSql = "template-in-sql",
+    /// The placeholders of a statement do not fit its arguments.
+    ArgumentMismatch = "argument-mismatch",
+    /// A statement succeeds also where it does nothing, and nobody looks.
+    SilentSuccess = "silent-success",
     /// A transaction where there cannot be one.
     NoTransaction = "no-transaction",
     /// Not an SQL isolation level.
@@ -146,6 +152,8 @@ codes! {
     UnmeetableExpectation = "unmeetable-expectation",
     /// Growth is judged over something that does not grow.
     BadGrowth = "bad-growth",
+    /// A case that no control breaks.
+    NoControl = "no-control",
     /// A control that breaks nothing.
     ControlChangesNothing = "control-changes-nothing",
     /// An expression that cannot be evaluated.

@@ -102,6 +102,8 @@ pub struct Case {
     pub workers: Vec<Worker>,
     /// What must hold.
     pub checks: Checks,
+    /// Whether some control shows that the checks would notice if the case were broken; of a control, false.
+    pub controlled: bool,
     /// Why the case orders its workers on purpose, if it does: it is then not expected to be a race.
     pub ordered: Option<String>,
     /// `[[classify]]` rules, first match wins.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use deadheat::diagnostic::SourceFile;
+use deadheat::diagnostic::{Code, SourceFile};
 use deadheat::plan::{self, Action, Case, Operation, Overrides, PlannedCase, START};
 use deadheat::scenario::{self, FileAccess, LoadError, Scenario};
 use proptest::prelude::*;
@@ -26,7 +26,8 @@ fn plan_with(name: &str, overrides: &Overrides) -> Vec<PlannedCase> {
     let scenario = load(name);
     match plan::cases(&scenario, overrides) {
         Ok(plan) => {
-            assert_eq!(plan.warnings, []);
+            let others: Vec<_> = plan.warnings.iter().filter(|warning| warning.code != Code::NoControl).collect();
+            assert!(others.is_empty(), "{others:?}");
             plan.cases
         }
         Err(diagnostics) => {
@@ -97,6 +98,45 @@ fn overrides_set_params_and_narrow_axes() {
         let overrides = Overrides { params: vec![(wrong.into(), value.into())], ..Overrides::default() };
         assert!(plan::cases(&load("version-conflict.toml"), &overrides).is_err(), "{wrong}={value}");
     }
+}
+
+#[test]
+fn a_case_is_controlled_if_a_control_breaks_it_here_or_where_that_makes_the_same_case() {
+    let text = |only: &str| {
+        format!(
+            r#"
+            schema = 1
+            name = "x"
+            [matrix]
+            guard = ["none", "mutex", "server"]
+            [targets.store]
+            driver = "event-store"
+            backend = "memory"
+            guard = "${{guard}}"
+            [[workers]]
+            name = "writer"
+            count = 2
+            steps = [{{ append = {{ actor = "a-${{round}}", version = 1 }} }}]
+            [expect]
+            success = ">= 1"
+            conflict = "<= 1"
+            [[controls]]
+            name = "no guard"
+            why = "both append"
+            set = {{ guard = "none" }}
+            breaks = ["success"]
+            {only}
+            "#
+        )
+    };
+    let controlled = |text: &str| {
+        let cases = planned(text, &Overrides::default());
+        let of = |it: &PlannedCase| (it.controls.len(), it.case.controlled);
+        cases.iter().map(of).collect::<Vec<_>>()
+    };
+    // Without a guard, the two guarded cases are the same, and raced once.
+    assert_eq!(controlled(&text("")), [(0, false), (1, true), (0, true)]);
+    assert_eq!(controlled(&text("only = { guard = \"server\" }")), [(0, false), (0, false), (1, true)]);
 }
 
 #[test]

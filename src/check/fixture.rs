@@ -113,6 +113,7 @@ impl TestCase {
                 .collect(),
             workers,
             checks: Checks::default(),
+            controlled: true,
             ordered: None,
             classify: Vec::new(),
         })

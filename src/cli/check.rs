@@ -3,12 +3,12 @@
 use super::Failure;
 use super::args::{CheckArgs, Format};
 use super::output::Output;
-use super::select;
+use super::select::{self, Purpose};
 use crate::check::RunVerdict;
 use crate::report::words::number;
 
 pub(crate) fn exec(args: &CheckArgs, output: &Output) -> Result<RunVerdict, Failure> {
-    let planned = select::plan(&args.selection, None, "run", args.format, output)?;
+    let planned = select::plan(&args.selection, None, "run", Purpose::Check(args.format), output)?;
     if args.format == Format::Text {
         let cases: usize = planned.iter().map(|scenario| scenario.cases.len()).sum();
         let controls: usize =

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Failure;
-use super::args::{CompareArgs, Format, Limits, Selection};
+use super::args::{CompareArgs, Limits, Selection};
 use super::output::Output;
 use super::progress::Progress;
 use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_obituaries};
-use super::{compare, select, signals};
+use super::select::{self, Purpose};
+use super::{compare, signals};
 use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
 use crate::plan::{Action, Case, PlannedScenario};
@@ -107,7 +108,7 @@ fn plan(
         param: args.param.iter().chain(&variant.settings).cloned().collect(),
         limits: Limits { max_cases: args.max_cases, allow_outside: args.allow_outside },
     };
-    let planned = select::plan(&selection, Some(args.rounds), run, Format::Text, output)?;
+    let planned = select::plan(&selection, Some(args.rounds), run, Purpose::Use, output)?;
     let mut cases: Vec<Arc<Case>> =
         planned.into_iter().flat_map(|scenario: PlannedScenario| scenario.cases).map(|planned| planned.case).collect();
     for (target, url) in &variant.urls {

@@ -5,14 +5,14 @@ use serde_json::json;
 use super::Failure;
 use super::args::{Format, ListArgs};
 use super::output::Output;
-use super::select;
+use super::select::{self, Purpose};
 use crate::check::RunVerdict;
 use crate::plan::{Case, PlannedScenario};
 use crate::report::words::{number, one_line};
 
 pub(crate) fn exec(args: &ListArgs, output: &Output) -> Result<RunVerdict, Failure> {
     // Faults are printed as text in any case: the list itself is the data.
-    let planned = select::plan(&args.selection, None, "run", Format::Text, output)?;
+    let planned = select::plan(&args.selection, None, "run", Purpose::Use, output)?;
     match args.format {
         Format::Text => output.text(&planned.iter().map(text).collect::<Vec<_>>().join("\n")),
         Format::Json => {

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Failure;
-use super::args::{Format, RunArgs};
+use super::args::RunArgs;
 use super::output::Output;
 use super::progress::Progress;
-use super::{again, ci, select, signals};
+use super::select::{self, Purpose};
+use super::{again, ci, signals};
 use crate::check::RunVerdict;
 use crate::duration::as_ns;
 use crate::endpoints::{EndpointError, Endpoints, Sources};
@@ -50,7 +51,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
             let (planned, seed, again) = again::plan(again, args, &run, output)?;
             (planned, Some(seed), Some(again))
         }
-        None => (select::plan(&args.selection, args.rounds, &run, Format::Text, output)?, args.seed, None),
+        None => (select::plan(&args.selection, args.rounds, &run, Purpose::Use, output)?, args.seed, None),
     };
     let sources = sources(&args.target, args.allow_remote);
     sources.check(planned.iter().flat_map(PlannedScenario::all_cases)).map_err(not_provided)?;

@@ -14,14 +14,27 @@ use crate::report::words::number;
 use crate::scenario::{self, LoadError, Scenario};
 use crate::secrets::hidden_in_lines;
 
+/// What cases are planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To say what is wrong with the files, in this form, and what would make them better.
+    Check(Format),
+    /// To be raced or listed. Faults are printed as text.
+    Use,
+}
+
 /// The scenarios chosen, planned for a run called `run`. Warnings have been printed.
 pub(crate) fn plan(
     selection: &Selection,
     rounds: Option<u64>,
     run: &str,
-    format: Format,
+    purpose: Purpose,
     output: &Output,
 ) -> Result<Vec<PlannedScenario>, Failure> {
+    let format = match purpose {
+        Purpose::Check(format) => format,
+        Purpose::Use => Format::Text,
+    };
     let mut faults = Faults::new(format, output);
     let files = match scenario_files(&selection.paths) {
         Ok(files) => files,
@@ -48,6 +61,7 @@ pub(crate) fn plan(
     });
     let params = known_params(&loaded, &selection.param, &mut faults);
     let mut planned = Vec::new();
+    let mut settings: BTreeSet<&str> = BTreeSet::new();
     for scenario in &loaded {
         let overrides = Overrides {
             params: params_of(scenario, &params),
@@ -59,11 +73,20 @@ pub(crate) fn plan(
         };
         match plan::cases(scenario, &overrides) {
             Ok(plan) => {
-                faults.warnings(&scenario.source, &plan.warnings);
+                let advice =
+                    |warning: &&Diagnostic| matches!(purpose, Purpose::Check(_)) || warning.code != Code::NoControl;
+                let warnings: Vec<Diagnostic> = plan.warnings.iter().filter(advice).cloned().collect();
+                faults.warnings(&scenario.source, &warnings);
+                if !plan.cases.is_empty() {
+                    settings.extend(scenario.setting_names().filter(|name| scenario.depends_on(name)));
+                }
                 planned.push(PlannedScenario { head: scenario.head.clone(), cases: plan.cases });
             }
             Err(diagnostics) => faults.errors(&scenario.source, &diagnostics),
         }
+    }
+    if faults.errors == 0 && planned.iter().any(|scenario| !scenario.cases.is_empty()) {
+        idle_params(&settings, &params, &mut faults);
     }
     faults.end()?;
     planned.retain(|scenario| !scenario.cases.is_empty());
@@ -185,6 +208,14 @@ fn known_params(loaded: &[Scenario], given: &[(String, String)], faults: &mut Fa
         }
     }
     given.to_vec()
+}
+
+/// `--param` must make a difference to a case that was chosen: `settings` are those that do.
+fn idle_params(settings: &BTreeSet<&str>, given: &[(String, String)], faults: &mut Faults<'_>) {
+    for (name, value) in given.iter().filter(|(name, _)| !settings.contains(name.as_str())) {
+        let help = "remove it, or choose the cases that use it";
+        faults.message(&format!("`--param {name}={value}` changes nothing: no case chosen uses `{name}`; {help}"));
+    }
 }
 
 /// Those params that this scenario has: a param given for a whole directory need not fit all of it.

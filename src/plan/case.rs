@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cells::holds;
+use super::cells::{broken_by, holds};
 use super::targets;
 use super::*;
 use crate::diagnostic::{Code, Diagnostic, Span};
@@ -142,6 +142,7 @@ impl Builder<'_> {
             groups: groups.into_iter().collect::<Option<_>>()?,
             workers: workers.into_iter().collect::<Option<_>>()?,
             checks: checks?,
+            controlled: self.control.is_none() && broken_by(scenario, cell).next().is_some(),
             ordered: scenario.ordered.as_ref().filter(|it| holds(&it.only, cell)).map(|it| it.why.clone()),
             classify: scenario.classify.iter().map(classify_rule).collect(),
             id: self.id,

@@ -98,6 +98,7 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
     // The cells that were made of controls, by the control's name and the case's id.
     let mut controls: BTreeMap<(&str, String), Vec<Cell>> = BTreeMap::new();
     let mut control_count = 0;
+    let mut uncontrolled = Vec::new();
     let mut ids = BTreeSet::new();
     for axes in combinations(&axes) {
         let cell = Cell { params: params.clone(), axes };
@@ -112,12 +113,12 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
             let diagnostic = Diagnostic::error(Code::DuplicateName, message);
             diagnostics.push(diagnostic.help("name the servers by another axis, and choose the URL by it"));
         }
-        let variants: Vec<(&Control, Cell)> = scenario
-            .controls
-            .iter()
-            .filter(|control| holds(&control.only, &cell))
-            .map(|control| (control, cell.with(&control.set)))
-            .filter(|(control, broken)| *broken != cell || !control.replace.is_empty() || !control.drop.is_empty())
+        let broken: Vec<(&Control, Cell)> = broken_by(scenario, &cell).collect();
+        if broken.is_empty() {
+            uncontrolled.push(id.clone());
+        }
+        let variants: Vec<(&Control, Cell)> = broken
+            .into_iter()
             .filter(|(control, broken)| {
                 let made = controls.entry((&control.name.value, broken.id(scenario))).or_default();
                 let new = !made.contains(broken);
@@ -153,6 +154,9 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
             diagnostics.push(diagnostic);
         }
     }
+    if overrides.params.is_empty() && diagnostics.iter().all(|found| found.severity == Severity::Warning) {
+        diagnostics.extend(no_control(scenario, &uncontrolled, planned.len()));
+    }
     let mut diagnostics = sorted(diagnostics);
     diagnostics.dedup_by(|later, earlier| later.code == earlier.code && later.labels.first() == earlier.labels.first());
     if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -172,6 +176,38 @@ fn idle_controls(scenario: &Scenario, made: &BTreeMap<(&str, String), Vec<Cell>>
             .help("every case already has the values of `set`, or `only` fits no case")
     })
     .collect()
+}
+
+/// The controls that apply to a cell, and what each makes of it. One that is the same for several cells is raced for the first.
+pub(super) fn broken_by<'a>(scenario: &'a Scenario, cell: &Cell) -> impl Iterator<Item = (&'a Control, Cell)> {
+    scenario.controls.iter().filter(|control| holds(&control.only, cell)).filter_map(|control| {
+        let broken = cell.with(&control.set);
+        let changes = broken != *cell || !control.replace.is_empty() || !control.drop.is_empty();
+        changes.then_some((control, broken))
+    })
+}
+
+/// The warning that nothing shows whether the checks of some cases, of so many, would notice anything.
+fn no_control(scenario: &Scenario, cases: &[String], of: usize) -> Option<Diagnostic> {
+    let first = cases.first()?;
+    let (message, place, label) = match scenario.controls.first() {
+        None => {
+            let message = format!(
+                "`{}` has no control: nothing shows that its checks notice a broken variant",
+                scenario.head.name
+            );
+            (message, &scenario.groups.first()?.name.span, "raced without a control")
+        }
+        Some(control) => {
+            let count = cases.len();
+            let message = format!(
+                "{count} of {of} cases have no control, such as `{first}`: nothing shows that their checks notice a broken variant"
+            );
+            (message, &control.name.span, "a control of other cases")
+        }
+    };
+    let help = "add a `[[controls]]` table that breaks the case on purpose, by `set`, `replace` or `drop`";
+    Some(Diagnostic::warning(Code::NoControl, message).at(place, label).help(help))
 }
 
 /// The fault of a matrix with more cells than are built; `cells` is not known if no number holds it.
@@ -270,6 +306,14 @@ fn combinations(axes: &Axes) -> Vec<Vec<(String, Value)>> {
 }
 
 impl Scenario {
+    /// Whether a param's value, or the values of an axis, make a difference to the cases.
+    pub fn depends_on(&self, setting: &str) -> bool {
+        let axes = self.axes.iter().map(|axis| &axis.name);
+        let conditions = self.controls.iter().flat_map(|control| &control.only);
+        let conditions = conditions.chain(self.ordered.iter().flat_map(|ordered| &ordered.only)).map(|(name, _)| name);
+        self.used.contains(setting) || axes.chain(conditions).any(|name| name.value == setting)
+    }
+
     /// The names of params and axes, which overrides and controls can set.
     pub fn setting_names(&self) -> impl Iterator<Item = &str> {
         let params = self.params.iter().map(|param| param.name.value.as_str());

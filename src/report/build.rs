@@ -53,6 +53,7 @@ pub fn case_report(
         elapsed_ns: as_ns(elapsed),
         race,
         controls,
+        controlled: Some(case.controlled),
         warnings: targets.iter().flat_map(|description| description.warnings.clone()).collect(),
     };
     // What is written must pass what a reader asks of it.

@@ -103,6 +103,9 @@ pub fn case_block(case: &CaseReport, run: &Run, style: Style) -> String {
     if let Some(reason) = &race.no_bound {
         let _ = write!(facts, "; {reason}");
     }
+    if case.verdict == VerdictWord::Pass && case.controlled == Some(false) {
+        facts.push_str("; no control");
+    }
     let mut lines = vec![format!(
         "{} {}  {}",
         verdict_word(case.verdict, style),
@@ -386,6 +389,21 @@ mod tests {
     fn a_passing_case_takes_four_lines() {
         let case = example::case(&["1 success, 2 conflict"; 120], &["1 success, 2 conflict", "3 success"]);
         insta::assert_snapshot!(case_block(&case, &example::run(), PLAIN));
+    }
+
+    #[test]
+    fn only_a_pass_without_a_control_says_so() {
+        let mut case = example::case(&["1 success, 2 conflict"; 3], &["3 success"]);
+        let first_line =
+            |case: &CaseReport| case_block(case, &example::run(), PLAIN).lines().next().unwrap_or_default().to_owned();
+        assert!(!first_line(&case).contains("control"), "{}", first_line(&case));
+        case.controlled = Some(false);
+        assert!(first_line(&case).ends_with("; no control"), "{}", first_line(&case));
+        // Reports of earlier versions do not say.
+        case.controlled = None;
+        assert!(!first_line(&case).contains("control"), "{}", first_line(&case));
+        (case.controlled, case.verdict) = (Some(false), VerdictWord::Fail);
+        assert!(!first_line(&case).contains("control"), "{}", first_line(&case));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod read_checks;
 mod reader;
 mod rules;
 pub mod schema;
+mod sql;
 pub(crate) mod steps;
 mod syntax;
 mod table;
@@ -74,13 +75,15 @@ fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> LoadError {
 /// Checks the text of a scenario, whose files are in `directory`, or wherever `access` allows.
 pub fn parse(source: SourceFile, directory: &Path, access: FileAccess) -> Result<Scenario, LoadError> {
     let copy = source.clone();
-    let read::Reading { scenario, mut diagnostics, used, unread } = read::read(source, directory, access);
+    let read::Reading { mut scenario, mut diagnostics, unread } = read::read(source, directory, access);
     let faultless = |diagnostics: &[Diagnostic]| diagnostics.iter().all(|found| found.severity == Severity::Warning);
-    if let Some(scenario) = &scenario {
-        diagnostics.extend(names::check(scenario, &unread));
+    if let Some(scenario) = &mut scenario {
+        let names = names::check(scenario, &unread);
+        scenario.used = names.used;
+        diagnostics.extend(names.diagnostics);
         diagnostics.extend(rules::check(scenario, &unread));
         if faultless(&diagnostics) {
-            diagnostics.extend(rules::warn(scenario, &used));
+            diagnostics.extend(rules::warn(scenario));
         }
     }
     let diagnostics = diagnostic::sorted(diagnostics);

@@ -1,6 +1,6 @@
 //! What a scenario file says: typed, every name still a name, every part with its place in the file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -148,6 +148,8 @@ pub struct Scenario {
     pub ordered: Option<Ordered>,
     /// `[[classify]]`.
     pub classify: Vec<ClassifyRule>,
+    /// The names that are used by something that is raced, prepared or checked.
+    pub used: BTreeSet<String>,
     /// What is odd, but stops nothing.
     pub warnings: Vec<Diagnostic>,
 }

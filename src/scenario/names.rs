@@ -12,6 +12,15 @@ use crate::plan::Operation;
 /// Names that are bound by the tool, somewhere or everywhere, and so cannot be given.
 const RESERVED: [&str; 9] = ["round", "round_id", "worker", "workers", "group", "run", "rows", "affected", "result"];
 
+/// What was found out about names.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Faults.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The names that are used by something that is raced, prepared or checked.
+    pub used: BTreeSet<String>,
+}
+
 /// The names of a place, with what bound each and where. Those of the place around it are shared, not copied: a scenario has
 /// thousands of places.
 #[derive(Debug, Default)]
@@ -40,12 +49,12 @@ impl<'a> Names<'a> {
     }
 
     /// Binds `name`, which is `what`; that it is bound already, elsewhere, is a fault.
-    fn bind(&mut self, name: &At<String>, what: &'static str, diagnostics: &mut Vec<Diagnostic>) {
+    fn bind(&mut self, name: &At<String>, what: &'static str, found: &mut Found) {
         let known = self.get(&name.value);
         let built_in = RESERVED.contains(&name.value.as_str());
         match known {
             Some((_, Some(span))) if *span == name.span => {}
-            Some((_, span)) if span.is_none() || built_in => diagnostics.push(reserved(name)),
+            Some((_, span)) if span.is_none() || built_in => found.diagnostics.push(reserved(name)),
             Some((other, span)) => {
                 let message = format!("`{}` is {what}, but already {other}", name.value);
                 let mut diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, what);
@@ -53,9 +62,9 @@ impl<'a> Names<'a> {
                     diagnostic = diagnostic.see(span, *other);
                 }
                 let help = "params, axes, keys of `each`, saved values and built-in names share one space: rename one";
-                diagnostics.push(diagnostic.help(help));
+                found.diagnostics.push(diagnostic.help(help));
             }
-            None if built_in => diagnostics.push(reserved(name)),
+            None if built_in => found.diagnostics.push(reserved(name)),
             None => {
                 self.own.insert(name.value.clone(), (what, Some(name.span.clone())));
             }
@@ -63,18 +72,19 @@ impl<'a> Names<'a> {
     }
 
     /// Notes every use of a name that is not bound.
-    fn check(&self, uses: &[Use], diagnostics: &mut Vec<Diagnostic>) {
+    fn check(&self, uses: &[Use], found: &mut Found) {
+        found.used.extend(uses.iter().map(|name| name.value.clone()));
         for name in uses.iter().filter(|name| self.get(&name.value).is_none()) {
             let message = format!("`{}` is not bound here", name.value);
             let mut diagnostic = Diagnostic::error(Code::UnknownName, message).at(&name.span, "unknown name");
             diagnostic.help = suggestion(&name.value, self.all());
-            diagnostics.push(diagnostic);
+            found.diagnostics.push(diagnostic);
         }
     }
 
-    fn check_operation(&self, operation: &Operation<TemplateAt>, diagnostics: &mut Vec<Diagnostic>) {
+    fn check_operation(&self, operation: &Operation<TemplateAt>, found: &mut Found) {
         let checked = operation.try_map(|template| {
-            self.check(&template.uses, diagnostics);
+            self.check(&template.uses, found);
             Ok::<_, std::convert::Infallible>(())
         });
         let Ok(_) = checked;
@@ -86,49 +96,49 @@ fn reserved(name: &At<String>) -> Diagnostic {
     Diagnostic::error(Code::NameClash, message).at(&name.span, "taken").help("choose another name")
 }
 
-/// Every fault with names, of the scenario and of its controls.
-pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
-    let mut diagnostics = Vec::new();
+/// The names of the scenario and of its controls.
+pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Found {
+    let mut found = Found::default();
     let unread: Vec<&str> = unread.names.iter().map(String::as_str).collect();
     let everywhere = Names::default();
     let mut settings = everywhere.and(&[&["run"], unread.as_slice()].concat());
     for param in &scenario.params {
-        settings.bind(&param.name, "a param", &mut diagnostics);
+        settings.bind(&param.name, "a param", &mut found);
     }
     for axis in &scenario.axes {
-        settings.bind(&axis.name, "an axis", &mut diagnostics);
+        settings.bind(&axis.name, "an axis", &mut found);
     }
     for target in &scenario.targets {
-        check_target(target, &settings, &mut diagnostics);
+        check_target(target, &settings, &mut found);
     }
     let case = settings.and(&["workers"]);
     let fixture = &scenario.fixture;
     for step in fixture.setup.iter().chain(&fixture.teardown) {
-        case.check_operation(&step.operation, &mut diagnostics);
+        case.check_operation(&step.operation, &mut found);
     }
     let round = case.and(&["round", "round_id"]);
     for step in fixture.before_round.iter().chain(&fixture.after_round) {
-        round.check_operation(&step.operation, &mut diagnostics);
+        round.check_operation(&step.operation, &mut found);
     }
     let changes = changes(scenario);
     for group in &scenario.groups {
         if let Some(count) = &group.count {
-            settings.check(&count.uses, &mut diagnostics);
+            settings.check(&count.uses, &mut found);
         }
         let worker = case.and(&["worker", "group"]);
-        let worker = check_rows(group, &worker, &mut diagnostics);
+        let worker = check_rows(group, &worker, &mut found);
         // What a step that there is not would save is not known.
         if group.steps.iter().all(|reference| scenario.step(reference).is_some()) {
             for steps in variants_of(scenario, group, &changes) {
-                check_steps(&steps, &worker, &case, &mut diagnostics);
+                check_steps(&steps, &worker, &case, &mut found);
             }
         }
     }
-    check_checks(&scenario.checks, &case, &mut diagnostics);
-    diagnostics
+    check_checks(&scenario.checks, &case, &mut found);
+    found
 }
 
-fn check_target(target: &Target, settings: &Names<'_>, diagnostics: &mut Vec<Diagnostic>) {
+fn check_target(target: &Target, settings: &Names<'_>, found: &mut Found) {
     let options: Vec<&TemplateAt> = match &target.driver {
         Driver::Postgres => Vec::new(),
         Driver::JetStream { duplicate_window } => duplicate_window.iter().collect(),
@@ -138,82 +148,82 @@ fn check_target(target: &Target, settings: &Names<'_>, diagnostics: &mut Vec<Dia
         }
     };
     for template in options.into_iter().chain(target.settings.iter().map(|(_, value)| value)).chain(&target.url) {
-        settings.check(&template.uses, diagnostics);
+        settings.check(&template.uses, found);
     }
 }
 
 /// The names of a group's workers: those of `names` and the keys of `each`, which every row must have.
-fn check_rows<'a>(group: &Group, names: &'a Names<'a>, diagnostics: &mut Vec<Diagnostic>) -> Names<'a> {
+fn check_rows<'a>(group: &Group, names: &'a Names<'a>, found: &mut Found) -> Names<'a> {
     let mut worker = names.and(&[]);
     let Some(first) = group.each.first() else {
         if let Some(transaction) = &group.transaction {
-            worker.check(&transaction.uses, diagnostics);
+            worker.check(&transaction.uses, found);
         }
         return worker;
     };
     for (name, _) in first {
-        worker.bind(name, "a key of `each`", diagnostics);
+        worker.bind(name, "a key of `each`", found);
     }
     for row in &group.each {
         for (_, value) in row {
-            names.check(&value.uses, diagnostics);
+            names.check(&value.uses, found);
         }
         let keys = |row: &Row| row.iter().map(|(key, _)| key.value.clone()).collect::<BTreeSet<_>>();
-        let (wanted, found) = (keys(first), keys(row));
-        let lacking = first.iter().filter(|(key, _)| !found.contains(&key.value));
+        let (wanted, given) = (keys(first), keys(row));
+        let lacking = first.iter().filter(|(key, _)| !given.contains(&key.value));
         let extra = row.iter().filter(|(key, _)| !wanted.contains(&key.value));
         for (key, _) in lacking.chain(extra) {
             let message = format!("not every row of `each` has `{}`", key.value);
             let diagnostic = Diagnostic::error(Code::MissingKey, message).at(&key.span, "only some rows have it");
-            diagnostics.push(diagnostic.help("all rows of a group need the same keys"));
+            found.diagnostics.push(diagnostic.help("all rows of a group need the same keys"));
         }
     }
     if let Some(transaction) = &group.transaction {
-        worker.check(&transaction.uses, diagnostics);
+        worker.check(&transaction.uses, found);
     }
     worker
 }
 
 /// Steps see what earlier steps saved. Counts are evaluated before the race and see only the `case`'s names.
-fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names<'_>, case: &Names<'_>, diagnostics: &mut Vec<Diagnostic>) {
+fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names<'_>, case: &Names<'_>, found: &mut Found) {
     let mut names = worker.and(&["round", "round_id"]);
     let counts = case.and(&["group"]);
     for ResolvedStep { step, .. } in steps {
         match &step.action {
             Action::Barrier(_) => {}
-            Action::Sleep(pause) => names.check(&pause.uses, diagnostics),
-            Action::Assert(condition) => names.check(&condition.uses, diagnostics),
+            Action::Sleep(pause) => names.check(&pause.uses, found),
+            Action::Assert(condition) => names.check(&condition.uses, found),
             Action::Let(bindings) => {
                 for (name, value) in bindings {
-                    names.check(&value.uses, diagnostics);
-                    names.bind(name, "a name of `let`", diagnostics);
+                    names.check(&value.uses, found);
+                    names.bind(name, "a name of `let`", found);
                 }
             }
-            Action::Call(operation) => names.check_operation(operation, diagnostics),
+            Action::Call(operation) => names.check_operation(operation, found),
         }
         if let Some(rows) = &step.rows {
-            counts.check(&rows.uses, diagnostics);
+            counts.check(&rows.uses, found);
         }
         if let Save::Expressions(entries) = &step.save {
             let result = names.and(&["rows", "affected", "result"]);
-            entries.iter().for_each(|(_, value)| result.check(&value.uses, diagnostics));
+            entries.iter().for_each(|(_, value)| result.check(&value.uses, found));
         }
         for name in step.save.names() {
-            names.bind(name, "a saved value", diagnostics);
+            names.bind(name, "a saved value", found);
         }
     }
 }
 
-fn check_checks(checks: &Checks, case: &Names<'_>, diagnostics: &mut Vec<Diagnostic>) {
+fn check_checks(checks: &Checks, case: &Names<'_>, found: &mut Found) {
     let expectations = checks.expect.iter().chain(checks.by_group.iter().map(|(_, expectation)| expectation));
     let counts = expectations.flat_map(|expectation| &expectation.counts).chain(&checks.sometimes);
     for (_, count) in counts {
-        case.check(&count.uses, diagnostics);
+        case.check(&count.uses, found);
     }
     let round = case.and(&["round", "round_id"]);
     let outcomes = OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"));
     for invariant in &checks.invariants {
-        round.check_operation(&invariant.probe, diagnostics);
+        round.check_operation(&invariant.probe, found);
         let result: &[&str] = match invariant.probe {
             Operation::ReadEvents { .. } => &["events", "result"],
             Operation::Messages { .. } => &["messages", "result"],
@@ -225,9 +235,9 @@ fn check_checks(checks: &Checks, case: &Names<'_>, diagnostics: &mut Vec<Diagnos
                 let message =
                     format!("`{}` is {what}, but in this invariant also what was read or counted", name.value);
                 let diagnostic = Diagnostic::error(Code::NameClash, message).at(&name.span, "which of the two?");
-                diagnostics.push(diagnostic.see(span, *what).help("rename it"));
+                found.diagnostics.push(diagnostic.see(span, *what).help("rename it"));
             }
         }
-        round.and(&words).check(&invariant.that.uses, diagnostics);
+        round.and(&words).check(&invariant.that.uses, found);
     }
 }

@@ -29,14 +29,12 @@ const DEFAULT_ROUND_TIMEOUT: Duration = Duration::from_secs(30);
 /// The drivers that targets can have.
 const DRIVERS: [&str; 3] = ["postgres", "jetstream", "event-store"];
 
-/// What reading a file gives: a scenario unless it is too broken to have one, everything found, and the names that expressions use.
+/// What reading a file gives: a scenario unless it is too broken to have one, and everything found.
 pub(super) struct Reading {
     /// The scenario, only to be relied on when no diagnostic is an error.
     pub scenario: Option<Scenario>,
     /// What was found.
     pub diagnostics: Vec<Diagnostic>,
-    /// The names used anywhere.
-    pub used: BTreeSet<String>,
     /// What could not be read.
     pub unread: Unread,
 }
@@ -68,7 +66,7 @@ pub(super) fn read(source: SourceFile, directory: &Path, access: FileAccess) -> 
     } else {
         None
     };
-    Reading { scenario, diagnostics: reader.diagnostics, used: reader.used, unread: reader.unread }
+    Reading { scenario, diagnostics: reader.diagnostics, unread: reader.unread }
 }
 
 fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) -> Option<Scenario> {
@@ -125,6 +123,7 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
         controls: controls.unwrap_or_default(),
         ordered,
         classify: classify.unwrap_or_default(),
+        used: BTreeSet::new(),
         warnings: Vec::new(),
     })
 }

@@ -46,8 +46,6 @@ pub(crate) struct Reader<'a> {
     pub text: &'a str,
     /// Faults and warnings.
     pub diagnostics: Vec<Diagnostic>,
-    /// Every name that some expression uses.
-    pub used: BTreeSet<String>,
     /// What could not be read.
     pub unread: Unread,
     /// SQL files read, by the path in the file.
@@ -59,15 +57,7 @@ pub(crate) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// A reader of `text`, whose files are in `directory`, or wherever `access` allows.
     pub(crate) fn new(text: &'a str, directory: &'a Path, access: FileAccess) -> Self {
-        Reader {
-            text,
-            diagnostics: Vec::new(),
-            used: BTreeSet::new(),
-            unread: Unread::default(),
-            files: BTreeMap::new(),
-            directory,
-            access,
-        }
+        Reader { text, diagnostics: Vec::new(), unread: Unread::default(), files: BTreeMap::new(), directory, access }
     }
 
     /// Notes a diagnostic.
@@ -390,7 +380,6 @@ impl<'a> Reader<'a> {
 
     /// The names an expression uses, at their places if the text stands in the file as it is.
     fn uses_of(&mut self, expression: &Expression, base: Option<usize>, whole: &Span) -> Vec<Use> {
-        self.used.extend(expression.variables().iter().cloned());
         let source = expression.source();
         let place = |name: &str| {
             let found = base.and_then(|base| syntax::find_word(source, name).map(|at| base + at));
@@ -407,7 +396,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Where the text of a string begins in the file; `None` if it is written with escapes.
-    fn inner(&self, span: &Span, text: &str) -> Option<usize> {
+    pub(crate) fn inner(&self, span: &Span, text: &str) -> Option<usize> {
         self.text.get(span.clone())?.find(text).map(|at| span.start + at)
     }
 

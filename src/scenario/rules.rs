@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::*;
 use super::reader::Unread;
+use super::sql;
 use super::steps::PAUSES;
 use super::variant::{ResolvedStep, changes, steps_of, variants_of};
 use crate::diagnostic::{Code, Diagnostic, suggestion};
@@ -35,10 +36,11 @@ pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Vec<Diagnostic> {
 }
 
 /// What is odd in a scenario without faults. With faults, what was not read would seem unused.
-pub(super) fn warn(scenario: &Scenario, used: &BTreeSet<String>) -> Vec<Diagnostic> {
+pub(super) fn warn(scenario: &Scenario) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
-    unused(scenario, used, &mut diagnostics);
+    unused(scenario, &mut diagnostics);
     nothing_checked(scenario, &mut diagnostics);
+    silent_successes(scenario, &mut diagnostics);
     diagnostics
 }
 
@@ -298,12 +300,31 @@ fn controls(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     }
 }
 
-fn unused(scenario: &Scenario, used: &BTreeSet<String>, diagnostics: &mut Vec<Diagnostic>) {
+/// Statements that succeed where they did nothing, with nobody looking: attempts that lost would be counted as winners.
+fn silent_successes(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
+    if !scenario.checks.invariants.is_empty() {
+        return;
+    }
+    for step in scenario.groups.iter().flat_map(|group| &group.steps).filter_map(|reference| scenario.step(reference)) {
+        let Action::Call(operation) = &step.action else { continue };
+        let Operation::Sql { text, .. } = operation.as_ref() else { continue };
+        if let (Some(words), None, Save::Nothing) = (sql::silent(text), &step.rows, &step.save) {
+            let message =
+                format!("`{words}` succeeds also where it does nothing, and nothing here looks whether it did");
+            let diagnostic = Diagnostic::warning(Code::SilentSuccess, message).at(&step.span, "counts as a success");
+            let help =
+                "set `rows = 1`: who finds nothing to do then ends in `conflict`; or read the table by an invariant";
+            diagnostics.push(diagnostic.help(help));
+        }
+    }
+}
+
+fn unused(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     let over: BTreeSet<&str> = scenario.checks.growth.iter().map(|growth| growth.over.value.as_str()).collect();
     let params = scenario.params.iter().map(|param| (&param.name, "param"));
     for (name, what) in params.chain(scenario.axes.iter().map(|axis| (&axis.name, "axis"))) {
-        if !used.contains(&name.value) && !over.contains(name.value.as_str()) {
-            let message = format!("no expression uses the {what} `{}`", name.value);
+        if !scenario.used.contains(&name.value) && !over.contains(name.value.as_str()) {
+            let message = format!("nothing uses the {what} `{}`", name.value);
             let diagnostic = Diagnostic::warning(Code::UnusedParam, message).at(&name.span, "unused");
             diagnostics
                 .push(diagnostic.help(format!("write `${{{}}}` where its value matters, or remove it", name.value)));

@@ -6,11 +6,12 @@ use toml::de::DeValue;
 
 use super::model::{Action, At, FixtureStep, Save, Step, StepRef, TemplateAt};
 use super::reader::{Node, Reader};
+use super::sql::{self, Misfit};
 use super::syntax;
 use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
 use crate::event_store::PausePoint;
-use crate::expression::Template;
+use crate::expression::{Expression, Template};
 use crate::plan::{Operation, headers};
 use crate::value::Value;
 
@@ -121,7 +122,7 @@ fn readable_step<'a>(reader: &mut Reader<'a>, node: Node<'a>, inline: bool) -> O
     step.action = action?;
     if let Action::Call(operation) = &step.action
         && let Operation::Sql { text, .. } = operation.as_ref()
-        && let Some(word) = syntax::transaction_control(text)
+        && let Some(word) = sql::transaction_control(text)
     {
         let message = format!("a step must not begin or end a transaction, but this one is `{word}`");
         let help = "set `transaction = \"read committed\"` (or another level) on the worker group: it wraps the steps";
@@ -180,13 +181,21 @@ fn kind_of<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kinds: &[&'static
 fn operation<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kind: &'static str) -> Option<Operation<TemplateAt>> {
     match kind {
         "sql" | "file" => {
-            let text = if kind == "sql" {
-                table.get(reader, kind, Reader::name).map(|text| Arc::from(text.value))
-            } else {
-                table.get(reader, kind, Reader::file)
-            };
-            let args = table.get(reader, "args", |reader, node| reader.list_of(node, Reader::template));
-            Some(Operation::Sql { statement: 0, text: text?, args: args.unwrap_or_default() })
+            let text = table.get(reader, kind, |reader, node| {
+                let span = node.span.clone();
+                let text =
+                    if kind == "sql" { reader.name(node).map(|text| Arc::from(text.value)) } else { reader.file(node) };
+                Some((text?, span))
+            });
+            let mut given = if table.has("args") { None } else { Some(0) };
+            let args = table.get(reader, "args", |reader, node| {
+                let items = reader.list(node)?;
+                given = Some(items.len());
+                Some(items.into_iter().filter_map(|item| reader.template(item)).collect())
+            });
+            let (text, span) = text?;
+            check_sql(reader, &text, &span, given);
+            Some(Operation::Sql { statement: 0, text, args: args.unwrap_or_default() })
         }
         _ => {
             let node = table.take(kind)?;
@@ -197,6 +206,57 @@ fn operation<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, kind: &'static 
             inner.finish(reader);
             operation
         }
+    }
+}
+
+/// Notes what a statement's text shows to be wrong: `${…}`, which nobody evaluates there, and placeholders that do not fit the
+/// arguments, if their number is known. `span` is that of the text, or of its file's name.
+fn check_sql(reader: &mut Reader<'_>, text: &str, span: &Span, args: Option<usize>) {
+    let place = |reader: &Reader<'_>, at: usize, part: &str| match reader.inner(span, text) {
+        Some(base) => (base + at..base + at + part.len(), String::new()),
+        None => (span.clone(), format!(", in line {} of the text", text[..at].matches('\n').count() + 1)),
+    };
+    if let Some(found) = sql::untemplated(text) {
+        let (place, line) = place(reader, found.at, found.text);
+        let inner = found.text.trim_start_matches("${").trim_end_matches('}');
+        let names_something = || Expression::compile(inner).is_ok_and(|inner| !inner.variables().is_empty());
+        let diagnostic = if found.quoted {
+            let message = format!("`{}` stands in a quoted text of the SQL, and is sent as it is{line}", found.text);
+            Diagnostic::warning(Code::TemplateInSql, message)
+        } else {
+            let message = format!("`{}` stands in SQL, which is never templated{line}", found.text);
+            Diagnostic::error(Code::TemplateInSql, message)
+        };
+        let help = "write `$1` instead, without quotes, and put the value into `args`; what cannot be an argument, such as a key \
+                    word or the name of a table, has to be written out";
+        if !found.quoted || names_something() {
+            reader.push(diagnostic.at(&place, "not evaluated").help(help));
+        }
+    }
+    match args.and_then(|args| Some((args, sql::misfit(text, args)?))) {
+        Some((args, Misfit::Unbound(at, placeholder))) => {
+            let (place, line) = place(reader, at, placeholder);
+            let message = format!("`{placeholder}` has no value: {}{line}", held(args));
+            let diagnostic = Diagnostic::error(Code::ArgumentMismatch, message).at(&place, "without a value");
+            reader.push(diagnostic.help("give `args` the values of `$1`, `$2` …, in this order"));
+        }
+        Some((args, Misfit::Unused(number))) => {
+            let message = format!("{}, but the statement has no `${number}`", held(args));
+            let diagnostic =
+                Diagnostic::error(Code::ArgumentMismatch, message).at(span, format!("no `${number}` here"));
+            reader
+                .push(diagnostic.help(format!("write `${number}` where its value belongs, or remove it from `args`")));
+        }
+        None => {}
+    }
+}
+
+/// How many values `args` holds.
+fn held(args: usize) -> String {
+    match args {
+        0 => "there are no `args`".to_owned(),
+        1 => "`args` holds 1 value".to_owned(),
+        _ => format!("`args` holds {args} values"),
     }
 }
 

@@ -202,7 +202,6 @@ fn what_only_the_server_can_know_is_told_at_the_steps_line() {
             "(di)",
             "column \"di\" of relation \"taken\" does not exist (42703)",
         ),
-        (take, "INSERT INTO taken VALUES ($1), ($2)", "$2", "takes 2 arguments, found 1; correct `args`"),
         ("\"${round}\"", "\"abc\"", take, "argument $1 of"),
         ("CREATE TABLE", "CREATE TABL", "CREATE", "syntax error at or near \"TABL\" (42601)"),
         ("deadlock_timeout", "deadlok_timeout", "[targets.db]", "`deadlok_timeout = 20ms` cannot be set"),
@@ -234,7 +233,7 @@ fn sql_outside_the_scenarios_directory_is_read_only_if_that_is_allowed() {
     ended
         .stderr_has("cannot read `../outside.sql`: it is outside the scenario's directory")
         .stderr_has("--allow-outside");
-    cli.args(["check", "--allow-outside"]).run().exits(0).stderr_is("");
+    cli.args(["check", "--allow-outside"]).run().exits(0).stderr_lacks("error");
 }
 
 #[test]
@@ -267,4 +266,29 @@ fn of_many_faults_the_first_are_drawn_and_all_are_in_the_json() {
     assert!(!ended.stderr.contains("`key50`"), "{ended:?}");
     let json = cli.args(["check", "--format", "json"]).run().exits(64).stdout;
     assert_eq!(serde_json::from_str::<Vec<serde_json::Value>>(&json).unwrap().len(), 60);
+}
+
+#[test]
+fn a_param_that_no_chosen_case_uses_is_named() {
+    let cli = Cli::new().scenario(CLAIM).scenario(INSERT);
+    cli.clone().args(["check", "--param", "writers=3"]).run().exits(0);
+    let ended = cli.clone().args(["run", "--param", "writers=3", "--filter", "insert"]).run().exits(64);
+    ended.stderr_has("`--param writers=3` changes nothing: no case chosen uses `writers`");
+    // A step that nobody takes does not use it either.
+    let idle = with(CLAIM, "[params]", "[steps.idle]\nsleep = \"${pause}\"\n\n[params]\npause = \"1ms\"");
+    let ended = Cli::new().scenario(&idle).args(["check", "--param", "pause=2ms"]).run().exits(64);
+    ended
+        .stderr_has("warning[unused-param]: nothing uses the param `pause`")
+        .stderr_has("`--param pause=2ms` changes nothing");
+}
+
+#[test]
+fn a_race_without_a_control_is_raced_and_says_so() {
+    let controls = CLAIM.find("[[controls]]").unwrap();
+    let cli = Cli::new().scenario(&CLAIM[..controls]);
+    cli.clone().args(["check"]).run().exits(0).stderr_has("warning[no-control]: `claim` has no control");
+    let ended = cli.clone().args(["run"]).run().exits(0).stderr_is("");
+    assert!(ended.stdout.lines().any(|line| line.starts_with("PASS") && line.ends_with("; no control")), "{ended:?}");
+    let ended = Cli::new().scenario(CLAIM).args(["run"]).run().exits(0);
+    assert!(!ended.stdout.contains("no control"), "{ended:?}");
 }

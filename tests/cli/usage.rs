@@ -110,9 +110,11 @@ fn scenarios_are_listed_and_checked() {
     let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
     assert_eq!(listed[0]["cases"][0]["id"], "claim");
     assert_eq!(listed[1]["cases"][0]["workers"], 3);
-    let checked = cli.clone().args(["check"]).run().exits(0).stderr_is("");
+    let checked = cli.clone().args(["check"]).run().exits(0).stderr_has("`insert` has no control");
     checked.stdout_is("2 scenarios, 2 cases and 1 control: no faults\n");
-    cli.args(["check", "--format", "json"]).run().exits(0).stdout_is("[]\n");
+    let checked = cli.args(["check", "--tag", "quick"]);
+    checked.clone().run().exits(0).stderr_is("").stdout_is("1 scenario, 1 case and 1 control: no faults\n");
+    checked.args(["--format", "json"]).run().exits(0).stdout_is("[]\n");
 }
 
 #[test]

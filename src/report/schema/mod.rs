@@ -29,7 +29,7 @@ pub use words::*;
 ///   and invariants in `rounds.csv`.
 /// - 1.2: `not_raced` and `error`.
 /// - 1.3: `case` of controls.
-/// - 1.4: `raced` and `ordered`; `overlap` counts workers in play; the outcome `disconnected`; `disturbed` controls; `no_bound`;
+/// - 1.4: `raced`, `ordered` and `controlled`; `overlap` counts workers in play; the outcome `disconnected`; `disturbed` controls; `no_bound`;
 ///   `undecided` of invariants, and `invariants_undecided` in `rounds.csv`;
 ///   `since_setup` of kept rounds, and `round_since_setup` in `rounds.csv`.
 pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 4 };
@@ -225,6 +225,9 @@ pub struct CaseReport {
     /// Its controls.
     #[serde(default)]
     pub controls: Vec<ControlReport>,
+    /// Whether a control breaks it: one of its own, or another case's that would be the same. Since 1.4; absent before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controlled: Option<bool>,
     /// Remarks.
     #[serde(default)]
     pub warnings: Vec<String>,

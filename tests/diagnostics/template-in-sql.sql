@@ -1,0 +1,2 @@
+-- ${unique} is nothing here
+CREATE TABLE ${unique} (n bigint);
