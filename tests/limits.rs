@@ -149,3 +149,26 @@ fn controls_are_counted_while_they_are_built() {
     assert!(of(18).is_empty(), "{:?}", of(18));
     assert_eq!(of(17)[0].message, "the cases of `many` have more than 17 controls");
 }
+
+#[test]
+fn what_all_cases_are_made_of_is_counted_while_they_are_built() {
+    let faults = |text: &str| {
+        let found = found(text.to_owned(), &Overrides::default()).1;
+        found.into_iter().map(|fault| fault.message).collect::<Vec<_>>()
+    };
+    let large = "the cases of `many` and their controls have more than 1000000 workers, steps and checks";
+    // 10 000 cells of 100 workers, and 300 controls of 4 000 steps.
+    let one = "[steps.s]\nsql = \"SELECT 1\"\n";
+    let matrix = matrix(2, 100).replace("count = 2", "count = 100").replace("success = 2", "success = 100");
+    assert_eq!(faults(&matrix), [large]);
+    let control = |n: usize| {
+        format!(
+            "[[controls]]\nname = \"c{n}\"\nwhy = \"y\"\nreplace = {{ s = {{ sql = \"SELECT {n} + 1\" }} }}\nbreaks = [\"success\"]\n"
+        )
+    };
+    let controls: String = (0..300).map(control).collect();
+    assert_eq!(faults(&text(one, 2, &"\"s\",".repeat(MANY), &format!("[expect]\nsuccess = 2\n{controls}"))), [large]);
+    let groups = repeated(|n| format!("[[workers]]\nname = \"g{n}\"\ncount = 10000\nsteps = [\"s\"]\n"));
+    let together = "the groups have 40000002 workers together, but at most 10000 can race";
+    assert_eq!(faults(&text(one, 2, "\"s\"", &groups)), [together]);
+}

@@ -109,6 +109,11 @@ impl Builder<'_> {
         self.targets = targets.into_iter().collect::<Option<_>>()?;
         let sizes: Vec<u64> = sizes.into_iter().collect::<Option<_>>()?;
         let total: u64 = sizes.iter().sum();
+        if let (true, Some(last)) = (total > WORKERS_MAX, scenario.groups.last()) {
+            let message = format!("the groups have {total} workers together, but at most {WORKERS_MAX} can race");
+            self.fault(Code::NoWorkers, message, last.count_span());
+            return None;
+        }
         scope.bind("workers", Value::Int(i64::try_from(total).ok()?));
         let scope = Arc::new(scope);
 
@@ -409,7 +414,7 @@ impl Builder<'_> {
     }
 }
 
-/// The most workers a group can have: far beyond what a server admits, and little enough to plan.
+/// The most workers a case can have: far beyond what a server admits, and little enough to plan.
 const WORKERS_MAX: u64 = 10_000;
 
 /// The name of the implied barrier.

@@ -13,6 +13,9 @@ use crate::value::Value;
 /// How many cells a matrix may have where the command line does not say: each is built before the first is raced.
 pub const MAX_CASES: usize = 10_000;
 
+/// How many workers, steps and checks the cases of a scenario may have together, in some 500 MiB.
+const PARTS_MAX: usize = 1_000_000;
+
 /// What the command line asks of every scenario.
 #[derive(Debug, Clone)]
 pub struct Overrides {
@@ -94,6 +97,8 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
     if cells.is_none_or(|cells| cells > overrides.max_cases) {
         return Err(vec![too_many_cells(scenario, cells, overrides.max_cases)]);
     }
+    let parts_of_each = parts(scenario);
+    let mut parts = 0;
     let mut planned = Vec::new();
     // The cells that were made of controls, by the control's name and the case's id.
     let mut controls: BTreeMap<(&str, String), Vec<Cell>> = BTreeMap::new();
@@ -132,13 +137,15 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         if control_count > overrides.max_cases {
             return Err(vec![too_many_controls(scenario, overrides.max_cases)]);
         }
-        let case = case::build(scenario, &cell, None, overrides, &mut diagnostics);
-        let controls = variants
-            .iter()
-            .filter_map(|(control, broken)| case::build(scenario, broken, Some(control), overrides, &mut diagnostics))
-            .map(Arc::new)
-            .collect();
-        planned.extend(case.map(|case| PlannedCase { case: Arc::new(case), controls }));
+        let mut build = |cell: &Cell, control: Option<&Control>| {
+            let case = case::build(scenario, cell, control, overrides, &mut diagnostics);
+            parts += parts_of_each + case.as_ref().map_or(0, |case| case.workers.len());
+            if parts > PARTS_MAX { Err(vec![too_large(scenario)]) } else { Ok(case.map(Arc::new)) }
+        };
+        let case = build(&cell, None)?;
+        let controls = variants.iter().map(|(control, broken)| build(broken, Some(control)));
+        let controls = controls.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
+        planned.extend(case.map(|case| PlannedCase { case, controls }));
     }
     if overrides.filters.is_empty() {
         // A param may have been set to what a control sets: that is no oddity of the file.
@@ -219,6 +226,22 @@ fn too_many_cells(scenario: &Scenario, cells: Option<usize>, most: usize) -> Dia
         diagnostic = diagnostic.at(&axis.name.span, format!("{} values", axis.values.len()));
     }
     diagnostic.help("give an axis fewer values, narrow it with `--param`, or allow more cells with `--max-cases`")
+}
+
+/// How many steps and checks each case has.
+fn parts(scenario: &Scenario) -> usize {
+    let fixture = &scenario.fixture;
+    let fixture = [&fixture.setup, &fixture.before_round, &fixture.after_round, &fixture.teardown].map(Vec::len);
+    let steps = scenario.groups.iter().map(|group| group.steps.len());
+    steps.chain(fixture).chain([scenario.checks.invariants.len()]).sum()
+}
+
+fn too_large(scenario: &Scenario) -> Diagnostic {
+    let name = &scenario.head.name;
+    let message =
+        format!("the cases of `{name}` and their controls have more than {PARTS_MAX} workers, steps and checks");
+    Diagnostic::error(Code::TooManyCases, message)
+        .help("choose some cases with `--filter`, or narrow an axis with `--param`")
 }
 
 fn too_many_controls(scenario: &Scenario, most: usize) -> Diagnostic {

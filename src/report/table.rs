@@ -6,6 +6,7 @@ use super::cells;
 use super::rows::{first_outcomes, micros};
 use super::schema::*;
 use super::sinks::csv_line;
+use super::words::one_line;
 
 /// The report's cases as CSV. Columns are those of `rounds.csv` where they mean the same; times are in microseconds.
 pub fn table(report: &Report) -> String {
@@ -45,8 +46,10 @@ pub fn table(report: &Report) -> String {
 }
 
 fn row(scenario: &str, case: &str, control: Option<&str>, verdict: &str, race: &Race) -> Vec<String> {
-    let [scenario, case] = [scenario, case].map(|name| cells::written(name).into_owned());
-    let mut row = vec![scenario, case, cells::control(control), verdict.to_owned()];
+    // It is printed, and a line of a name must not be taken for a row, or by a CI service for a command.
+    let [scenario, case] = [scenario, case].map(|name| cells::written(&one_line(name)).into_owned());
+    let control = cells::control(control.map(one_line).as_deref());
+    let mut row = vec![scenario, case, control, verdict.to_owned()];
     row.extend([race.workers, race.rounds, race.rounds_failed, race.rounds_inconclusive].map(|it| it.to_string()));
     let count = |kind: OutcomeKind| race.counts.get(&kind.into()).copied().unwrap_or(0).to_string();
     row.extend(first_outcomes().map(count));
@@ -61,6 +64,19 @@ fn row(scenario: &str, case: &str, control: Option<&str>, verdict: &str, race: &
 mod tests {
     use super::*;
     use crate::report::example;
+
+    #[test]
+    fn every_row_is_one_line_whatever_the_names_are() {
+        let mut report = example::failing_report();
+        let case = &mut report.scenarios[0].cases[0];
+        case.id = "race[a=1\n::error::b]".to_owned();
+        case.controls[0].name = "=1\r\n::error::c".to_owned();
+        let text = table(&report);
+        let cases = &report.scenarios[0].cases;
+        let rows = cases.iter().map(|case| 1 + case.controls.len()).sum::<usize>();
+        assert_eq!(text.lines().count(), 1 + rows, "{text}");
+        assert!(text.contains("race,race[a=1 ::error::b],-,") && text.contains(",'=1  ::error::c,"), "{text}");
+    }
 
     #[test]
     fn a_row_for_each_case_and_control() {

@@ -143,7 +143,7 @@ pub(super) fn untemplated(sql: &str) -> Option<Untemplated<'_>> {
             Part::Other if sql[start..].starts_with("${") => return Some(found(start, false)),
             Part::Quoted => {
                 // `$${` opens a text, and its `${` is not in it.
-                let open = if text.starts_with('$') { text[1..].find('$').map_or(0, |end| end + 2) } else { 1 };
+                let open = text.strip_prefix('$').map_or(1, |tag| tag.find('$').map_or(1, |end| end + 2));
                 first_quoted = first_quoted.or(text[open..].find("${").map(|at| start + open + at));
             }
             _ => {}
