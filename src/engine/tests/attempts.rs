@@ -166,10 +166,10 @@ async fn what_was_read_is_saved_computed_with_and_asserted() {
         name  = "reader"
         each  = [{ wanted = 41 }, { wanted = 40 }]
         steps = [
-          { sql = "row", args = ["${40 + round}"], save = "read" },
+          { sql = "row $1", args = ["${40 + round}"], save = "read" },
           { let = { next = "read + 1" } },
           { assert = "next == wanted" },
-          { sql = "row", args = ["${next}", "${worker}"], save = { sum = "rows[0][0] + rows[0][1]" } },
+          { sql = "row $1, $2", args = ["${next}", "${worker}"], save = { sum = "rows[0][0] + rows[0][1]" } },
           { assert = "sum == 41", otherwise = "conflict" },
           { sql = "row", rows = 2 },
         ]
@@ -188,7 +188,7 @@ async fn what_was_read_is_saved_computed_with_and_asserted() {
 #[tokio::test(start_paused = true)]
 async fn what_the_race_gave_a_step_may_not_fit_and_that_is_an_outcome() {
     let of = async |step: &str| {
-        let steps = format!(r#"[{{ sql = "row", args = ["${{round}}"], save = "n" }}, {step}]"#);
+        let steps = format!(r#"[{{ sql = "row $1", args = ["${{round}}"], save = "n" }}, {step}]"#);
         let mut stage = Stage::open(&format!("[[workers]]\nname = \"reader\"\nsteps = {steps}")).await;
         let round = stage.round(0).await;
         let outcome = &round.attempts[0].outcome;
@@ -203,7 +203,7 @@ async fn what_the_race_gave_a_step_may_not_fit_and_that_is_an_outcome() {
     assert_eq!(of("{ assert = \"1 / n == 1\" }").await, ended(OutcomeKind::Crash, "expression"));
     assert_eq!(of("{ assert = \"1 / n == 1\", otherwise = \"busy\" }").await, ended(OutcomeKind::Busy, "expression"));
     assert_eq!(of("{ let = { m = \"1 / n\" } }").await, ended(OutcomeKind::Crash, "expression"));
-    assert_eq!(of("{ sql = \"row\", args = [\"${1 / n}\"] }").await, ended(OutcomeKind::Crash, "expression"));
+    assert_eq!(of("{ sql = \"row $1\", args = [\"${1 / n}\"] }").await, ended(OutcomeKind::Crash, "expression"));
     assert_eq!(of("{ sleep = \"${n}x\" }").await, ended(OutcomeKind::Crash, "expression"));
 }
 

@@ -41,7 +41,7 @@ async fn rounds_share_nothing() {
         name  = "worker"
         count = 3
         steps = [
-          { sql = "row", args = ["${round}"], save = "read" },
+          { sql = "row $1", args = ["${round}"], save = "read" },
           { barrier = "inside" },
           { assert = "read == round" },
         ]
@@ -213,7 +213,7 @@ async fn round_begins_at_nought_wherever_setup_ran_and_its_id_goes_on() {
     let tables = r#"
         [[workers]]
         name  = "worker"
-        steps = [{ sql = "row", args = ["${round_id}"], save = "id" }, { assert = "round == 0 && id > 0" }]
+        steps = [{ sql = "row $1", args = ["${round_id}"], save = "id" }, { assert = "round == 0 && id > 0" }]
 
         [[invariants]]
         name = "the third round of the run is the first since set-up"
