@@ -3,7 +3,7 @@
 //! | statement | what it does |
 //! |---|---|
 //! | `done` | is done |
-//! | `row` | is done, and returns its arguments as one row |
+//! | `row $1, …` | is done, and returns its arguments as one row |
 //! | `refuse KIND` | is refused with the outcome `KIND` |
 //! | `slow 20ms` | is done after so long |
 //! | `hang` | is never done: refused with `timeout` at its deadline |
