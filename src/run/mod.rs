@@ -3,17 +3,22 @@
 //! This is the way through the product in one place: plan → engine → check → report.
 
 mod case;
+mod error;
 mod live;
+mod open_targets;
 mod stop;
 mod surroundings;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
+pub use error::RunError;
 pub use live::{LiveSide, PlannedPair, Turns, live};
+pub use open_targets::OpenTargets;
 pub use stop::Stop;
 pub use surroundings::{machine, new_report};
 
@@ -22,11 +27,11 @@ use crate::check::{
 };
 use crate::duration::as_ns;
 use crate::endpoints::{Endpoints, Source, Unavailable};
-use crate::engine::{Choices, EngineError, HeadStarts};
+use crate::engine::{Choices, HeadStarts};
 use crate::plan::{Case, PlannedCase, PlannedScenario, ScenarioHead};
 use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
-use crate::report::{RunFolder, SamplesError, SinkError, build};
-use crate::target::{Description, Target};
+use crate::report::{RunFolder, build};
+use crate::target::Description;
 use case::{race, race_control};
 
 /// How a run is to go.
@@ -88,127 +93,6 @@ pub enum Event<'a> {
     Skipped(&'a SkippedCase),
     /// A scenario's growth was judged.
     Growth(&'a GrowthReport),
-}
-
-/// A run cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The race itself.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    /// The run's folder.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// The rounds that were written cannot be read back.
-    #[error(transparent)]
-    Samples(#[from] SamplesError),
-    /// One of the others, after which cleaning up failed as well.
-    #[error("{cause}\nbesides: {cleaning}")]
-    Uncleaned {
-        /// What ended the run.
-        cause: Box<RunError>,
-        /// What came of cleaning up.
-        cleaning: Box<RunError>,
-    },
-    /// Several scenarios ended with an error each. None stopped the others.
-    #[error("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-    Several {
-        /// At least two, in the order in which the scenarios were raced.
-        errors: Vec<RunError>,
-    },
-    /// It was told to stop before its time.
-    #[error("the run was told to stop")]
-    Stopped,
-    /// Our own fault.
-    #[error("deadheat itself failed: {message}; this is a bug: please report it with the scenario and the seed")]
-    Harness {
-        /// What the panic said.
-        message: String,
-    },
-}
-
-impl RunError {
-    /// What the error makes of the run.
-    pub fn verdict(&self) -> RunVerdict {
-        match self {
-            RunError::Engine(EngineError::Fault { .. }) => RunVerdict::Usage,
-            RunError::Engine(EngineError::Environment { .. } | EngineError::Lost { .. })
-            | RunError::Sink(_)
-            | RunError::Samples(_) => RunVerdict::Environment,
-            RunError::Stopped => RunVerdict::Interrupted,
-            RunError::Harness { .. } => RunVerdict::Fail,
-            RunError::Uncleaned { cause, .. } => cause.verdict(),
-            RunError::Several { errors } => RunVerdict::decide(errors.iter().map(RunError::verdict)),
-        }
-    }
-
-    /// What ended the run, whatever came of cleaning up.
-    pub fn cause(&self) -> &RunError {
-        match self {
-            RunError::Uncleaned { cause, .. } => cause.cause(),
-            // One that a server's end brought about says most of all.
-            RunError::Several { errors } => {
-                let is_of_a_server = |error: &&RunError| error.verdict() == RunVerdict::Environment;
-                errors.iter().find(is_of_a_server).or(errors.first()).map_or(self, RunError::cause)
-            }
-            other => other,
-        }
-    }
-
-    /// Whether other scenarios can be raced after it: it is not our own fault, nor one of the run's files.
-    fn is_of_a_scenario(&self) -> bool {
-        match self {
-            RunError::Engine(_) => true,
-            RunError::Uncleaned { cause, .. } => cause.is_of_a_scenario(),
-            RunError::Sink(_)
-            | RunError::Samples(_)
-            | RunError::Several { .. }
-            | RunError::Stopped
-            | RunError::Harness { .. } => false,
-        }
-    }
-
-    /// This error, and what came of cleaning up after it if that failed as well.
-    fn besides(self, cleaned: Result<(), RunError>) -> Self {
-        match cleaned {
-            Ok(()) => self,
-            Err(cleaning) => RunError::Uncleaned { cause: Box::new(self), cleaning: Box::new(cleaning) },
-        }
-    }
-}
-
-/// Targets that are set up at this moment. Clones share the list, so that they can be closed when a run is dropped.
-#[derive(Clone, Default)]
-pub struct OpenTargets {
-    targets: Arc<Mutex<Vec<Arc<dyn Target>>>>,
-}
-
-impl OpenTargets {
-    fn add(&self, target: &Arc<dyn Target>) {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner).push(target.clone());
-    }
-
-    fn remove(&self, target: &Arc<dyn Target>) {
-        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
-        targets.retain(|open| !Arc::ptr_eq(open, target));
-    }
-
-    /// Closes whatever is still set up, as far as that works within `limit`: the run is being torn down at the user's
-    /// word. Gives what is known to be left on servers that stay.
-    pub async fn close(&self, limit: Duration) -> Vec<String> {
-        let targets = std::mem::take(&mut *self.targets.lock().unwrap_or_else(PoisonError::into_inner));
-        let closing = targets.iter().map(async |target| {
-            let closed = match tokio::time::timeout(limit, target.close()).await {
-                Ok(closed) => closed.map_err(|error| error.to_string()),
-                Err(_) => Err(format!("it could not be removed within {limit:?}")),
-            };
-            let Description { driver, origin, .. } = target.description();
-            let goes_with_the_run = ["embedded", "private server"].contains(&origin.as_str());
-            let left = closed.err().filter(|_| !goes_with_the_run)?;
-            Some(format!("what the case created with `{driver}` on the server from {origin} was left behind: {left}"))
-        });
-        futures::future::join_all(closing).await.into_iter().flatten().collect()
-    }
 }
 
 /// What the parts of a run share.
@@ -554,123 +438,4 @@ fn verdict(report: &Report, options: Options, stop: &Stop) -> RunVerdict {
         causes.push(RunVerdict::Interrupted);
     }
     RunVerdict::decide(causes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::example;
-
-    #[test]
-    fn a_skipped_case_is_no_pass() {
-        let mut report = example::report();
-        let decide =
-            |report: &Report, no_skip| verdict(report, Options { no_skip, ..Options::default() }, &Stop::default());
-        assert!(!report.skipped.is_empty());
-        assert_eq!(decide(&report, false), RunVerdict::Pass, "the other case did pass");
-        assert_eq!(decide(&report, true), RunVerdict::Environment);
-        report.scenarios.clear();
-        assert_eq!(decide(&report, false), RunVerdict::Inconclusive, "every case was skipped");
-    }
-
-    const ENDLESS: &str = r#"
-        schema = 1
-        name = "endless"
-        rounds = 1000000
-        [targets.store]
-        driver = "event-store"
-        backend = "memory"
-        guard = "mutex"
-        [[workers]]
-        name = "writer"
-        count = 2
-        steps = [{ append = { actor = "a-${round}", version = 1, type = "T" } }]
-        [expect]
-        success = 1
-        conflict = 1
-    "#;
-
-    /// Races a scenario on embedded targets; `stop` may be asked by `tell`.
-    async fn raced(
-        text: &str,
-        stop: &Stop,
-        tell: &mut (dyn FnMut(Event<'_>) + Send),
-    ) -> (Result<(), RunError>, Report) {
-        let source = crate::diagnostic::SourceFile::new("embedded.toml", text);
-        let scenario =
-            crate::scenario::parse(source, std::path::Path::new(""), crate::scenario::FileAccess::Below).unwrap();
-        let cases = crate::plan::cases(&scenario, &crate::plan::Overrides::default()).unwrap().cases;
-        let scenarios = [PlannedScenario { head: scenario.head.clone(), cases }];
-        let sources = crate::endpoints::Sources {
-            given: BTreeMap::new(),
-            postgres_url: None,
-            nats_url: None,
-            compose: false,
-            search: crate::server::find::SearchPath::below(std::path::Path::new("/"), None),
-            allow_remote: false,
-        };
-        let endpoints = Endpoints::provide(sources, 1, std::iter::empty()).await.unwrap();
-        let open = OpenTargets::default();
-        let inputs = Inputs {
-            began: Instant::now(),
-            run: "dh_test",
-            scenarios: &scenarios,
-            endpoints: &endpoints,
-            options: Options::default(),
-            again: None,
-            stop,
-            open: &open,
-        };
-        let out = tempfile::tempdir().unwrap();
-        let mut folder = RunFolder::create(out.path(), "run").unwrap();
-        let mut report = new_report(1, Vec::new());
-        let ended = run(inputs, &mut report, &mut folder, tell).await;
-        open.close(Duration::from_secs(1)).await;
-        (ended, report)
-    }
-
-    #[tokio::test]
-    async fn a_run_that_is_told_to_stop_now_reports_the_rounds_before() {
-        let stop = Stop::default();
-        let mut tell = |event: Event<'_>| {
-            if matches!(event, Event::Round { raced: 10, .. }) {
-                stop.ask();
-                stop.ask();
-            }
-        };
-        let (ended, report) = raced(ENDLESS, &stop, &mut tell).await;
-        ended.unwrap();
-        assert_eq!(RunVerdict::from(report.verdict), RunVerdict::Interrupted);
-        let case = &report.scenarios[0].cases[0];
-        assert_eq!((case.race.rounds, case.race.rounds_planned, case.targets.len()), (10, 1_000_000, 1));
-    }
-
-    #[tokio::test]
-    async fn a_case_whose_control_ended_with_an_error_is_not_passed() {
-        let control = r#"
-            [[controls]]
-            name = "divided by nought"
-            why = "it is a mistake in the control, which nobody is to miss"
-            replace = { append = { append = { actor = "a", version = "${1 / 0}", type = "T" } } }
-            breaks = ["success"]
-        "#;
-        let text = format!("{}{control}", ENDLESS.replace("rounds = 1000000", "rounds = 2"));
-        let (ended, report) = raced(&text, &Stop::default(), &mut |_| ()).await;
-        assert!(matches!(ended, Err(RunError::Engine(EngineError::Fault { .. }))), "{ended:?}");
-        let case = &report.scenarios[0].cases[0];
-        assert_eq!((case.race.rounds, case.verdict), (2, Verdict::Inconclusive.into()));
-        assert!(case.reasons[0].starts_with("it ended with an error"), "{:?}", case.reasons);
-    }
-
-    #[test]
-    fn a_run_is_as_bad_as_its_worst_case_and_says_when_it_was_interrupted() {
-        let mut report = example::report();
-        let mut failed = report.scenarios[0].cases[0].clone();
-        failed.verdict = Verdict::Fail.into();
-        report.scenarios[0].cases.insert(0, failed);
-        let stop = Stop::default();
-        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Fail, "though the last case passed");
-        stop.ask();
-        assert_eq!(verdict(&report, Options::default(), &stop), RunVerdict::Interrupted);
-    }
 }

@@ -49,6 +49,11 @@ impl Proxy {
     pub(crate) fn cut_at(&self, bytes: &[u8], cut: Cut) {
         *self.rule.lock().unwrap() = Some((bytes.to_vec(), cut));
     }
+
+    /// Whether what was asked for last has happened.
+    pub(crate) fn has_cut(&self) -> bool {
+        self.rule.lock().unwrap().is_none()
+    }
 }
 
 impl Drop for Proxy {

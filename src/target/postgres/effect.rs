@@ -1,6 +1,7 @@
 //! Whether a statement may change anything: what decides between `unknown` and `rejected` when its reply never comes.
 
-/// Whether `sql` certainly changes nothing. Anything in doubt, such as a function that is not known here, is `false`.
+/// Whether `sql` certainly changes nothing, as long as what it reads are plain tables: a view may call functions that write.
+/// Anything in doubt, such as a function that is not known here, is `false`.
 pub(super) fn is_read_only(sql: &str) -> bool {
     let Some(tokens) = tokens(sql) else { return false };
     let starts_as_query = tokens
@@ -8,6 +9,15 @@ pub(super) fn is_read_only(sql: &str) -> bool {
         .find(|token| **token != Token::Open)
         .is_some_and(|token| matches!(token, Token::Word(word) if QUERY_STARTS.contains(&word.as_str())));
     starts_as_query && (0..tokens.len()).all(|at| is_harmless(&tokens, at))
+}
+
+/// Every name in `sql` that may be one of a table or a view; none if it is not understood.
+pub(super) fn names(sql: &str) -> Vec<String> {
+    let name = |token| match token {
+        Token::Word(name) | Token::Quoted(name) => Some(name),
+        Token::Open | Token::Other(_) => None,
+    };
+    tokens(sql).unwrap_or_default().into_iter().filter_map(name).collect()
 }
 
 /// Words that begin statements which may be read-only.
@@ -32,8 +42,8 @@ const HARMLESS_BEFORE_PARENTHESIS: [&str; 78] = [
 enum Token {
     /// A keyword or an unquoted name, in lower case.
     Word(String),
-    /// A quoted name.
-    Quoted,
+    /// A quoted name, as it is written.
+    Quoted(String),
     /// `(`
     Open,
     /// Any other character that is not blank, and literals.
@@ -50,7 +60,7 @@ fn is_harmless(tokens: &[Token], at: usize) -> bool {
         Token::Word(word) if opens => {
             HARMLESS_BEFORE_PARENTHESIS.contains(&word.as_str()) && before != Some(&Token::Other('.'))
         }
-        Token::Quoted => !opens,
+        Token::Quoted(_) => !opens,
         _ => true,
     }
 }
@@ -69,8 +79,9 @@ fn tokens(sql: &str) -> Option<Vec<Token>> {
             }
             length
         } else if matches!(first, '\'' | '"') {
-            tokens.push(if first == '"' { Token::Quoted } else { Token::Other(first) });
-            rest[1..].find(first)? + 2
+            let text = &rest[1..=rest[1..].find(first)?];
+            tokens.push(if first == '"' { Token::Quoted(text.to_owned()) } else { Token::Other(first) });
+            text.len() + 2
         } else if first == '\\' || (first == '$' && !rest[1..].starts_with(|next: char| next.is_ascii_digit())) {
             return None;
         } else if is_word(first) {
@@ -114,6 +125,15 @@ mod tests {
         ] {
             assert!(is_read_only(sql), "{sql}");
         }
+    }
+
+    #[test]
+    fn names_are_found_in_any_writing() {
+        assert_eq!(
+            names("SELECT A.b FROM \"My View\" a -- x\n, s.t"),
+            ["select", "a", "b", "from", "My View", "a", "s", "t"]
+        );
+        assert_eq!(names("SELECT $$a$$"), [""; 0]);
     }
 
     #[test]

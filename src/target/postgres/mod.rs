@@ -12,6 +12,7 @@ mod execute;
 mod fault;
 mod leftovers;
 mod opening;
+mod refusal;
 pub(super) mod schema;
 mod session;
 mod statement;

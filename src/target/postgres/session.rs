@@ -12,15 +12,15 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_postgres::{Client, Error};
 
 use super::Shared;
-use super::connect::{Link, chain};
+use super::connect::Link;
 use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
+use super::refusal::{judge, lost, refused};
 use super::statement::Statement;
 use super::{fault, leftovers};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Isolation, Operation};
 use crate::target::reconnect::patiently;
 use crate::target::space::{POSTGRES_FULL, unless_full};
-use crate::target::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
 use crate::target::{Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -29,8 +29,7 @@ const CANCEL_GRACE: Duration = Duration::from_secs(2);
 /// How long rolling back and preparing may take between attempts.
 const RESET_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Our own words for what has no SQLSTATE.
-const CONNECTION_LOST: &str = "connection-lost";
+/// Our own word for what has no SQLSTATE.
 const DEADLINE: &str = "deadline";
 
 /// A session on PostgreSQL.
@@ -253,7 +252,15 @@ impl PostgresSession {
             // It is prepared again before the next transaction begins.
             self.shape = None;
         }
-        let reply = answer.or_else(|failure| judge(statement, args, failure));
+        let mut reply = answer.or_else(|failure| judge(statement, args, failure));
+        if let Ok(Reply::Refused(refusal)) = &mut reply
+            && is_autocommit
+            && self.link.is_none()
+            && statement.is_read_only
+            && !shared.watch.are_plain_tables(&statement.relations).await
+        {
+            refusal.kind = OutcomeKind::Unknown;
+        }
         match &reply {
             Ok(Reply::Refused(refusal)) if !is_autocommit => self.transaction = Transaction::Failed(refusal.clone()),
             // A fault ends the run; nobody is to commit what came before it.
@@ -447,57 +454,4 @@ fn is_syntax_error(error: &Error) -> bool {
 /// A fault, of the statement number `statement`.
 fn of_statement(statement: usize, fault: TargetError) -> TargetError {
     TargetError::Statement { statement, message: fault.to_string() }
-}
-
-/// What an answered refusal of `statement` means for the attempt.
-fn judge(statement: &Statement, args: &[Value], failure: Failure) -> Result<Reply, TargetError> {
-    let misfit = match &failure {
-        Failure::NotStarted(error) | Failure::Ended(error) => {
-            error.as_db_error().and_then(|refusal| fault::argument(&statement.text, args, refusal))
-        }
-        Failure::Fault(_) => None,
-    };
-    let mut reply = refused(&statement.text, failure)?;
-    if let (Some(misfit), Reply::Refused(refusal)) = (misfit, &mut reply) {
-        refusal.message = misfit.to_string();
-        statement.fits.wrong(misfit.to_string());
-    }
-    Ok(reply)
-}
-
-/// What an answered refusal means for the attempt.
-fn refused(text: &str, failure: Failure) -> Result<Reply, TargetError> {
-    let error = match failure {
-        Failure::Fault(fault) => return Err(fault),
-        Failure::NotStarted(error) | Failure::Ended(error) => error,
-    };
-    let Some(refusal) = error.as_db_error() else { return Err(fault::statement(text, &error)) };
-    let code = refusal.code().code();
-    let kind = match meaning(code) {
-        Meaning::Outcome(kind) => kind,
-        // It was said of somebody else's connection, such as a foreign server's: ours still answers.
-        Meaning::ConnectionLost if was_never_made(code) => OutcomeKind::Disconnected,
-        Meaning::ConnectionLost => OutcomeKind::Unknown,
-    };
-    let mut message = refusal.message().to_owned();
-    if code == fault::STALE_PLAN && message.starts_with("cached plan") {
-        message.push_str(fault::STALE_PLAN_REMEDY);
-    }
-    Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }))
-}
-
-/// The connection is gone; `error` is why, as far as is known.
-fn lost(kind: OutcomeKind, error: Option<&Error>) -> Refusal {
-    match error.map(|error| (error, error.as_db_error())) {
-        Some((_, Some(refusal))) => {
-            let code = refusal.code().code();
-            let was_idle = kind == OutcomeKind::Disconnected && is_session_deadline(code);
-            let kind = if was_idle { OutcomeKind::Timeout } else { kind };
-            Refusal { kind, code: code.to_owned(), message: refusal.message().to_owned() }
-        }
-        Some((error, None)) => Refusal { kind, code: CONNECTION_LOST.to_owned(), message: chain(error) },
-        None => {
-            Refusal { kind, code: CONNECTION_LOST.to_owned(), message: "the connection was lost before".to_owned() }
-        }
-    }
 }

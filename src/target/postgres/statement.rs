@@ -8,7 +8,10 @@ use super::effect;
 /// A statement of the scenario's.
 pub(super) struct Statement {
     pub(super) text: Arc<str>,
+    /// Whether it changes nothing, if what it reads are plain tables.
     pub(super) is_read_only: bool,
+    /// Every name in it that may be one of a table or a view.
+    pub(super) relations: Vec<String>,
     /// Whether it could be prepared.
     pub(super) prepared: Proof,
     /// Whether the server could read its arguments.
@@ -20,6 +23,7 @@ impl Statement {
         Statement {
             text: text.clone(),
             is_read_only: effect::is_read_only(text),
+            relations: effect::names(text),
             prepared: Proof::default(),
             fits: Proof::default(),
         }

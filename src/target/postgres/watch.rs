@@ -35,6 +35,14 @@ const BLOCKERS: &str = "\
     FROM unnest(pg_blocking_pids($1)) blocker (pid)
     JOIN pg_locks wanted ON wanted.pid = $1 AND NOT wanted.granted";
 
+/// Whether a name belongs to anything but a plain table: a view's, a rule's or a policy's functions may write. The server's
+/// own views don't.
+const OTHER_THAN_TABLES: &str = "\
+    SELECT FROM pg_class
+    WHERE relname = ANY ($1) AND (relkind IN ('v', 'f') OR relhasrules OR relrowsecurity)
+        AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    LIMIT 1";
+
 /// Looks at the server processes of a case's sessions.
 pub(super) struct Watch {
     server: Arc<Server>,
@@ -96,6 +104,13 @@ impl Watch {
         let open = self.open().await?;
         let rows = self.answer(open.link.client.query_typed(BLOCKERS, &[(&waiter, Type::INT4)])).await?;
         Ok(rows.iter().find_map(|row| Some((row.get(1), *workers.get(&row.get(0))?))))
+    }
+
+    /// Whether `names` belong to nothing but plain tables, so that reading them changed nothing. `false` if it isn't known.
+    pub(super) async fn are_plain_tables(&self, names: &[String]) -> bool {
+        let Ok(open) = self.open().await else { return false };
+        let found = self.answer(open.link.client.query_typed(OTHER_THAN_TABLES, &[(&names, Type::TEXT_ARRAY)])).await;
+        found.is_ok_and(|found| found.is_empty())
     }
 
     /// Who waits for whom at this moment.

@@ -126,3 +126,22 @@ async fn settings_are_set_or_left_out_with_a_warning() {
     assert!(message.contains("42501") && message.contains("GRANT CREATE ON DATABASE"), "{message}");
     admin.target.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_setting_that_a_connection_cannot_start_with_is_left_out_with_a_warning() {
+    let server = server().await;
+    // SET takes the library's name; only a new connection looks for the file.
+    let settings =
+        spec(&["SHOW lock_timeout"], &[("session_preload_libraries", "no_such_library"), ("lock_timeout", "1500")]);
+    let target = super::super::open(&settings, &endpoint(&server.url), "dh_start").await.unwrap();
+    let description = target.description();
+    let [warning] = &description.warnings[..] else { panic!("{:?}", description.warnings) };
+    assert!(warning.contains("session_preload_libraries") && warning.contains("no_such_library"), "{warning}");
+    assert!(!description.settings.contains_key("session_preload_libraries"), "{:?}", description.settings);
+    let case = Case { target, statements: settings.statements.clone() };
+    let mut session = case.session(0).await;
+    let found = done(case.call(&mut *session, "SHOW lock_timeout", []).await).rows;
+    assert_eq!(found, [[Value::text("1500ms")]], "the other setting stays");
+    drop(session);
+    case.target.close().await.unwrap();
+}

@@ -68,6 +68,29 @@ async fn a_lost_reply_is_unknown_only_if_something_may_have_happened() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_read_of_a_view_may_have_written() {
+    const VIEW: &str = "SELECT wrote FROM v";
+    const VIEW_TOO: &str = "SELECT wrote FROM \"V too\"";
+    const TABLE: &str = "SELECT a FROM t";
+    let server = server().await;
+    let proxy = Proxy::start(address(&server)).await;
+    let setup = "CREATE TABLE t (a int);
+        CREATE FUNCTION write() RETURNS bool AS $$ BEGIN INSERT INTO t VALUES (1); RETURN true; END $$ LANGUAGE plpgsql;
+        CREATE VIEW v AS SELECT write() AS wrote; CREATE VIEW \"V too\" AS TABLE v";
+    let case = Case::open(&through(&server, &proxy), setup, &[VIEW, VIEW_TOO, TABLE]).await;
+    let session = &mut *case.session(0).await;
+    for (text, kind) in
+        [(VIEW, OutcomeKind::Unknown), (VIEW_TOO, OutcomeKind::Unknown), (TABLE, OutcomeKind::Disconnected)]
+    {
+        proxy.cut_at(b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", Cut::AfterForwarding);
+        assert_refused(&case.call(session, text, []).await, kind, "connection-lost");
+        renewed(session).await;
+    }
+    assert_eq!(case.observe(COUNT).await, Value::Int(2), "both views wrote");
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_never_answers_is_given_up_at_the_deadline() {
     let server = server().await;
     let proxy = Proxy::start(address(&server)).await;

@@ -122,6 +122,37 @@ async fn a_transaction_that_a_step_has_ended_is_a_fault() {
     case.target.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waits_for_a_safe_snapshot_are_seen() {
+    const READ_ONLY: &str = "SET TRANSACTION READ ONLY, DEFERRABLE";
+    const COUNT: &str = "SELECT count(*) FROM t";
+    let insert = "INSERT INTO t VALUES (2)";
+    let server = server().await;
+    let case = Case::open(&server.url, SETUP, &[READ_ONLY, COUNT, insert]).await;
+    let (mut writer, mut reader) = (case.session(1).await, case.session(2).await);
+    for session in [&mut writer, &mut reader] {
+        done(session.begin(Isolation::Serializable, soon()).await.unwrap());
+    }
+    done(case.call(&mut *writer, insert, []).await);
+    done(case.call(&mut *reader, READ_ONLY, []).await);
+    let count = case.operation(COUNT, []);
+    let (waits, read) = {
+        let mut reading = reader.call(&count, soon(), None);
+        let waits = tokio::select! {
+            _ = &mut reading => panic!("the writer may yet make the snapshot unsafe"),
+            waits = seen_waits(&*case.target, 1) => waits,
+            () = tokio::time::sleep(PATIENCE) => Vec::new(),
+        };
+        let (read, _) = tokio::join!(reading, writer.commit(soon()));
+        (waits, read.unwrap())
+    };
+    assert_eq!(waits, [Wait { waiter: 2, holders: vec![Holder::Worker(1)] }]);
+    done(read);
+    done(reader.commit(soon()).await.unwrap());
+    drop((writer, reader));
+    case.target.close().await.unwrap();
+}
+
 async fn seen_waits(target: &dyn Target, number: usize) -> Vec<Wait> {
     loop {
         let waits = target.waits().await.unwrap();
