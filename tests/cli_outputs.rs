@@ -457,7 +457,7 @@ fn the_examples_for_ci_run() {
 #[test]
 fn the_exit_codes_are_as_written_down() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/ci.md")).unwrap();
-    for verdict in deadheat::check::RunVerdict::BY_WEIGHT {
+    for verdict in deadheat::judge::RunVerdict::BY_WEIGHT {
         let row = format!("\n| {} | `{verdict}` |", verdict.exit_code());
         assert!(page.contains(&row), "{row}");
     }

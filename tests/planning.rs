@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use deadheat::diagnostic::{Code, SourceFile};
-use deadheat::plan::{self, Action, Case, Operation, Overrides, PlannedCase, START};
+use deadheat::model::{Action, Case, Operation, START};
+use deadheat::plan::{self, Overrides, PlannedCase};
 use deadheat::scenario::{self, FileAccess, LoadError, Scenario};
 use proptest::prelude::*;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use deadheat::compare::{self, Options, Side};
-use deadheat::endpoints::{Endpoints, Sources};
 use deadheat::plan::PlannedScenario;
 use deadheat::report::schema::{Comparison, MetricComparison};
 use deadheat::report::{RunFolder, load_samples};
+use deadheat::run::endpoints::{Endpoints, Sources};
 use deadheat::run::{self, Inputs, LiveSide, OpenTargets, PlannedPair, Stop, Turns};
 use deadheat::server::find::SearchPath;
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deadheat::expression::Template;
-use deadheat::plan::{self, Action, Case, Overrides, PlannedScenario, Save, Step};
+use deadheat::model::{Action, Case, Save, Step};
+use deadheat::plan::{self, Overrides, PlannedScenario};
 use deadheat::scenario::{self, FileAccess, Scenario};
 use deadheat::value::Value;
 

@@ -4,15 +4,15 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use deadheat::check::{CaseTally, RoundJudgement, judge_round};
 use deadheat::diagnostic::SourceFile;
-use deadheat::endpoints::Source;
-use deadheat::engine::record::RoundRecord;
+use deadheat::driver::{self, Target};
 use deadheat::engine::{Choices, HeadStarts, Race};
-use deadheat::plan::{self, Case, Overrides};
+use deadheat::judge::{CaseTally, RoundJudgement, judge_round};
+use deadheat::model::record::RoundRecord;
+use deadheat::model::{Case, Endpoint, Source};
+use deadheat::plan::{self, Overrides};
 use deadheat::scenario::{self, FileAccess, LoadError};
 use deadheat::server::PrivateServer;
-use deadheat::target::{self, Endpoint, Target};
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -33,7 +33,7 @@ impl Raced {
         let case = planned(text)?;
         let mut targets = Vec::with_capacity(case.targets.len());
         for (index, spec) in case.targets.iter().enumerate() {
-            targets.push(target::open(spec, source, &format!("{space}_{index}")).await?);
+            targets.push(driver::open(spec, source, &format!("{space}_{index}")).await?);
         }
         let race = Race::open(
             case.clone(),

@@ -1,6 +1,6 @@
 //! The latest version of an actor with a thousand events: the store's ways, and the one it started from.
 
-use deadheat::engine::record::RoundRecord;
+use deadheat::model::record::RoundRecord;
 use deadheat::server::PrivateServer;
 
 use crate::harness::{Raced, Result, at};

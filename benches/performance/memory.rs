@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use deadheat::endpoints::Source;
+use deadheat::model::Source;
 use tokio::process::Command;
 
 use crate::harness::{Raced, Result};

@@ -8,8 +8,8 @@ use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::stream;
 use async_nats::{Client, Request, jetstream};
-use deadheat::engine::record::RoundRecord;
-use deadheat::plan::START;
+use deadheat::model::START;
+use deadheat::model::record::RoundRecord;
 use deadheat::server::PrivateServer;
 use tokio::sync::Barrier;
 

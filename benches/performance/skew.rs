@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use deadheat::duration::as_ns;
-use deadheat::endpoints::Source;
-use deadheat::plan::START;
+use deadheat::model::{START, Source};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;

@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use deadheat::duration::as_ns;
-use deadheat::endpoints::Source;
 use deadheat::measure::Histogram;
+use deadheat::model::Source;
 
 use crate::harness::{Raced, Result};
 use crate::pairs::{Floor, Pairs};

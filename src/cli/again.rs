@@ -8,7 +8,7 @@ use super::Failure;
 use super::args::RunArgs;
 use super::output::Output;
 use super::{select, stored};
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::plan::{Overrides, PlannedScenario};
 use crate::report::rounds::rounds;
 use crate::report::schema::Report;

@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::again::{self, Again};
-use crate::compare::is_metric;
+use crate::measure::is_metric;
 use crate::plan::MAX_CASES;
 use crate::scenario::FileAccess;
 

@@ -4,7 +4,7 @@ use super::Failure;
 use super::args::{CheckArgs, Format};
 use super::output::Output;
 use super::select::{self, Purpose};
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::words::number;
 
 pub(crate) fn exec(args: &CheckArgs, output: &Output) -> Result<RunVerdict, Failure> {

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::output::Output;
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::server::leftover::{self, Sweep};
 
 pub(crate) fn exec(output: &Output) -> Result<RunVerdict, Failure> {

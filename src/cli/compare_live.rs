@@ -11,9 +11,10 @@ use super::progress::Progress;
 use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_obituaries};
 use super::select::{self, Purpose};
 use super::{compare, limits, signals};
-use crate::check::RunVerdict;
 use crate::compare::{LivePair, compare_live, html};
-use crate::plan::{Action, Case, PlannedScenario};
+use crate::judge::RunVerdict;
+use crate::model::{Action, Case};
+use crate::plan::PlannedScenario;
 use crate::report::schema::{Comparison, Report};
 use crate::report::sinks::{create_folder, write_file};
 use crate::report::{RunFolder, SinkError, run_name};
@@ -262,7 +263,7 @@ async fn provide_and_race(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::TestCase;
+    use crate::judge::fixture::TestCase;
     use crate::value::Value;
 
     fn cases(backends: &[&str]) -> Vec<Arc<Case>> {

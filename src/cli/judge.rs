@@ -5,12 +5,12 @@ use std::path::Path;
 use super::args::JudgeArgs;
 use super::output::Output;
 use super::{Failure, select, stored};
-use crate::check::{RunVerdict, Verdict};
+use crate::judge::{RunVerdict, Verdict};
 use crate::plan::{Overrides, PlannedScenario};
-use crate::rejudge::{CaseChange, GrowthChange, Rejudge, Rejudged};
 use crate::report::rounds::rounds;
 use crate::report::schema::{Report, ScenarioReport};
 use crate::report::words::number;
+use crate::run::rejudge::{CaseChange, GrowthChange, Rejudge, Rejudged};
 
 pub(crate) fn exec(args: &JudgeArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let wrong = |error: &dyn std::fmt::Display| Failure::new(RunVerdict::Usage, error);

@@ -2,7 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::plan::{Case, Driver, PlannedScenario, TargetSpec};
+use crate::model::{Case, Driver, TargetSpec};
+use crate::plan::PlannedScenario;
 
 /// What a run has open beside the connections of workers: its folder, control connections, pipes, the runtime's own.
 const BESIDE_WORKERS: u64 = 128;

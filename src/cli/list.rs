@@ -6,8 +6,9 @@ use super::Failure;
 use super::args::{Format, ListArgs};
 use super::output::Output;
 use super::select::{self, Purpose};
-use crate::check::RunVerdict;
-use crate::plan::{Case, PlannedScenario};
+use crate::judge::RunVerdict;
+use crate::model::Case;
+use crate::plan::PlannedScenario;
 use crate::report::words::{number, one_line};
 
 pub(crate) fn exec(args: &ListArgs, output: &Output) -> Result<RunVerdict, Failure> {

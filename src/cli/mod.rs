@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::schema::{Comparison, Report};
 use crate::secrets::hidden_in_lines;
 use args::{Cli, Command, SchemaOf};

@@ -9,14 +9,15 @@ use super::output::Output;
 use super::progress::Progress;
 use super::select::{self, Purpose};
 use super::{again, ci, limits, signals};
-use crate::check::RunVerdict;
 use crate::duration::as_ns;
-use crate::endpoints::{EndpointError, Endpoints, Sources};
 use crate::engine::EngineError;
-use crate::plan::{Case, PlannedScenario};
+use crate::judge::RunVerdict;
+use crate::model::Case;
+use crate::plan::PlannedScenario;
 use crate::report::html::HTML_FILE;
 use crate::report::schema::Report;
 use crate::report::{RunFolder, forms, run_name, terminal};
+use crate::run::endpoints::{EndpointError, Endpoints, Sources};
 use crate::run::{self, Again, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::secrets;
 use crate::server::find::SearchPath;
@@ -185,7 +186,7 @@ pub(super) fn not_provided(error: EndpointError) -> Failure {
 /// What ended the run, with the last words of servers that died.
 async fn failure(error: &RunError, endpoints: &Endpoints, report: &Report, stop: &Stop) -> Failure {
     let failed = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
-    let failed = failed.map(|case| RunVerdict::from(crate::check::Verdict::from(case.verdict)));
+    let failed = failed.map(|case| RunVerdict::from(crate::judge::Verdict::from(case.verdict)));
     let interrupted = stop.is_asked().then_some(RunVerdict::Interrupted);
     let causes = failed.chain([error.verdict()]).chain(interrupted);
     Failure::new(RunVerdict::decide(causes), with_obituaries(error, endpoints).await)

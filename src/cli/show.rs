@@ -5,7 +5,7 @@ use std::path::Path;
 use super::args::{Form, ShowArgs};
 use super::output::Output;
 use super::{Failure, stored};
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::hgrm::{self, Hgrm};
 use crate::report::summary::{LIMIT, summary};
 use crate::report::terminal::{self, Style};

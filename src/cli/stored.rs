@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Failure;
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::schema::Report;
 use crate::report::{self, lookup};
 

@@ -3,8 +3,8 @@
 use super::Failure;
 use super::args::TrendArgs;
 use super::output::Output;
-use crate::check::RunVerdict;
 use crate::compare::trend;
+use crate::judge::RunVerdict;
 use crate::report::lookup::{self, FoundRun, Stored};
 use crate::report::words::number;
 use crate::report::{load, sinks};

@@ -1,6 +1,6 @@
 //! Whether two runs can be compared, and what else is not the same.
 
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::schema::{
     CaseReport, DifferenceReport, ExpectationRow, GroupReport, Report, RunVerdictWord, ScenarioReport,
 };

@@ -1,6 +1,6 @@
 //! Growth checks on both sides: they are judged over the cases of a scenario, so that no case's verdict tells of them.
 
-use crate::check::Verdict;
+use crate::judge::Verdict;
 use crate::report::schema::*;
 
 /// A growth check with the scenario that it is of.

@@ -22,13 +22,6 @@ const DRIFT_P: f64 = 0.001;
 
 type Metrics = BTreeMap<String, RoundValues>;
 
-/// Whether a name can be a metric's: `makespan`, `p50`, `p99`, or `step.p50`, `step.p99`.
-pub fn is_metric(name: &str) -> bool {
-    let of_step =
-        name.rsplit_once('.').is_some_and(|(step, quantile)| !step.is_empty() && ["p50", "p99"].contains(&quantile));
-    [DEFAULT_GATE, "p50", "p99"].contains(&name) || of_step
-}
-
 fn threshold(metric: &str, gate: bool, rule: Option<&CompareRule>, options: &Options) -> f64 {
     let of_scenario = rule.and_then(|rule| rule.threshold).filter(|_| gate);
     let default = if metric.ends_with("p99") { THRESHOLD_P99 } else { THRESHOLD };
@@ -135,12 +128,6 @@ pub(super) fn percentiles(base: &Race, head: &Race) -> Vec<PercentileRow> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn metrics_are_of_rounds_attempts_or_steps() {
-        assert!(["makespan", "p50", "p99", "append.p50", "a.b.p99"].into_iter().all(is_metric));
-        assert!(!["max", "append", "append.max", ".p50", "makespan.p50x", ""].into_iter().any(is_metric));
-    }
 
     #[test]
     fn thresholds_come_from_the_command_line_the_scenario_or_the_default() {

@@ -22,13 +22,12 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::Samples;
 use crate::report::samples::RoundValues;
 use crate::report::schema::*;
 use crate::statistics;
 
-pub use latency::is_metric;
 use outcomes::Tested;
 
 /// One stored run.

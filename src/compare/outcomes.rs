@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::counts::{self, Trend};
 use super::{Pair, mixes, origins, words};
-use crate::check::Verdict;
+use crate::judge::Verdict;
 use crate::report::schema::*;
 use crate::report::words::number;
 use crate::statistics::{ALPHA, mixes_differ};

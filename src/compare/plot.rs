@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plotters::prelude::*;
 
-use crate::check::duration;
+use crate::judge::duration;
 
 /// Width and height of a chart, in pixels.
 const SIZE: (u32, u32) = (640, 300);

@@ -1,7 +1,7 @@
 //! A comparison on the terminal. Pure: gives text, prints nothing.
 
 use super::words;
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::schema::*;
 use crate::report::terminal::{Role, Style};
 

@@ -9,7 +9,7 @@ use maud::{PreEscaped, html};
 use super::html::page;
 use super::plot::{self, Line};
 use super::words;
-use crate::check::Verdict;
+use crate::judge::Verdict;
 use crate::report::schema::{CaseReport, Report};
 use crate::report::terminal::{Role, Style};
 use crate::report::words::number;

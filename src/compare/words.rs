@@ -1,6 +1,6 @@
 //! How comparisons are put in words, the same in every form.
 
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 use crate::report::schema::*;
 use crate::report::words::{ended_at, ns, number};
 
@@ -169,7 +169,7 @@ pub(super) fn outcomes(case: &CaseComparison) -> Vec<String> {
     let outcomes = &case.outcomes;
     let mut lines = outcomes.reasons.clone();
     if lines.is_empty() {
-        let verdict = format!("verdict {} on both sides", crate::check::Verdict::from(outcomes.head_verdict));
+        let verdict = format!("verdict {} on both sides", crate::judge::Verdict::from(outcomes.head_verdict));
         let exact: Vec<String> =
             outcomes.counts.iter().filter(|count| count.exact && count.head.is_some()).map(count).collect();
         let exact = if exact.is_empty() { String::new() } else { format!("; {} each round", exact.join(", ")) };
@@ -223,7 +223,7 @@ pub(super) fn growth(growth: &GrowthComparison) -> String {
 /// Why a growth check makes the comparison fail.
 pub(super) fn growth_worse(it: &GrowthComparison) -> String {
     let verdict = |side: &Option<GrowthSide>| {
-        side.as_ref().map_or_else(String::new, |side| crate::check::Verdict::from(side.verdict).to_string())
+        side.as_ref().map_or_else(String::new, |side| crate::judge::Verdict::from(side.verdict).to_string())
     };
     let what = match &it.base {
         Some(_) => format!("is worse: {} became {}", verdict(&it.base), verdict(&it.head)),
@@ -250,7 +250,7 @@ pub(super) fn exponents(growth: &GrowthComparison) -> String {
         None => format!("absent in {name}"),
         Some(GrowthSide { verdict, exponent, .. }) => {
             let law = exponent.map_or_else(|| "no law".to_owned(), |exponent| format!("{over}^{exponent:.2}"));
-            format!("{law} in {name} ({})", crate::check::Verdict::from(*verdict))
+            format!("{law} in {name} ({})", crate::judge::Verdict::from(*verdict))
         }
     };
     let wanted = if growth.control.is_some() { "caught above" } else { "allowed up to" };

@@ -16,9 +16,9 @@ use tokio::time::sleep;
 use super::clock::Clock;
 use super::order::Choices;
 use super::overlap::asks;
-use super::record::{Attempt, HeadStart, Outcome, StepRecord};
 use crate::duration::as_ns;
-use crate::plan::{Case, START};
+use crate::model::record::{Attempt, HeadStart, Outcome, StepRecord};
+use crate::model::{Case, START};
 
 /// Of so many rounds, one has a head start.
 const ROUNDS_EACH: u64 = 4;
@@ -132,7 +132,7 @@ pub(crate) async fn hold_back(clock: &Clock, until_ns: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::{TestCase, record};
+    use crate::judge::fixture::{TestCase, record};
 
     fn choices(seed: u64, head_starts: HeadStarts) -> Choices {
         Choices { seed, first_round: 0, head_starts }

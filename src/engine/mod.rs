@@ -13,7 +13,6 @@ mod overlap;
 mod pause;
 mod race;
 mod ready;
-pub mod record;
 mod round;
 mod save;
 #[cfg(test)]
@@ -27,8 +26,8 @@ pub use head_start::HeadStarts;
 pub use order::Choices;
 pub use race::Race;
 
-use crate::plan::{Action, Case, Operation, Place};
-use crate::target::TargetError;
+use crate::driver::TargetError;
+use crate::model::{Action, Case, Operation, Place};
 
 /// The race cannot go on: nothing can be concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

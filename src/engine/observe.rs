@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::EngineError;
 use super::number::RoundNumber;
 use super::race::EVALUATION_MAX;
-use super::record::InvariantResult;
 use super::save::rows_value;
+use crate::driver::{self, Done, Target, TargetError};
 use crate::expression::Scope;
+use crate::model::record::InvariantResult;
+use crate::model::{Invariant, Operation};
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Invariant, Operation};
-use crate::target::{self, Done, Target, TargetError};
 use crate::value::Value;
 
 /// At most so many characters of what a broken invariant saw are kept.
@@ -30,7 +30,7 @@ pub(crate) async fn evaluate(
     scope.set_deadline(Instant::now() + EVALUATION_MAX);
     let fault = |message: String| EngineError::Fault { place: Some(invariant.place.clone()), message };
     let probe = invariant.probe.resolve(&scope).map_err(|error| fault(error.to_string()))?;
-    let done = match target::read(target, &probe).await {
+    let done = match driver::read(target, &probe).await {
         Ok(done) => done,
         Err(TargetError::Fault { message } | TargetError::Statement { message, .. }) => return Err(fault(message)),
         Err(TargetError::Lost { message } | TargetError::Environment { message }) => {

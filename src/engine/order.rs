@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::head_start::HeadStarts;
-use crate::plan::{Case, Driver};
+use crate::model::{Case, Driver};
 
 /// Up to so many workers a block has two permutations with all their rotations, above it one.
 const TWO_PERMUTATIONS_MAX: usize = 8;
@@ -121,9 +121,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::check::fixture::TestCase;
     use crate::event_store::{Backend, Guard, Lookup};
-    use crate::plan::{Isolation, StoreOptions, Transaction};
+    use crate::judge::fixture::TestCase;
+    use crate::model::{Isolation, StoreOptions, Transaction};
 
     fn from(seed: u64) -> Choices {
         Choices { seed, first_round: 0, head_starts: HeadStarts::Never }

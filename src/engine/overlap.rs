@@ -3,9 +3,9 @@
 //! A worker is in play from its first request to its last answer. Time at barriers and pause points, in `sleep` steps and
 //! in statements that only sleep is left out: workers that only wait at the same time do not race.
 
-use super::record::{Attempt, BarrierRecord, Outcome, StepRecord};
+use crate::model::record::{Attempt, BarrierRecord, Outcome, StepRecord};
+use crate::model::{Action, Case};
 use crate::outcome::OutcomeKind;
-use crate::plan::{Action, Case};
 
 /// A stretch of time in a round, in nanoseconds since its origin.
 pub(super) type Stretch = (u64, u64);
@@ -93,11 +93,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::check::fixture::{TestCase, place};
-    use crate::engine::record::StepRecord;
     use crate::expression::Template;
+    use crate::judge::fixture::{TestCase, place};
+    use crate::model::record::StepRecord;
+    use crate::model::{Operation, Save, Step};
     use crate::outcome::OutcomeKind;
-    use crate::plan::{Operation, Save, Step};
     use crate::value::Value;
 
     /// What the steps of the one group are: `ask`, `barrier`, `sleep`, or the text of a statement.

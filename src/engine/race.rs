@@ -16,13 +16,13 @@ use super::number::RoundNumber;
 use super::observe::evaluate;
 use super::order::{Choices, Orders};
 use super::overlap::{answered_first, overlap};
-use super::record::{Attempt, BarrierRecord, RoundRecord};
 use super::round::Round;
 use super::worker::{Told, WorkerTask};
+use crate::driver::{Session, Target};
 use crate::expression::Scope;
+use crate::model::record::{Attempt, BarrierRecord, RoundRecord};
+use crate::model::{Action, Case, FixtureStep, START};
 use crate::outcome::Tally;
-use crate::plan::{Action, Case, FixtureStep, START};
-use crate::target::{Session, Target};
 use crate::value::Value;
 
 /// So many sessions are opened at once: more only queue up in the server.
@@ -285,7 +285,7 @@ fn stuck(case: &Case, workers: &[usize]) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::record::Outcome;
+    use crate::model::record::Outcome;
 
     fn attempt(started_ns: u64, ended_ns: u64) -> Attempt {
         Attempt { worker: 0, started_ns, ended_ns, released_ns: 0, outcome: Outcome::success(), steps: Vec::new() }

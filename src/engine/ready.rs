@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::expression::{Expression, Scope};
-use crate::plan::{Action, Group, Operation, Save, Step};
+use crate::model::{Action, Group, Operation, Save, Step};
 use crate::value::Value;
 
 /// What of a step is resolved before the race, so that it costs nothing in it.

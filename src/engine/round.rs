@@ -12,10 +12,10 @@ use super::barrier::Barrier;
 use super::clock::Clock;
 use super::number::RoundNumber;
 use super::order::Order;
-use super::record::{Attempt, HeadStart, Missing, Outcome};
 use super::waits::WaitGraph;
-use crate::plan::{Case, START};
-use crate::target::Target;
+use crate::driver::Target;
+use crate::model::record::{Attempt, HeadStart, Missing, Outcome};
+use crate::model::{Case, START};
 
 /// How often blocked parties and deadlines are looked at. Nobody wakes the watch when a barrier is first come to: that
 /// would take a core from the workers in every round, and most rounds are over before the first look.

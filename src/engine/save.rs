@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::EngineError;
 use super::worker::StepEnd;
+use crate::driver::{Done, Refusal};
 use crate::expression::Scope;
-use crate::plan::{Action, Operation, Save, Step};
-use crate::target::{Done, Refusal};
+use crate::model::{Action, Operation, Save, Step};
 use crate::value::Value;
 
 /// Binds in `scope` what `step` saves of `done`. Rows that do not fit, or give an expression no value, are what the race made

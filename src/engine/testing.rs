@@ -28,15 +28,16 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::record::RoundRecord;
 use super::{Choices, EngineError, HeadStarts, Race};
 use crate::diagnostic::SourceFile;
-use crate::outcome::OutcomeKind;
-use crate::plan::{self, Case, Isolation, Operation, Overrides};
-use crate::scenario::{self, FileAccess, LoadError};
-use crate::target::{
+use crate::driver::{
     BarrierBroken, Description, Done, Holder, Pause, Refusal, Reply, Session, Target, TargetError, Wait,
 };
+use crate::model::record::RoundRecord;
+use crate::model::{Case, Isolation, Operation};
+use crate::outcome::OutcomeKind;
+use crate::plan::{self, Overrides};
+use crate::scenario::{self, FileAccess, LoadError};
 use crate::value::Value;
 
 /// How long a session takes to roll back: long enough to see what does not wait for it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::target::{Holder, Wait};
+use crate::driver::{Holder, Wait};
 
 /// The direct waits of one look at the targets.
 #[derive(Debug, Default)]

@@ -13,15 +13,15 @@ use tokio::time::Instant;
 use super::head_start::hold_back;
 use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
-use super::record::{Attempt, Outcome, StepRecord};
 use super::round::Round;
 use super::save::save;
 use super::{EngineError, panic_message};
+use crate::driver::{BarrierBroken, Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::duration;
 use crate::expression::{Scope, Template};
+use crate::model::record::{Attempt, Outcome, StepRecord};
+use crate::model::{Action, Case, Group, Operation, START, Start, Step, Transaction};
 use crate::outcome::OutcomeKind;
-use crate::plan::{Action, Case, Group, Operation, START, Start, Step, Transaction};
-use crate::target::{BarrierBroken, Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
 /// At most so many step records are reserved before a round; more only grow the buffer as they come.
@@ -461,9 +461,9 @@ fn no_session(case: &Case, target: usize) -> StepEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::TestCase;
     use crate::engine::number::RoundNumber;
     use crate::engine::order::Order;
+    use crate::judge::fixture::TestCase;
 
     #[test]
     fn what_was_saved_is_forgotten_before_the_next_round() {

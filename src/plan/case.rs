@@ -4,15 +4,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Overrides;
 use super::cells::{broken_by, holds};
 use super::targets;
-use super::*;
 use crate::diagnostic::{Code, Diagnostic, Span};
+use crate::event_store::PausePoint;
+use crate::expression::{Expression, Scope, Template};
+use crate::model::{
+    Action, BarrierSpec, Case, ClassifyRule, Control, CountRange, Driver, Fixture, FixtureStep, Group, Operation,
+    Place, START, Save, Start, Step, TargetSpec, Transaction, Worker, headers,
+};
+use crate::outcome::OutcomeKind;
 use crate::scenario::Scenario;
 use crate::scenario::model::{self, CountAt, ExpressionAt, TemplateAt};
 use crate::scenario::steps::PAUSES;
 use crate::scenario::variant::{ResolvedStep, steps_of};
 use crate::secrets::shown;
+use crate::value::Value;
 
 /// How long a step that does not say may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::case::{self, Cell};
-use super::{Case, Growth, ScenarioHead};
 use crate::diagnostic::{Code, Diagnostic, Severity, sorted, suggestion};
+use crate::model::{Case, Growth, ScenarioHead};
 use crate::scenario::Scenario;
 use crate::scenario::model::{Condition, Control};
 use crate::value::Value;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::case::Builder;
-use super::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound, Origin};
 use crate::diagnostic::Code;
 use crate::expression::Scope;
+use crate::model::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound, Origin};
 use crate::outcome::OutcomeKind;
 use crate::scenario::model;
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::case::Builder;
-use super::{Backend, Driver, Isolation, StoreOptions, TargetSpec};
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
 use crate::duration;
-use crate::event_store::{Guard, Lookup};
+use crate::event_store::{Backend, Guard, Lookup};
 use crate::expression::Scope;
+use crate::model::{Driver, Isolation, StoreOptions, TargetSpec};
 use crate::scenario::model::{self, TemplateAt};
 use crate::value::Value;
 

@@ -1,6 +1,6 @@
 //! What the numbers and verdicts of a report must agree on, when it is written and when it is read.
 
-use crate::check::{RunVerdict, Verdict};
+use crate::judge::{RunVerdict, Verdict};
 use crate::measure::Histogram;
 
 use super::build::distribution;

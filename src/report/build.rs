@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::check::{
+use crate::driver::Description;
+use crate::duration::as_ns;
+use crate::judge::{
     self, BarrierTally, CaseTally, CaseVerdict, Clocks, ControlVerdict, Failure, FailureKind, GrowthVerdict, KeptRound,
     step_name,
 };
-use crate::duration::as_ns;
-use crate::engine::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
 use crate::measure::Histogram;
+use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
+use crate::model::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
 use crate::outcome::{OutcomeKind, Tally};
-use crate::plan::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
 use crate::secrets::shown;
-use crate::target::Description;
 use crate::value::Value;
 
 use super::agreement::check_case;
@@ -30,7 +30,7 @@ pub fn case_report(
     elapsed: Duration,
 ) -> CaseReport {
     let described = case.targets.iter().zip(targets);
-    let target = |(spec, description): (&crate::plan::TargetSpec, &Description)| TargetReport {
+    let target = |(spec, description): (&crate::model::TargetSpec, &Description)| TargetReport {
         name: spec.name.clone(),
         driver: description.driver.clone(),
         version: description.version.clone(),
@@ -109,7 +109,7 @@ pub fn control_report(case: &Case, tally: &CaseTally, verdict: &ControlVerdict) 
 /// The report of a judged growth check.
 pub fn growth_report(growth: &Growth, verdict: &GrowthVerdict) -> GrowthReport {
     let point =
-        |point: &check::GrowthPoint| GrowthPointReport { case: point.case.clone(), x: point.x, y_ns: point.y_ns };
+        |point: &judge::GrowthPoint| GrowthPointReport { case: point.case.clone(), x: point.x, y_ns: point.y_ns };
     GrowthReport {
         name: verdict.name.clone(),
         control: verdict.control.clone(),
@@ -275,7 +275,7 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
                 rows.push(ExpectationRow {
                     group: name.clone(),
                     outcome: kind.into(),
-                    expected: check::expected_text(case, group, kind),
+                    expected: judge::expected_text(case, group, kind),
                     least: tally.least[scope].of(kind),
                     most: tally.most[scope].of(kind),
                     total: total.of(kind),
@@ -298,7 +298,7 @@ fn doing(case: &Case, group: usize, step: usize) -> String {
 
 fn latency(outcomes: &BTreeMap<OutcomeKind, Clocks>) -> LatencyReport {
     LatencyReport {
-        all: clocks(&check::all_outcomes(outcomes)),
+        all: clocks(&judge::all_outcomes(outcomes)),
         outcomes: outcomes.iter().map(|(kind, measured)| ((*kind).into(), clocks(measured))).collect(),
     }
 }
@@ -322,7 +322,7 @@ fn barrier(name: &str, parties: usize, tally: &BarrierTally) -> BarrierReport {
     }
 }
 
-fn latency_bound(bound: &LatencyBound, check: &check::LatencyCheck) -> LatencyBoundReport {
+fn latency_bound(bound: &LatencyBound, check: &judge::LatencyCheck) -> LatencyBoundReport {
     LatencyBoundReport {
         key: check.key.clone(),
         at_most_ns: as_ns(check.at_most),
@@ -334,7 +334,7 @@ fn latency_bound(bound: &LatencyBound, check: &check::LatencyCheck) -> LatencyBo
     }
 }
 
-fn sometimes(check: &check::SometimesCheck) -> SometimesReport {
+fn sometimes(check: &judge::SometimesCheck) -> SometimesReport {
     SometimesReport { outcome: check.kind.into(), expected: check.expected.to_string(), rounds: check.rounds }
 }
 

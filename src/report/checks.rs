@@ -229,7 +229,7 @@ mod tests {
 
     fn lines(case: &CaseReport) -> Vec<String> {
         let line = |it: CheckResult| {
-            let verdict = crate::check::Verdict::from(it.verdict);
+            let verdict = crate::judge::Verdict::from(it.verdict);
             let place = it.place.as_ref().map(|place| format!(" at {place}")).unwrap_or_default();
             format!("{}: {verdict} {}{place}", it.title(), it.message)
         };

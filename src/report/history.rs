@@ -1,12 +1,12 @@
 //! A round kept in full as a history of operations, the form that consistency checkers read.
 
-use crate::engine::record::{Attempt, Outcome, RoundRecord, StepRecord};
+use crate::model::record::{Attempt, Outcome, RoundRecord, StepRecord};
+use crate::model::{Action, Case, Operation as Asked};
 use crate::outcome::OutcomeKind;
-use crate::plan::{Action, Case, Operation as Asked};
 
 use super::rows::base_id;
 use super::schema::{HistoryEvent, HistoryEventWord};
-use crate::check::step_name;
+use crate::judge::step_name;
 
 /// One operation: when, what, and how it ended.
 struct Operation {
@@ -156,9 +156,9 @@ fn changed_other_rows(outcome: &Outcome) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::{TestCase, record};
     use crate::expression::Template;
-    use crate::plan::{Isolation, Step, Transaction};
+    use crate::judge::fixture::{TestCase, record};
+    use crate::model::{Isolation, Step, Transaction};
     use crate::value::Value;
 
     #[test]

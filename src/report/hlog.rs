@@ -70,8 +70,8 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     use super::*;
-    use crate::check::fixture::{TestCase, record};
-    use crate::check::{judge_control, judge_round};
+    use crate::judge::fixture::{TestCase, record};
+    use crate::judge::{judge_control, judge_round};
     use crate::measure::Histogram;
     use crate::report::build::control_report;
     use crate::report::example;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::{RoundJudgement, step_name};
 use crate::duration::as_ns;
-use crate::engine::record::{InvariantResult, RoundRecord};
+use crate::judge::{RoundJudgement, step_name};
 use crate::measure::operations_needed;
+use crate::model::record::{InvariantResult, RoundRecord};
+use crate::model::{Action, Case, START};
 use crate::outcome::OutcomeKind;
-use crate::plan::{Action, Case, START};
 
 use super::build::counts;
 use super::cells;
@@ -216,8 +216,8 @@ pub(super) fn micros(nanos: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::{TestCase, record};
-    use crate::check::judge_round;
+    use crate::judge::fixture::{TestCase, record};
+    use crate::judge::judge_round;
 
     #[test]
     fn rows_have_their_columns_and_controls_name_their_case() {

@@ -229,9 +229,9 @@ fn steps(bytes: &[u8], samples: &mut Samples, ahead: &HeadStarts) -> Result<(), 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::{TestCase, record};
-    use crate::check::judge_round;
-    use crate::engine::record::HeadStart;
+    use crate::judge::fixture::{TestCase, record};
+    use crate::judge::judge_round;
+    use crate::model::record::HeadStart;
     use crate::report::{RunFolder, example};
 
     /// A run's folder whose data files are those of the example report's case.

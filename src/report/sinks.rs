@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::check::RoundJudgement;
-use crate::engine::record::RoundRecord;
-use crate::plan::Case;
+use crate::judge::RoundJudgement;
+use crate::model::Case;
+use crate::model::record::RoundRecord;
 use crate::secrets;
 
 use super::history::history;
@@ -228,10 +228,9 @@ impl DataWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::fixture::{TestCase, record};
-    use crate::check::judge_round;
-    use crate::report::example;
-    use crate::report::load;
+    use crate::judge::fixture::{TestCase, record};
+    use crate::judge::judge_round;
+    use crate::report::{example, load};
 
     #[test]
     fn a_run_leaves_rows_a_history_and_a_report_that_loads() {

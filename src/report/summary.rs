@@ -1,6 +1,6 @@
 //! `summary.md`: the run for a CI job's page, or a comment.
 
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 
 use super::checks::{case_checks, growth_check, repeat_command};
 use super::schema::*;

@@ -22,7 +22,7 @@ pub fn table(report: &Report) -> String {
     let mut text = csv_line(&columns);
     for scenario in &report.scenarios {
         for case in &scenario.cases {
-            let verdict = crate::check::Verdict::from(case.verdict).as_str();
+            let verdict = crate::judge::Verdict::from(case.verdict).as_str();
             text.push_str(&csv_line(&row(&scenario.name, &case.id, None, verdict, &case.race)));
             for control in &case.controls {
                 let verdict = match control.verdict {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 
 use super::checks::plain;
 use super::schema::*;

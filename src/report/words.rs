@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::check::{duration, round_name};
+use crate::judge::{duration, round_name};
 
 use super::schema::*;
 

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::{Context, Event, RunError};
-use crate::check::{
+use crate::driver::{self, Description, Target};
+use crate::engine::{EngineError, Race, panic_message};
+use crate::judge::{
     CaseTally, ControlVerdict, Ends, RoundJudgement, has_control_rounds_left, judge_control, judge_control_round,
     judge_round,
 };
-use crate::endpoints::Source;
-use crate::engine::record::RoundRecord;
-use crate::engine::{EngineError, Race, panic_message};
-use crate::plan::Case;
-use crate::target::{self, Description, Target};
+use crate::model::record::RoundRecord;
+use crate::model::{Case, Source};
 
 /// How often a case is set up at most, when connections of its fixtures are lost.
 const SET_UPS_MAX: u32 = 4;
@@ -30,7 +29,7 @@ impl Opened {
         for (spec, source) in case.targets.iter().zip(sources) {
             let space = context.next_space();
             let target =
-                async { target::open(spec, source, &space).await.map_err(|error| EngineError::at(&spec.place, error)) };
+                async { driver::open(spec, source, &space).await.map_err(|error| EngineError::at(&spec.place, error)) };
             match context.stop.unless_asked(target).await {
                 Ok(target) => {
                     context.open.add(&target);

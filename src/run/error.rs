@@ -1,7 +1,7 @@
 //! What ends a run before its time.
 
-use crate::check::RunVerdict;
 use crate::engine::EngineError;
+use crate::judge::RunVerdict;
 use crate::report::{SamplesError, SinkError};
 
 /// A run cannot go on.

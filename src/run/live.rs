@@ -8,15 +8,15 @@ use std::time::Instant;
 
 use super::case::{Opened, and_cleaned, guarded, race_round};
 use super::{Context, Event, OpenTargets, Options, RunError, Stop};
-use crate::check::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::compare::{LiveCase, LivePair};
+use crate::driver::Description;
 use crate::duration::as_ns;
-use crate::endpoints::{Source, Unavailable};
 use crate::engine::{Choices, HeadStarts, Race};
-use crate::plan::Case;
+use crate::judge::{CaseTally, RunVerdict, Verdict, judge_case};
+use crate::model::{Case, Source};
 use crate::report::schema::{CaseReport, Report, ScenarioReport, SkippedCase, WarmUp};
 use crate::report::{RunFolder, Samples, SinkError, build, load_samples};
-use crate::target::Description;
+use crate::run::endpoints::Unavailable;
 
 /// A case in both variants, with where the systems of each are.
 #[derive(Debug)]

@@ -3,9 +3,11 @@
 //! This is the way through the product in one place: plan → engine → check → report.
 
 mod case;
+pub mod endpoints;
 mod error;
 mod live;
 mod open_targets;
+pub mod rejudge;
 mod stop;
 mod surroundings;
 #[cfg(test)]
@@ -22,16 +24,17 @@ pub use open_targets::OpenTargets;
 pub use stop::Stop;
 pub use surroundings::{machine, new_report};
 
-use crate::check::{
+use crate::driver::Description;
+use crate::duration::as_ns;
+use crate::engine::{Choices, HeadStarts};
+use crate::judge::{
     CaseTally, CaseVerdict, ControlVerdict, GrowthPoint, GrowthVerdict, RunVerdict, Verdict, judge_case, judge_growth,
 };
-use crate::duration::as_ns;
-use crate::endpoints::{Endpoints, Source, Unavailable};
-use crate::engine::{Choices, HeadStarts};
-use crate::plan::{Case, PlannedCase, PlannedScenario, ScenarioHead};
+use crate::model::{Case, ScenarioHead, Source};
+use crate::plan::{PlannedCase, PlannedScenario};
 use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
 use crate::report::{RunFolder, build};
-use crate::target::Description;
+use crate::run::endpoints::{Endpoints, Unavailable};
 use case::{race, race_control};
 
 /// How a run is to go.

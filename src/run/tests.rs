@@ -1,9 +1,9 @@
 use super::*;
+use crate::driver::proxy::{Cut, Proxy};
 use crate::engine::EngineError;
 use crate::report::example;
 use crate::server::find::{self, SearchPath};
 use crate::server::postgres::{PostgresOptions, start};
-use crate::target::proxy::{Cut, Proxy};
 
 #[test]
 fn a_skipped_case_is_no_pass() {
@@ -46,7 +46,7 @@ async fn raced(
         crate::scenario::parse(source, std::path::Path::new(""), crate::scenario::FileAccess::Below).unwrap();
     let cases = crate::plan::cases(&scenario, &crate::plan::Overrides::default()).unwrap().cases;
     let scenarios = [PlannedScenario { head: scenario.head.clone(), cases }];
-    let sources = crate::endpoints::Sources {
+    let sources = endpoints::Sources {
         given: given.iter().map(|(target, url)| ((*target).to_owned(), url.clone())).collect(),
         postgres_url: None,
         nats_url: None,

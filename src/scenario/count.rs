@@ -49,7 +49,7 @@ pub(super) fn parse(
 mod tests {
     use super::*;
     use crate::expression::Scope;
-    use crate::plan::CountRange;
+    use crate::model::CountRange;
     use crate::value::Value;
     use proptest::prelude::*;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
 use crate::expression::{EvaluateError, Expression, Scope, Template};
+use crate::model::{CountRange, Operation, ScenarioHead, Start};
 use crate::outcome::OutcomeKind;
-use crate::plan::{CountRange, Operation, ScenarioHead, Start};
 use crate::value::Value;
 
 pub use super::model_checks::{

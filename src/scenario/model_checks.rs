@@ -6,8 +6,8 @@ use regex::Regex;
 
 use super::model::{At, Condition, CountAt, ExpressionAt, StepRef, TemplateAt};
 use crate::diagnostic::Span;
+use crate::model::Operation;
 use crate::outcome::OutcomeKind;
-use crate::plan::Operation;
 use crate::value::Value;
 
 /// Everything that must hold.

@@ -6,8 +6,8 @@ use super::model::*;
 use super::reader::Unread;
 use super::variant::{ResolvedStep, changes, variants_of};
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
+use crate::model::Operation;
 use crate::outcome::OutcomeKind;
-use crate::plan::Operation;
 
 /// Names that are bound by the tool, somewhere or everywhere, and so cannot be given.
 const RESERVED: [&str; 9] = ["round", "round_id", "worker", "workers", "group", "run", "rows", "affected", "result"];

@@ -14,7 +14,7 @@ use super::reader::{Node, Reader, Unread};
 use super::table::Table;
 use super::{read_checks, steps, syntax};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion, ticked};
-use crate::plan::{ScenarioHead, Start};
+use crate::model::{ScenarioHead, Start};
 use crate::value::Value;
 
 /// The version of the scenario format that is read.

@@ -7,11 +7,11 @@ use super::read::condition;
 use super::reader::{Node, Reader};
 use super::steps;
 use super::table::Table;
-use crate::compare::is_metric;
 use crate::diagnostic::{Code, Diagnostic, suggestion};
 use crate::duration;
+use crate::measure::is_metric;
+use crate::model::Compare;
 use crate::outcome::OutcomeKind;
-use crate::plan::Compare;
 
 /// The quantiles by their names.
 pub(super) const QUANTILES: [(&str, f64); 6] =

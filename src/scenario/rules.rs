@@ -8,8 +8,8 @@ use super::sql;
 use super::steps::PAUSES;
 use super::variant::{ResolvedStep, changes, steps_of, variants_of};
 use crate::diagnostic::{Code, Diagnostic, suggestion};
+use crate::model::{Operation, Start};
 use crate::outcome::OutcomeKind;
-use crate::plan::{Operation, Start};
 use crate::statistics::LEAST_POINTS;
 use crate::value::Value;
 

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::read_checks::QUANTILES;
 use super::steps::PAUSES;
+use crate::model::Isolation;
 use crate::outcome::OutcomeKind;
-use crate::plan::Isolation;
 
 /// The JSON Schema (draft 7, which TOML editors understand) of a scenario file.
 pub fn json_schema() -> Value {

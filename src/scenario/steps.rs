@@ -12,7 +12,7 @@ use super::table::Table;
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
 use crate::event_store::PausePoint;
 use crate::expression::{Expression, Template};
-use crate::plan::{Operation, headers};
+use crate::model::{Operation, headers};
 use crate::value::Value;
 
 /// The keys that say what a worker's step does.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::model::{At, Control, Driver, Group, Scenario, Step, StepRef, Target};
 use super::syntax::with_article;
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
-use crate::plan::Operation;
+use crate::model::Operation;
 
 /// A step of a group under the name it has there.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! What files and lines hold is data, whatever names are in it.
 
-use deadheat::check::RunVerdict;
+use deadheat::judge::RunVerdict;
 
 use crate::cli::Cli;
 use crate::scenarios::{CLAIM, with};

@@ -1,6 +1,6 @@
 //! Ctrl-C, SIGTERM and SIGKILL: how a run stops, and that nothing stays behind.
 
-use deadheat::check::RunVerdict;
+use deadheat::judge::RunVerdict;
 use rustix::process::{Signal, kill_process};
 
 use crate::cli::{Cli, Ended, eventually};

@@ -69,7 +69,7 @@ fn a_postgresql_server_that_dies_in_a_race_is_reported_with_its_last_words() {
     kill(&mut running, &cli, "postgres");
     let ended = running.wait().exits(10).stderr_has("error: the private PostgreSQL server ended with signal: 9");
     let ended = ended.stderr_has("its log ends:").stderr_has("database system is ready to accept connections");
-    assert_eq!(deadheat::check::RunVerdict::from(ended.report().verdict).exit_code(), 10);
+    assert_eq!(deadheat::judge::RunVerdict::from(ended.report().verdict).exit_code(), 10);
 }
 
 #[test]

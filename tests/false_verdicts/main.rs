@@ -21,8 +21,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use deadheat::diagnostic::SourceFile;
+use deadheat::model::Case;
 use deadheat::outcome::OutcomeKind;
-use deadheat::plan::{Case, Overrides, PlannedCase, cases};
+use deadheat::plan::{Overrides, PlannedCase, cases};
 use deadheat::scenario::{FileAccess, parse};
 use deadheat::server::find::{self, SearchPath};
 use deadheat::server::{PrivateServer, nats, postgres};

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use deadheat::model::{Case, Expectation};
 use deadheat::outcome::OutcomeKind;
-use deadheat::plan::{Case, Expectation};
 
 use super::proxy::Effect;
 
@@ -136,7 +136,8 @@ mod tests {
     use std::sync::Arc;
 
     use deadheat::diagnostic::SourceFile;
-    use deadheat::plan::{Case, Overrides, cases};
+    use deadheat::model::Case;
+    use deadheat::plan::{Overrides, cases};
     use deadheat::scenario::{FileAccess, parse};
 
     use super::super::proxy::Effect;

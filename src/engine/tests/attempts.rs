@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::{arrivals, kinds, millis, steps};
 use crate::engine::EngineError;
-use crate::engine::record::{ArrivalKind, Outcome};
 use crate::engine::testing::Stage;
+use crate::model::record::{ArrivalKind, Outcome};
 use crate::outcome::OutcomeKind;
 
 #[tokio::test(start_paused = true)]

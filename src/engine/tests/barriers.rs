@@ -1,10 +1,10 @@
 //! Who waits at a barrier for whom, and what releases it.
 
 use super::{arrivals, kinds, millis};
-use crate::engine::record::{ArrivalKind, InvariantResult};
 use crate::engine::testing::{RESET_TAKES, Stage};
+use crate::model::START;
+use crate::model::record::{ArrivalKind, InvariantResult};
 use crate::outcome::OutcomeKind;
-use crate::plan::START;
 
 #[tokio::test(start_paused = true)]
 async fn a_party_that_failed_arrives_after_its_rollback() {

@@ -5,7 +5,7 @@ mod barriers;
 mod random;
 mod rounds;
 
-use super::record::{ArrivalKind, Attempt, RoundRecord};
+use crate::model::record::{ArrivalKind, Attempt, RoundRecord};
 use crate::outcome::OutcomeKind;
 
 fn kinds(round: &RoundRecord) -> Vec<OutcomeKind> {

@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use crate::check::{CaseTally, judge_round};
-use crate::engine::record::ArrivalKind;
 use crate::engine::testing::Stage;
+use crate::judge::{CaseTally, judge_round};
+use crate::model::record::ArrivalKind;
 use crate::outcome::{OutcomeKind, Tally};
 
 /// A step of a random scenario.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{arrivals, kinds, millis};
-use crate::engine::record::{ArrivalKind, HeadStart, InvariantResult};
 use crate::engine::testing::Stage;
 use crate::engine::{Choices, EngineError, HeadStarts};
+use crate::model::START;
+use crate::model::record::{ArrivalKind, HeadStart, InvariantResult};
 use crate::outcome::OutcomeKind;
-use crate::plan::START;
 
 #[tokio::test(start_paused = true)]
 async fn a_system_that_keeps_a_worker_for_ever_ends_the_run_and_names_the_worker() {

@@ -19,7 +19,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::schema::{OutcomeWord, Report, ScenarioReport, VerdictWord};
-use crate::check::{RunVerdict, Verdict};
+use crate::judge::{RunVerdict, Verdict};
 use crate::outcome::OutcomeKind;
 
 /// The name of the page in a run's folder.

@@ -10,7 +10,7 @@ use super::super::schema::{
 };
 use super::super::words::{not_raced, ns, number, shortened, sum};
 use super::{badge, marks};
-use crate::check::RunVerdict;
+use crate::judge::RunVerdict;
 
 /// Cases in the order of the report, with the numbers of their anchors.
 pub(super) fn numbered(report: &Report) -> Vec<(usize, &CaseReport)> {

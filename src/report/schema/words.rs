@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::check::{RunVerdict, Verdict};
+use crate::judge::{RunVerdict, Verdict};
 
 /// What a round, a case or a check proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

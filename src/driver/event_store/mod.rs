@@ -1,0 +1,157 @@
+//! The reference event store as a target: one or several instances, one connection per worker.
+
+mod home;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::reconnect::patiently;
+use super::{Description, Done, Holder, Refusal, Reply, Session, Target, TargetError, Wait};
+use crate::event_store::{EventStore, Instance, InstanceOptions};
+use crate::model::{Operation, Source, StoreOptions, TargetSpec};
+use crate::outcome::OutcomeKind;
+use crate::value::Value;
+use home::Home;
+use session::{StoreSession, fill, has_no_reply};
+
+/// How long one operation of a fixture or an invariant may take, and one of a worker at most.
+const OPERATION_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The number under which the control connection calls: no worker has it.
+const CONTROL: u32 = u32::MAX;
+
+/// The name under which the server knows the control connection.
+const CONTROL_NAME: &str = "control";
+
+/// An event store with a file, schema or stream of its own.
+struct StoreTarget {
+    description: Description,
+    home: Arc<Home>,
+    instances: Vec<Arc<Instance>>,
+    /// Fixtures and invariants read and write past the instances that race: no guard, no cache.
+    control: Mutex<Option<Arc<EventStore>>>,
+    /// The instance that fixtures and invariants go through.
+    past: Arc<Instance>,
+}
+
+/// Opens an event store in `space`: a schema or stream name of its own.
+pub(super) async fn open(
+    spec: &TargetSpec,
+    options: &StoreOptions,
+    source: &Source,
+    space: &str,
+) -> Result<Box<dyn Target>, TargetError> {
+    let home = Arc::new(Home::open(spec, options, source, space).await?);
+    match furnish(&home, options, source).await {
+        Ok(target) => Ok(Box::new(target)),
+        Err(error) => Err(error.besides(home.close().await)),
+    }
+}
+
+/// The instances and connections of a home that there is already.
+async fn furnish(home: &Arc<Home>, options: &StoreOptions, source: &Source) -> Result<StoreTarget, TargetError> {
+    let fault = |error: &dyn std::fmt::Display| TargetError::Fault { message: error.to_string() };
+    let instance = |options| Instance::new(home.backend(), options).map(Arc::new).map_err(|error| fault(&error));
+    let racing = InstanceOptions {
+        guard: options.guard,
+        lookup: options.lookup,
+        cache: options.cache,
+        mutex_deadline: OPERATION_DEADLINE,
+    };
+    let instances = (0..options.instances).map(|_| instance(racing)).collect::<Result<Vec<_>, _>>()?;
+    let past = instance(InstanceOptions::default())?;
+    let control = EventStore::new(past.clone(), home.connection(CONTROL_NAME).await?);
+    let control = Mutex::new(Some(Arc::new(control)));
+    let description = home.description(options, source).await?;
+    Ok(StoreTarget { description, home: home.clone(), instances, control, past })
+}
+
+impl Target for StoreTarget {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+        Box::pin(async move {
+            if let Operation::Fill { actor, events } = operation {
+                return fill(&*self.control().await?, actor, events).await;
+            }
+            done(operation, self.ask(operation).await?).map(drop)
+        })
+    }
+
+    fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
+        Box::pin(async move {
+            let instance = self.instances[worker % self.instances.len()].clone();
+            let session = StoreSession::open(self.home.clone(), instance, worker).await?;
+            Ok(Box::new(session) as Box<dyn Session>)
+        })
+    }
+
+    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+        Box::pin(async move { done(operation, self.ask(operation).await?) })
+    }
+
+    fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
+        let waits = self.instances.iter().flat_map(|instance| instance.waits());
+        let waits = waits.map(|(waiter, holder)| Wait {
+            waiter: waiter.0 as usize,
+            holders: vec![Holder::Worker(holder.0 as usize)],
+        });
+        let waits = waits.collect();
+        Box::pin(async move { Ok(waits) })
+    }
+
+    fn sees_waits(&self) -> bool {
+        true
+    }
+
+    fn close(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        Box::pin(self.home.close())
+    }
+}
+
+impl StoreTarget {
+    /// The store past its racing instances, over a connection that is opened again if it was lost.
+    async fn control(&self) -> Result<Arc<EventStore>, TargetError> {
+        let mut control = self.control.lock().await;
+        if let Some(store) = control.as_ref().filter(|store| !store.is_lost()) {
+            return Ok(store.clone());
+        }
+        *control = None;
+        let connection = patiently(|| self.home.connection_anew(CONTROL_NAME)).await?;
+        let store = Arc::new(EventStore::new(self.past.clone(), connection));
+        *control = Some(store.clone());
+        Ok(store)
+    }
+
+    /// Calls the store past its racing instances. A connection on which a reply is missing is not used again.
+    async fn ask(&self, operation: &Operation<Value>) -> Result<Reply, TargetError> {
+        let store = self.control().await?;
+        let reply = session::call(&store, CONTROL, operation, Instant::now() + OPERATION_DEADLINE, None).await?;
+        if matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal)) {
+            *self.control.lock().await = None;
+        }
+        Ok(reply)
+    }
+}
+
+/// What was done outside of a race, where a refusal is an error.
+fn done(operation: &Operation<Value>, reply: Reply) -> Result<Done, TargetError> {
+    match reply {
+        Reply::Done(done) => Ok(done),
+        Reply::Refused(refusal) => {
+            let Refusal { kind, code, message } = &refusal;
+            let message = format!("`{}` of the event store was refused: {message} ({code})", operation.word());
+            let is_lost = matches!(kind, OutcomeKind::Unknown | OutcomeKind::Disconnected);
+            Err(if is_lost { TargetError::Lost { message } } else { TargetError::Environment { message } })
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! One worker's use of the event store: operations in, replies out.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
+use tokio::time::{Instant, timeout_at};
+
+use super::home::Home;
+use crate::driver::reconnect::patiently;
+use crate::driver::{Done, Pause, Refusal, Reply, Session, TargetError, api_code, sqlite_code, sqlstate};
+use crate::event_store::{
+    self, Appended, Backend, Caller, EventStore, Instance, NewEvent, PauseBroken, PausePoint, Silence, Snapshot,
+    StoreError,
+};
+use crate::model::{Isolation, Operation};
+use crate::outcome::OutcomeKind;
+use crate::value::Value;
+
+/// A worker's connection to the store, and the instance it works through.
+pub(super) struct StoreSession {
+    home: Arc<Home>,
+    worker: usize,
+    store: EventStore,
+    /// A reply was missed: the connection may be dead or still busy.
+    lost: bool,
+}
+
+impl StoreSession {
+    pub(super) async fn open(home: Arc<Home>, instance: Arc<Instance>, worker: usize) -> Result<Self, TargetError> {
+        let connection = home.connection(&format!("session-{worker}")).await?;
+        Ok(StoreSession { home, worker, store: EventStore::new(instance, connection), lost: false })
+    }
+
+    /// Connects again if the connection was lost, or if a reply is still due on it.
+    async fn renew(&mut self) -> Result<(), TargetError> {
+        if self.lost || self.store.is_lost() {
+            let name = format!("session-{}", self.worker);
+            let connection = patiently(|| self.home.connection_anew(&name)).await?;
+            self.store = EventStore::new(self.store.instance().clone(), connection);
+            self.lost = false;
+        }
+        Ok(())
+    }
+}
+
+impl Session for StoreSession {
+    fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        // The connection prepared its statements when it was opened.
+        self.renew().boxed()
+    }
+
+    fn begin(&mut self, _: Isolation, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        async { Err(no_transactions()) }.boxed()
+    }
+
+    fn call<'a>(
+        &'a mut self,
+        operation: &'a Operation<Value>,
+        deadline: Instant,
+        pause: Option<&'a dyn Pause>,
+    ) -> BoxFuture<'a, Result<Reply, TargetError>> {
+        Box::pin(async move {
+            let caller = u32::try_from(self.worker).unwrap_or(u32::MAX);
+            let reply = call(&self.store, caller, operation, deadline, pause).await?;
+            self.lost |= matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal));
+            self.home.unless_full(reply)
+        })
+    }
+
+    fn commit(&mut self, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        async { Err(no_transactions()) }.boxed()
+    }
+
+    /// Nothing is held beyond a call. A connection that was lost stays lost until the round is over.
+    fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        ready(Ok(())).boxed()
+    }
+
+    fn needs_cleaning(&self) -> bool {
+        self.lost || self.store.is_lost()
+    }
+
+    fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
+        self.renew().boxed()
+    }
+}
+
+/// Our code for a reply that never came.
+const NO_REPLY: &str = "no-reply";
+
+/// Whether the reply never came: the connection may be gone, or still busy.
+pub(super) fn has_no_reply(refusal: &Refusal) -> bool {
+    matches!(refusal.kind, OutcomeKind::Unknown | OutcomeKind::Timeout | OutcomeKind::Disconnected)
+}
+
+/// Carries out one operation of the store.
+pub(super) async fn call(
+    store: &EventStore,
+    caller: u32,
+    operation: &Operation<Value>,
+    deadline: Instant,
+    pause: Option<&dyn Pause>,
+) -> Result<Reply, TargetError> {
+    let backend = store.instance().backend();
+    let result = match timeout_at(deadline, carry_out(store, caller, operation, pause)).await {
+        Ok(result) => result?,
+        Err(_) => {
+            let (kind, sent) = if store.is_writing() {
+                (OutcomeKind::Unknown, "a write had been sent, so its effect is not known")
+            } else {
+                (OutcomeKind::Timeout, "no write was under way")
+            };
+            let message = format!("no reply to `{}` by the step's deadline; {sent}", operation.word());
+            return Ok(Reply::Refused(Refusal { kind, code: NO_REPLY.to_owned(), message }));
+        }
+    };
+    match result {
+        Ok(reply) => Ok(reply),
+        Err(error) => refused(backend, error).map(Reply::Refused),
+    }
+}
+
+async fn carry_out(
+    store: &EventStore,
+    caller: u32,
+    operation: &Operation<Value>,
+    pause: Option<&dyn Pause>,
+) -> Result<Result<Reply, StoreError>, TargetError> {
+    Ok(match operation {
+        Operation::Append { actor, version, kind, data, pause: _ } => {
+            let event = NewEvent {
+                id: format!("{actor}-{version}-{caller}"),
+                actor: text("actor", actor)?,
+                kind: text("type", kind)?,
+                version: whole("version", version)?,
+                data: data.to_json(),
+            };
+            let pause = pause.map(StorePause);
+            let pause = pause.as_ref().map(|pause| pause as &dyn event_store::Pause);
+            store.append(Caller(caller), &event, pause).await.map(|appended| appended_reply(store, &event, appended))
+        }
+        Operation::LatestVersion { actor } => {
+            let version = store.latest_version(&text("actor", actor)?).await;
+            version.map(|version| Reply::Done(Done::result(Value::Int(version))))
+        }
+        Operation::ReadEvents { actor, since } => {
+            let read = store.events(&text("actor", actor)?, whole("since", since)?).await;
+            read.map(events_reply)
+        }
+        Operation::SaveSnapshot { actor, version, data } => {
+            let snapshot =
+                Snapshot { actor: text("actor", actor)?, version: whole("version", version)?, data: data.to_json() };
+            store.save_snapshot(&snapshot).await.map(|saved| {
+                let stored = saved == event_store::SnapshotSaved::Stored;
+                Reply::Done(Done::result(Value::map([("stored", Value::Bool(stored))])))
+            })
+        }
+        Operation::LatestSnapshot { actor } => {
+            let actor = text("actor", actor)?;
+            store.latest_snapshot(&actor).await.map(|snapshot| snapshot_reply(&actor, snapshot))
+        }
+        Operation::Sql { .. } | Operation::Publish { .. } | Operation::Messages { .. } | Operation::Fill { .. } => {
+            return Err(TargetError::Fault { message: format!("an event store has no `{}`", operation.word()) });
+        }
+    })
+}
+
+/// Appends many events at once, for fixtures.
+pub(super) async fn fill(store: &EventStore, actor: &Value, events: &Value) -> Result<(), TargetError> {
+    let count = u32::try_from(whole("events", events)?)
+        .map_err(|_| TargetError::Fault { message: format!("`events` of a `fill` is {events}, out of range") })?;
+    let filled = store.fill(&text("actor", actor)?, count).await;
+    filled.map_err(|error| match error {
+        StoreError::NoReply { .. } => TargetError::Lost { message: error.to_string() },
+        error => TargetError::Environment { message: error.to_string() },
+    })
+}
+
+fn appended_reply(store: &EventStore, event: &NewEvent, appended: Appended) -> Reply {
+    match appended {
+        Appended::Stored { position } => Reply::Done(Done::result(Value::map([
+            ("version", Value::Int(event.version)),
+            ("position", Value::Int(i64::try_from(position).unwrap_or(i64::MAX))),
+        ]))),
+        Appended::Conflict(conflict) => Reply::Refused(Refusal {
+            kind: OutcomeKind::Conflict,
+            message: conflict.to_string(),
+            code: conflict.code.unwrap_or_else(|| "version-conflict".to_owned()),
+        }),
+        Appended::Refused(refusal) => {
+            let kind = classify(store.instance().backend(), &refusal.code);
+            Reply::Refused(Refusal { kind, code: refusal.code, message: refusal.message })
+        }
+        Appended::PauseBroken(PauseBroken { reason }) => {
+            Reply::Refused(Refusal { kind: OutcomeKind::BrokenBarrier, code: "barrier".to_owned(), message: reason })
+        }
+    }
+}
+
+fn events_reply(read: event_store::EventsRead) -> Reply {
+    if let Some(malformed) = read.malformed.first() {
+        let message = format!(
+            "{} of the stored events cannot be read, the first at position {}: {}",
+            read.malformed.len(),
+            malformed.position,
+            malformed.reason
+        );
+        return Reply::Refused(Refusal { kind: OutcomeKind::Rejected, code: "malformed".to_owned(), message });
+    }
+    let events = read.events.into_iter().map(|event| {
+        Value::map([
+            ("id", Value::text(event.id)),
+            ("actor", Value::text(event.actor)),
+            ("type", Value::text(event.kind)),
+            ("version", Value::Int(event.version)),
+            ("data", Value::from_json(&event.data)),
+            ("position", Value::Int(i64::try_from(event.position).unwrap_or(i64::MAX))),
+        ])
+    });
+    Reply::Done(Done::result(Value::list(events)))
+}
+
+fn snapshot_reply(actor: &str, snapshot: Option<Snapshot>) -> Reply {
+    match snapshot {
+        Some(snapshot) => Reply::Done(Done::result(Value::map([
+            ("version", Value::Int(snapshot.version)),
+            ("data", Value::from_json(&snapshot.data)),
+        ]))),
+        None => Reply::Refused(Refusal {
+            kind: OutcomeKind::Rejected,
+            code: "no-snapshot".to_owned(),
+            message: format!("no snapshot of `{actor}` was ever saved"),
+        }),
+    }
+}
+
+/// A refusal for an operation without a result, or the harness's own error.
+fn refused(backend: Backend, error: StoreError) -> Result<Refusal, TargetError> {
+    let message = error.to_string();
+    Ok(match error {
+        StoreError::Refused { refusal, .. } => {
+            Refusal { kind: classify(backend, &refusal.code), code: refusal.code, message: refusal.message }
+        }
+        StoreError::NoReply { sent, silence, .. } => {
+            let kind = match (sent, silence) {
+                (true, _) => OutcomeKind::Unknown,
+                (false, Silence::Deadline(_)) => OutcomeKind::Timeout,
+                (false, Silence::Lost(_) | Silence::Unanswered(_)) => OutcomeKind::Disconnected,
+            };
+            Refusal { kind, code: NO_REPLY.to_owned(), message }
+        }
+        StoreError::Malformed { .. } => Refusal { kind: OutcomeKind::Rejected, code: "malformed".to_owned(), message },
+        StoreError::Environment { .. } => return Err(TargetError::Environment { message }),
+    })
+}
+
+/// What a server's code means, by the table of the server's own driver.
+fn classify(backend: Backend, code: &str) -> OutcomeKind {
+    match backend {
+        Backend::Memory => OutcomeKind::Crash,
+        Backend::Sqlite => sqlite_code::classify(code),
+        Backend::Postgres => match sqlstate::meaning(code) {
+            sqlstate::Meaning::Outcome(kind) => kind,
+            sqlstate::Meaning::ConnectionLost => OutcomeKind::Disconnected,
+        },
+        Backend::JetStream => match code.parse() {
+            Ok(code) => api_code::classify(code).unwrap_or(OutcomeKind::Crash),
+            // The store's own word for a message that is too large for the client to send.
+            Err(_) => OutcomeKind::Rejected,
+        },
+    }
+}
+
+/// The engine's pause as the store's.
+struct StorePause<'a>(&'a dyn Pause);
+
+impl event_store::Pause for StorePause<'_> {
+    fn reached<'a>(&'a self, point: PausePoint) -> BoxFuture<'a, Result<(), PauseBroken>> {
+        Box::pin(async move {
+            let broken = |_| PauseBroken { reason: format!("the barrier `{}` was not completed", point.as_str()) };
+            self.0.reached().await.map_err(broken)
+        })
+    }
+}
+
+fn no_transactions() -> TargetError {
+    TargetError::Fault { message: "an event store has no transactions; remove `transaction` from the group".to_owned() }
+}
+
+fn text(key: &str, value: &Value) -> Result<String, TargetError> {
+    match value {
+        Value::Text(_) | Value::Int(_) => Ok(value.to_string()),
+        other => Err(wrong(key, other, "text")),
+    }
+}
+
+fn whole(key: &str, value: &Value) -> Result<i64, TargetError> {
+    match value {
+        Value::Int(number) => Ok(*number),
+        other => Err(wrong(key, other, "a whole number")),
+    }
+}
+
+fn wrong(key: &str, value: &Value, wanted: &str) -> TargetError {
+    let message = format!("`{key}` is {} `{value}`, but must be {wanted}", value.type_name());
+    TargetError::Fault { message }
+}

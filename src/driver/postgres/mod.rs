@@ -1,0 +1,246 @@
+//! PostgreSQL: SQL over one connection per worker, in a schema of the case's own.
+//!
+//! Three kinds of connection: each worker's session; one for fixtures and invariants; one that watches who waits for whom
+//! and ends statements that outlive their deadline, so that neither ever waits behind a long query.
+
+mod argument;
+mod column;
+mod connect;
+mod control;
+mod effect;
+mod execute;
+mod fault;
+mod leftovers;
+mod opening;
+mod refusal;
+pub(super) mod schema;
+mod session;
+mod statement;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod watch;
+
+pub(crate) use connect::hosts;
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::timeout;
+
+use self::connect::{Link, Server};
+use self::control::Control;
+use self::opening::Opened;
+use self::session::PostgresSession;
+use self::statement::{Statement, changes_shapes, makes_functions, may_make};
+use self::watch::Watch;
+use super::{Description, Done, Session, Target, TargetError, Wait};
+use crate::model::{Endpoint, Operation, TargetSpec};
+use crate::value::Value;
+
+/// Fixtures may fill large tables.
+const FIXTURE_DEADLINE: Duration = Duration::from_secs(60);
+const QUERY_DEADLINE: Duration = Duration::from_secs(10);
+/// How long a query of the final state may take before we ask the server for its blockers, and how often we ask after that.
+const LOOK_FOR_BLOCKERS: Duration = Duration::from_millis(200);
+const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Connects to the server at `endpoint` and creates the schema `space`, which must not exist yet.
+///
+/// A setting of `spec` that the server refuses to this user is left out, with a warning in the description.
+pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
+    Ok(Box::new(opened(spec, endpoint, space).await?))
+}
+
+async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<PostgresTarget, TargetError> {
+    let mut server = Server::new(endpoint, space)?;
+    let link = server.connect(&format!("deadheat {space} opening")).await?;
+    let opened = timeout(QUERY_DEADLINE, opening::opened(&server, &link, spec, endpoint)).await;
+    let opened = opened.unwrap_or_else(|_| Err(server.silent(QUERY_DEADLINE)))?;
+    let Opened { description, settings, public_is_free } = opened;
+    if public_is_free {
+        server.search_public();
+    }
+    let server = Arc::new(server);
+    let control = Control::new(server.clone(), format!("deadheat {space} fixtures"));
+
+    let statements: Vec<_> = spec.statements.iter().map(Statement::new).collect();
+    let shared = Shared {
+        watch: Watch::new(server.clone(), format!("deadheat {space} watch")),
+        may_begin: statements.iter().any(|statement| leftovers::may_begin(&statement.text)),
+        may_make: AtomicBool::new(statements.iter().any(|statement| may_make(&statement.text))),
+        changes_shapes: statements.iter().any(|statement| changes_shapes(&statement.text)),
+        statements,
+        server,
+        application: format!("deadheat {space} "),
+        settings,
+        shape: AtomicU64::new(0),
+    };
+    Ok(PostgresTarget { description, control, shared: Arc::new(shared) })
+}
+
+/// PostgreSQL, with a schema of its own for one case.
+struct PostgresTarget {
+    description: Description,
+    control: Control,
+    shared: Arc<Shared>,
+}
+
+/// What the target and its sessions have in common.
+struct Shared {
+    server: Arc<Server>,
+    watch: Watch,
+    /// The beginning of what all connections call themselves.
+    application: String,
+    /// The settings that the server accepted.
+    settings: BTreeMap<String, String>,
+    statements: Vec<Statement>,
+    /// Whether a statement may begin a transaction of its own.
+    may_begin: bool,
+    /// Whether a statement may change the shape of tables.
+    changes_shapes: bool,
+    /// Whether a statement may make what another one needs.
+    may_make: AtomicBool,
+    /// Counts how often fixtures, or the steps of a round, may have changed the shape of tables.
+    shape: AtomicU64,
+}
+
+impl Shared {
+    /// A statement that the server could not carry out once.
+    fn never_asked(&self) -> Option<TargetError> {
+        let mut statements = self.statements.iter().enumerate();
+        statements.find_map(|(statement, it)| it.never().map(|message| TargetError::Statement { statement, message }))
+    }
+
+    /// What the connection called `name` calls itself: no name may begin another.
+    fn application(&self, name: impl Display) -> String {
+        format!("{}{name};", self.application)
+    }
+
+    /// A connection called `name`, with the settings.
+    async fn connect_session(&self, name: impl Display) -> Result<Link, TargetError> {
+        let link = self.server.connect_with(&self.application(name), &self.settings).await?;
+        link.map_err(|error| self.server.unavailable(&error))
+    }
+}
+
+impl PostgresTarget {
+    /// Reads state. A query that waits for a lock in a worker's session is given up: nobody frees it before the state was
+    /// read.
+    async fn read(&self, text: &Arc<str>, args: &[Value]) -> Result<Done, TargetError> {
+        let mut done = pin!(self.control.query(text, args, QUERY_DEADLINE));
+        loop {
+            if let Ok(done) = timeout(LOOK_FOR_BLOCKERS, &mut done).await {
+                return done;
+            }
+            let pid = self.control.pid();
+            if let Some((lock, worker)) = self.shared.watch.blocker(pid).await? {
+                self.shared.watch.cancel(pid).await?;
+                // The connection is kept if the answer to this comes.
+                drop(timeout(LOOK_FOR_BLOCKERS, done).await);
+                return Err(fault::blocked(text, &lock, worker));
+            }
+        }
+    }
+}
+
+impl Target for PostgresTarget {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+        async move {
+            let Operation::Sql { text, args, .. } = operation else {
+                return Err(fault::not_sql(operation.word()));
+            };
+            if args.is_empty() {
+                self.control.batch(text, FIXTURE_DEADLINE).await?;
+            } else {
+                self.control.apply(text, args, FIXTURE_DEADLINE).await?;
+            }
+            if makes_functions(text) {
+                self.shared.may_make.store(true, Ordering::Release);
+            }
+            if changes_shapes(text) {
+                self.shared.shape.fetch_add(1, Ordering::AcqRel);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
+        async move {
+            let session = PostgresSession::open(self.shared.clone(), worker).await?;
+            Ok(Box::new(session) as Box<dyn Session>)
+        }
+        .boxed()
+    }
+
+    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+        async move {
+            match operation {
+                Operation::Sql { text, args, .. } => self.read(text, args).await,
+                other => Err(fault::not_sql(other.word())),
+            }
+        }
+        .boxed()
+    }
+
+    fn never_asked(&self) -> Option<TargetError> {
+        self.shared.never_asked()
+    }
+
+    fn settle(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        self.shared.watch.settle().boxed()
+    }
+
+    fn clean(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        async move {
+            if self.shared.changes_shapes {
+                self.shared.shape.fetch_add(1, Ordering::AcqRel);
+            }
+            self.control.clean().await;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
+        self.shared.watch.waits().boxed()
+    }
+
+    fn sees_waits(&self) -> bool {
+        true
+    }
+
+    /// Fixtures may have left anything behind on their connection, hence a fresh one.
+    fn close(&self) -> BoxFuture<'_, Result<(), TargetError>> {
+        async move {
+            let Shared { server, watch, application, .. } = &*self.shared;
+            self.control.close().await;
+            // By process as well: a step may have called its session something else.
+            let ended = watch.settle().await.and(watch.terminate(application).await);
+            let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {} CASCADE", server.schema());
+            let dropped = self.control.batch(&drop, CLOSE_DEADLINE).await;
+            self.control.close().await;
+            watch.close().await;
+            dropped.map_err(|error| TargetError::Environment {
+                message: format!(
+                    "the schema {schema} was left behind on PostgreSQL at {}: {error}; remove it with `DROP SCHEMA {schema} CASCADE`",
+                    server.name(),
+                    schema = server.schema(),
+                ),
+            })?;
+            ended
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,68 @@
+//! What a refusal, or the end of a connection, means for the attempt.
+
+use tokio_postgres::Error;
+
+use super::connect::chain;
+use super::execute::Failure;
+use super::fault;
+use super::statement::Statement;
+use crate::driver::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
+use crate::driver::{Refusal, Reply, TargetError};
+use crate::outcome::OutcomeKind;
+use crate::value::Value;
+
+/// Our own word for what has no SQLSTATE.
+const CONNECTION_LOST: &str = "connection-lost";
+
+/// What an answered refusal of `statement` means for the attempt.
+pub(super) fn judge(statement: &Statement, args: &[Value], failure: Failure) -> Result<Reply, TargetError> {
+    let misfit = match &failure {
+        Failure::NotStarted(error) | Failure::Ended(error) => {
+            error.as_db_error().and_then(|refusal| fault::argument(&statement.text, args, refusal))
+        }
+        Failure::Fault(_) => None,
+    };
+    let mut reply = refused(&statement.text, failure)?;
+    if let (Some(misfit), Reply::Refused(refusal)) = (misfit, &mut reply) {
+        refusal.message = misfit.to_string();
+        statement.fits.wrong(misfit.to_string());
+    }
+    Ok(reply)
+}
+
+/// What an answered refusal means for the attempt.
+pub(super) fn refused(text: &str, failure: Failure) -> Result<Reply, TargetError> {
+    let error = match failure {
+        Failure::Fault(fault) => return Err(fault),
+        Failure::NotStarted(error) | Failure::Ended(error) => error,
+    };
+    let Some(refusal) = error.as_db_error() else { return Err(fault::statement(text, &error)) };
+    let code = refusal.code().code();
+    let kind = match meaning(code) {
+        Meaning::Outcome(kind) => kind,
+        // It was said of somebody else's connection, such as a foreign server's: ours still answers.
+        Meaning::ConnectionLost if was_never_made(code) => OutcomeKind::Disconnected,
+        Meaning::ConnectionLost => OutcomeKind::Unknown,
+    };
+    let mut message = refusal.message().to_owned();
+    if code == fault::STALE_PLAN && message.starts_with("cached plan") {
+        message.push_str(fault::STALE_PLAN_REMEDY);
+    }
+    Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }))
+}
+
+/// The connection is gone; `error` is why, as far as is known.
+pub(super) fn lost(kind: OutcomeKind, error: Option<&Error>) -> Refusal {
+    match error.map(|error| (error, error.as_db_error())) {
+        Some((_, Some(refusal))) => {
+            let code = refusal.code().code();
+            let was_idle = kind == OutcomeKind::Disconnected && is_session_deadline(code);
+            let kind = if was_idle { OutcomeKind::Timeout } else { kind };
+            Refusal { kind, code: code.to_owned(), message: refusal.message().to_owned() }
+        }
+        Some((error, None)) => Refusal { kind, code: CONNECTION_LOST.to_owned(), message: chain(error) },
+        None => {
+            Refusal { kind, code: CONNECTION_LOST.to_owned(), message: "the connection was lost before".to_owned() }
+        }
+    }
+}
