@@ -14,6 +14,7 @@ pub mod measure;
 pub mod model;
 pub mod outcome;
 pub mod plan;
+pub mod port;
 pub mod report;
 pub mod run;
 pub mod scenario;

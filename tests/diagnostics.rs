@@ -13,15 +13,16 @@ use proptest::prelude::*;
 
 /// Everything that is found in a scenario file, as text.
 fn report(path: &Path) -> String {
-    let (source, diagnostics): (SourceFile, Vec<Diagnostic>) = match scenario::load(path, FileAccess::Below) {
-        Err(LoadError::Invalid { source_file, diagnostics }) => (*source_file, diagnostics),
-        Err(error) => panic!("{error}"),
-        Ok(scenario) => {
-            let planned = plan::cases(&scenario, &Overrides::default());
-            let found = planned.map_or_else(|faults| faults, |plan| plan.warnings);
-            (scenario.source, [scenario.warnings, found].concat())
-        }
-    };
+    let (source, diagnostics): (SourceFile, Vec<Diagnostic>) =
+        match scenario::load(path, FileAccess::Below, &deadheat::driver::builtin()) {
+            Err(LoadError::Invalid { source_file, diagnostics }) => (*source_file, diagnostics),
+            Err(error) => panic!("{error}"),
+            Ok(scenario) => {
+                let planned = plan::cases(&scenario, &Overrides::default());
+                let found = planned.map_or_else(|faults| faults, |plan| plan.warnings);
+                (scenario.source, [scenario.warnings, found].concat())
+            }
+        };
     diagnostics.iter().map(|diagnostic| diagnostic.render(&source, false) + "\n\n").collect()
 }
 
@@ -80,7 +81,7 @@ proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "\\PC{0,200}") {
         let source = SourceFile::new("any.toml", text);
-        let _ = scenario::parse(source, Path::new("."), FileAccess::Below);
+        let _ = scenario::parse(source, Path::new("."), FileAccess::Below, &deadheat::driver::builtin());
     }
 
     #[test]
@@ -91,7 +92,7 @@ proptest! {
         let name = ["version-conflict", "subgroup-cycle", "spend", "latest-version", "outbox"][which];
         let seed = std::fs::read_to_string(folder.join(name).with_extension("toml")).unwrap();
         let source = SourceFile::new("any.toml", broken(&seed, position % seed.len(), length, &text));
-        let found = match scenario::parse(source.clone(), folder, FileAccess::Below) {
+        let found = match scenario::parse(source.clone(), folder, FileAccess::Below, &deadheat::driver::builtin()) {
             Err(LoadError::Invalid { diagnostics, .. }) => diagnostics,
             Err(error) => panic!("{error}"),
             Ok(scenario) => plan::cases(&scenario, &Overrides::default()).map_or_else(|faults| faults, |plan| plan.warnings),

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files that are compiled for tests only.
-const FOR_TESTS: [&str; 3] = ["testing.rs", "tests.rs", "proxy.rs"];
+const FOR_TESTS: [&str; 5] = ["testing.rs", "tests.rs", "proxy.rs", "fixture.rs", "example.rs"];
 
 /// Every source file outside tests, with the text before its test module.
 fn sources() -> Vec<(String, String)> {

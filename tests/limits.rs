@@ -31,7 +31,7 @@ fn repeated(part: impl Fn(usize) -> String) -> String {
 /// Everything that is found in a scenario, drawn or not.
 fn found(text: String, overrides: &Overrides) -> (SourceFile, Vec<Diagnostic>) {
     let source = SourceFile::new("many.toml", text);
-    match scenario::parse(source.clone(), Path::new(""), FileAccess::Below) {
+    match scenario::parse(source.clone(), Path::new(""), FileAccess::Below, &deadheat::driver::builtin()) {
         Err(LoadError::Invalid { diagnostics, .. }) => (source, diagnostics),
         Err(error) => panic!("{error}"),
         Ok(scenario) => {

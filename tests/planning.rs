@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use deadheat::diagnostic::{Code, SourceFile};
-use deadheat::model::{Action, Case, Operation, START};
+use deadheat::model::{Case, START};
 use deadheat::plan::{self, Overrides, PlannedCase};
 use deadheat::scenario::{self, FileAccess, LoadError, Scenario};
 use proptest::prelude::*;
 
 fn load(name: &str) -> Scenario {
     let path = Path::new("tests/fixtures/scenarios").join(name);
-    scenario::load(&path, FileAccess::Below).unwrap_or_else(|error| match error {
+    scenario::load(&path, FileAccess::Below, &deadheat::driver::builtin()).unwrap_or_else(|error| match error {
         LoadError::Invalid { source_file, diagnostics } => {
             let all: Vec<String> =
                 diagnostics.iter().map(|diagnostic| diagnostic.render(&source_file, false)).collect();
@@ -78,8 +78,8 @@ fn a_matrix_makes_a_case_of_each_cell() {
     assert_eq!(case.barriers[START].parties.len(), 50);
     assert_eq!(case.barriers[1].name, "checked");
     assert_eq!(case.barriers[1].parties, (0..50).collect::<Vec<_>>());
-    let Action::Call { operation, .. } = &case.groups[0].steps[0].action else { panic!("an append is a call") };
-    assert!(matches!(operation.as_ref(), Operation::Append { pause: Some((_, 1)), .. }));
+    let append = &case.request(&case.groups[0].steps[0]).unwrap().request;
+    assert_eq!((append.spec.key, append.pause.unwrap().barrier), ("append", 1));
     assert_eq!(cases[1].controls[0].id, "version-conflict[backend=sqlite]/check, then publish");
     assert_eq!(cases[1].controls[0].rounds, 50);
 }
@@ -158,8 +158,8 @@ fn controls_replace_and_drop_steps() {
     let [PlannedCase { case, controls }] = cases.as_slice() else { panic!("there is one case") };
     assert_eq!(step_names(case), [["lock-subgroups", "barrier", "lock-supergroup", "no-cycle", "insert"]]);
     assert_eq!(step_names(&controls[0]), [["lock-subgroups", "barrier", "no-cycle", "insert"]]);
-    assert!(case.targets[0].statements[0].contains("FOR UPDATE NOWAIT"));
-    assert!(!controls[0].targets[0].statements.iter().any(|statement| statement.contains("FOR UPDATE")));
+    assert!(statements(case)[0].contains("FOR UPDATE NOWAIT"));
+    assert!(!statements(&controls[0]).iter().any(|statement| statement.contains("FOR UPDATE")));
     assert_eq!(case.workers[1].scope.get("supergroup"), Some(&1.into()));
 }
 
@@ -173,13 +173,24 @@ fn count_times_each_makes_copies_of_each_row() {
     let (committed, serializable) = (Some("read committed"), Some("serializable"));
     assert_eq!(levels, [committed, serializable, committed, serializable, None]);
     assert_eq!(case.barriers[START].parties, [0, 1, 2, 3]);
-    assert_eq!(case.targets[0].statements.len(), 3);
+    assert_eq!(statements(case).len(), 3);
+}
+
+/// The distinct statements of the case's first target.
+fn statements(case: &Case) -> Vec<&str> {
+    let mut statements: Vec<&str> = Vec::new();
+    for statement in case.targets[0].requests.iter().filter_map(|it| it.request.statement()) {
+        if !statements.contains(&statement) {
+            statements.push(statement);
+        }
+    }
+    statements
 }
 
 fn planned(text: &str, overrides: &Overrides) -> Vec<PlannedCase> {
     let source = SourceFile::new("any.toml", text);
-    let scenario =
-        scenario::parse(source, Path::new("."), FileAccess::Below).unwrap_or_else(|error| panic!("{error:?}\n{text}"));
+    let scenario = scenario::parse(source, Path::new("."), FileAccess::Below, &deadheat::driver::builtin())
+        .unwrap_or_else(|error| panic!("{error:?}\n{text}"));
     plan::cases(&scenario, overrides).unwrap_or_else(|faults| panic!("{faults:?}\n{text}")).cases
 }
 
@@ -227,7 +238,7 @@ fn the_hash_covers_the_files_that_a_scenario_names() {
     std::fs::write(&path, scenario).unwrap();
     let hash = |sql: &str| {
         std::fs::write(folder.path().join("read.sql"), sql).unwrap();
-        scenario::load(&path, FileAccess::Below).unwrap().head.hash.clone()
+        scenario::load(&path, FileAccess::Below, &deadheat::driver::builtin()).unwrap().head.hash.clone()
     };
     let (first, second) = (hash("SELECT 1"), hash("SELECT 2"));
     assert_eq!(first.len(), 64);

@@ -33,7 +33,7 @@ fn planned(name: &Path, text: &str, directory: &Path) -> (Scenario, Plan) {
         let drawn: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.render(&source, false)).collect();
         drawn.join("\n\n")
     };
-    let scenario = match parse(source.clone(), directory, FileAccess::Below) {
+    let scenario = match parse(source.clone(), directory, FileAccess::Below, &deadheat::driver::builtin()) {
         Ok(scenario) => scenario,
         Err(LoadError::Invalid { diagnostics, .. }) => panic!("{}", drawn(&diagnostics)),
         Err(error) => panic!("{error}"),

@@ -35,7 +35,7 @@ pub(crate) fn named(name: &str) -> Result<Vec<Subject>> {
     for file in scenario::files_below(&root.join("scenarios"))? {
         shipped.extend(subjects(&file)?);
     }
-    let is_embedded = |case: &Case| case.targets.iter().all(|target| target.driver.server().is_none());
+    let is_embedded = |case: &Case| case.targets.iter().all(|target| target.driver.server(&target.options).is_none());
     let mut embedded = Vec::new();
     for subject in shipped {
         if subject.plan(None, 1, "unused")?.all_cases().all(is_embedded) {
@@ -46,7 +46,7 @@ pub(crate) fn named(name: &str) -> Result<Vec<Subject>> {
 }
 
 fn subjects(file: &Path) -> Result<Vec<Subject>> {
-    let scenario = Arc::new(scenario::load(file, FileAccess::Below)?);
+    let scenario = Arc::new(scenario::load(file, FileAccess::Below, &deadheat::driver::builtin())?);
     let plan = planned(&scenario, &Overrides::default())?;
     let subject = |(position, id)| Subject { scenario: scenario.clone(), position, id };
     Ok(plan.cases.iter().map(|planned| planned.case.id.clone()).enumerate().map(subject).collect())

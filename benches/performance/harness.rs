@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use deadheat::diagnostic::SourceFile;
-use deadheat::driver::{self, Target};
+use deadheat::driver;
 use deadheat::engine::{Choices, HeadStarts, Race};
 use deadheat::judge::{CaseTally, RoundJudgement, judge_round};
+use deadheat::model::Case;
 use deadheat::model::record::RoundRecord;
-use deadheat::model::{Case, Endpoint, Source};
 use deadheat::plan::{self, Overrides};
+use deadheat::port::{Endpoint, Source, Target};
 use deadheat::scenario::{self, FileAccess, LoadError};
 use deadheat::server::PrivateServer;
 
@@ -33,7 +34,7 @@ impl Raced {
         let case = planned(text)?;
         let mut targets = Vec::with_capacity(case.targets.len());
         for (index, spec) in case.targets.iter().enumerate() {
-            targets.push(driver::open(spec, source, &format!("{space}_{index}")).await?);
+            targets.push(spec.driver.open(spec, source, &format!("{space}_{index}")).await?.into());
         }
         let race = Race::open(
             case.clone(),
@@ -68,12 +69,15 @@ impl Raced {
 /// The only case of a scenario's text.
 fn planned(text: &str) -> Result<Arc<Case>> {
     let source = SourceFile::new("benchmark.toml", text);
-    let scenario = scenario::parse(source, Path::new(""), FileAccess::Below).map_err(|error| match error {
-        LoadError::Invalid { source_file, diagnostics } => {
-            diagnostics.iter().map(|diagnostic| diagnostic.render(&source_file, false)).collect::<Vec<_>>().join("\n")
-        }
-        other @ LoadError::Unreadable { .. } => other.to_string(),
-    })?;
+    let scenario =
+        scenario::parse(source, Path::new(""), FileAccess::Below, &driver::builtin()).map_err(|error| match error {
+            LoadError::Invalid { source_file, diagnostics } => diagnostics
+                .iter()
+                .map(|diagnostic| diagnostic.render(&source_file, false))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            other @ LoadError::Unreadable { .. } => other.to_string(),
+        })?;
     let plan = plan::cases(&scenario, &Overrides::default()).map_err(|diagnostics| {
         diagnostics.iter().map(|diagnostic| diagnostic.render(&scenario.source, false)).collect::<Vec<_>>().join("\n")
     })?;

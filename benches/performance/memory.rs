@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use deadheat::model::Source;
+use deadheat::port::Source;
 use tokio::process::Command;
 
 use crate::harness::{Raced, Result};

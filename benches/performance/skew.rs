@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use deadheat::duration::as_ns;
-use deadheat::model::{START, Source};
+use deadheat::model::START;
+use deadheat::port::Source;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use deadheat::duration::as_ns;
 use deadheat::measure::Histogram;
-use deadheat::model::Source;
+use deadheat::port::Source;
 
 use crate::harness::{Raced, Result};
 use crate::pairs::{Floor, Pairs};

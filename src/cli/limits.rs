@@ -2,8 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::model::{Case, Driver, TargetSpec};
+use crate::model::Case;
 use crate::plan::PlannedScenario;
+use crate::port::TargetSpec;
 
 /// What a run has open beside the connections of workers: its folder, control connections, pipes, the runtime's own.
 const BESIDE_WORKERS: u64 = 128;
@@ -29,10 +30,7 @@ pub(super) fn make_room<'a>(planned: impl Iterator<Item = &'a PlannedScenario>) 
 
 /// So many files are open in a case; 0 where no worker connects anywhere.
 fn needed(case: &Case) -> u64 {
-    let connects = |target: &&TargetSpec| match &target.driver {
-        Driver::Postgres | Driver::JetStream { .. } => true,
-        Driver::EventStore(options) => options.backend != crate::event_store::Backend::Memory,
-    };
+    let connects = |target: &&TargetSpec| target.driver.sessions_take_files(&target.options);
     let connections = case.targets.iter().filter(connects).count() as u64;
     if connections == 0 {
         return 0;

@@ -126,7 +126,7 @@ fn exec(command: Command, output: &Output) -> Result<RunVerdict, Failure> {
 
 fn schema(of: SchemaOf, output: &Output) -> Result<RunVerdict, Failure> {
     let schema = match of {
-        SchemaOf::Scenario => crate::scenario::schema::json_schema(),
+        SchemaOf::Scenario => crate::scenario::schema::json_schema(&crate::driver::builtin()),
         SchemaOf::Comparison => schemars::schema_for!(Comparison).to_value(),
         SchemaOf::Report => schemars::schema_for!(Report).to_value(),
     };

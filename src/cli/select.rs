@@ -46,7 +46,7 @@ pub(crate) fn plan(
     };
     let mut loaded = Vec::new();
     for file in &files {
-        match scenario::load(file, selection.limits.access()) {
+        match scenario::load(file, selection.limits.access(), &crate::driver::builtin()) {
             Ok(scenario) => {
                 faults.warnings(&scenario.source, &scenario.warnings);
                 loaded.push(scenario);
@@ -111,7 +111,7 @@ pub(crate) fn plan_recorded(
 ) -> Result<(PlannedScenario, Vec<String>), Failure> {
     let mut faults = Faults::new(Format::Text, output);
     let mut planned = None;
-    match scenario::load(file, limits.access()) {
+    match scenario::load(file, limits.access(), &crate::driver::builtin()) {
         Ok(scenario) => {
             let recorded = report.scenarios.iter().filter(|recorded| recorded.name == scenario.head.name);
             let cases: Vec<&CaseReport> = recorded.flat_map(|recorded| &recorded.cases).collect();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::TargetError;
+use crate::port::TargetError;
 
 /// How long a server that went away may take to come back. It is shorter than a barrier's default timeout, so that a
 /// worker that waits for the server breaks no barrier.

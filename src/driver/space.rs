@@ -1,7 +1,6 @@
 //! What becomes of a race when the disk is full under a server that is deadheat's own.
 
-use super::{Reply, TargetError};
-use crate::model::Endpoint;
+use crate::port::{Endpoint, Reply, TargetError};
 
 /// Where a private server comes from, in [`Endpoint::origin`].
 pub(crate) const PRIVATE: &str = "private server";
@@ -38,8 +37,8 @@ pub(super) fn unless_full(reply: Reply, is_private: bool, full: &[&str]) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::driver::Refusal;
     use crate::outcome::OutcomeKind;
+    use crate::port::Refusal;
 
     #[test]
     fn a_full_disk_under_a_private_server_is_the_surroundings_error_and_under_anothers_an_outcome() {

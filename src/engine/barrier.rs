@@ -20,10 +20,10 @@ use tokio::task::yield_now;
 
 use super::clock::Clock;
 use super::waits::WaitGraph;
-use crate::driver::BarrierBroken;
 use crate::duration::as_ns;
 use crate::model::BarrierSpec;
 use crate::model::record::{Arrival, ArrivalKind, BarrierRecord, Missing};
+use crate::port::BarrierBroken;
 
 /// How long a party watches for the release of the start barrier before it parks: so two workers on two cores mostly
 /// leave together, where a parked one is woken on the core of the one that came last, and runs when that one has ended
@@ -319,7 +319,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::driver::{Holder, Wait};
+    use crate::port::{Holder, Wait};
 
     struct Stage {
         barrier: Arc<Barrier>,

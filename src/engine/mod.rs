@@ -26,8 +26,8 @@ pub use head_start::HeadStarts;
 pub use order::Choices;
 pub use race::Race;
 
-use crate::driver::TargetError;
-use crate::model::{Action, Case, Operation, Place};
+use crate::model::Case;
+use crate::port::{Place, TargetError, TargetSpec};
 
 /// The race cannot go on: nothing can be concluded from it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,7 @@ impl EngineError {
     /// The error of a target, at the place in the scenario that asked it.
     pub(crate) fn at(place: &Place, error: TargetError) -> Self {
         match error {
-            TargetError::Fault { message } | TargetError::Statement { message, .. } => {
+            TargetError::Fault { message } | TargetError::Request { message, .. } => {
                 EngineError::Fault { place: Some(place.clone()), message }
             }
             TargetError::Lost { message } => EngineError::Lost { message },
@@ -67,24 +67,25 @@ impl EngineError {
         }
     }
 
-    /// The error of preparing the statements of target number `target`, at the first step that has the statement.
+    /// The error of preparing the requests of target number `target`, at the step that has the request.
     pub(crate) fn preparing(case: &Case, target: usize, error: TargetError) -> Self {
-        let mut steps = case.groups.iter().flat_map(|group| &group.steps);
-        let step = steps.find(|step| match (&error, &step.action) {
-            (TargetError::Statement { statement, .. }, Action::Call { target: asked, operation }) => {
-                let has_it = matches!(operation.as_ref(), Operation::Sql { statement: own, .. } if own == statement);
-                *asked == target && has_it
-            }
-            _ => false,
-        });
-        EngineError::at(step.map_or(&case.targets[target].place, |step| &step.place), error)
+        EngineError::opening(&case.targets[target], error)
+    }
+
+    /// The error of opening `target`, at the step that has the request which could not be compiled.
+    pub(crate) fn opening(target: &TargetSpec, error: TargetError) -> Self {
+        let place = match &error {
+            TargetError::Request { request, .. } => target.requests.get(*request).map(|it| &it.place),
+            TargetError::Fault { .. } | TargetError::Lost { .. } | TargetError::Environment { .. } => None,
+        };
+        EngineError::at(place.unwrap_or(&target.place), error)
     }
 }
 
 impl From<TargetError> for EngineError {
     fn from(error: TargetError) -> Self {
         match error {
-            TargetError::Fault { message } | TargetError::Statement { message, .. } => {
+            TargetError::Fault { message } | TargetError::Request { message, .. } => {
                 EngineError::Fault { place: None, message }
             }
             TargetError::Lost { message } => EngineError::Lost { message },

@@ -8,11 +8,11 @@ use super::EngineError;
 use super::number::RoundNumber;
 use super::race::EVALUATION_MAX;
 use super::save::rows_value;
-use crate::driver::{self, Done, Target, TargetError};
 use crate::expression::Scope;
+use crate::model::Invariant;
 use crate::model::record::InvariantResult;
-use crate::model::{Invariant, Operation};
 use crate::outcome::{OutcomeKind, Tally};
+use crate::port::{Done, Request, ResultShape, Target, TargetError, read};
 use crate::value::Value;
 
 /// At most so many characters of what a broken invariant saw are kept.
@@ -30,9 +30,9 @@ pub(crate) async fn evaluate(
     scope.set_deadline(Instant::now() + EVALUATION_MAX);
     let fault = |message: String| EngineError::Fault { place: Some(invariant.place.clone()), message };
     let probe = invariant.probe.resolve(&scope).map_err(|error| fault(error.to_string()))?;
-    let done = match driver::read(target, &probe).await {
+    let done = match read(target, &probe).await {
         Ok(done) => done,
-        Err(TargetError::Fault { message } | TargetError::Statement { message, .. }) => return Err(fault(message)),
+        Err(TargetError::Fault { message } | TargetError::Request { message, .. }) => return Err(fault(message)),
         Err(TargetError::Lost { message } | TargetError::Environment { message }) => {
             return Ok(InvariantResult::Unread { reason: message });
         }
@@ -67,17 +67,10 @@ pub(crate) async fn evaluate(
 }
 
 /// The name under which an expression sees what a probe read, and its value.
-fn observed(probe: &Operation<Value>, done: &Done) -> (&'static str, Value) {
-    match probe {
-        Operation::Sql { .. } => ("rows", rows_value(done)),
-        Operation::ReadEvents { .. } => ("events", done.result.clone()),
-        Operation::Messages { .. } => ("messages", done.result.clone()),
-        Operation::Append { .. }
-        | Operation::LatestVersion { .. }
-        | Operation::SaveSnapshot { .. }
-        | Operation::LatestSnapshot { .. }
-        | Operation::Publish { .. }
-        | Operation::Fill { .. } => ("result", done.result.clone()),
+fn observed(probe: &Request<Value>, done: &Done) -> (&'static str, Value) {
+    match probe.spec.result {
+        ResultShape::Rows => ("rows", rows_value(done)),
+        ResultShape::Value(name) => (name, done.result.clone()),
     }
 }
 

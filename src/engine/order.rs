@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 use super::head_start::HeadStarts;
-use crate::model::{Case, Driver};
+use crate::model::Case;
 
 /// Up to so many workers a block has two permutations with all their rotations, above it one.
 const TWO_PERMUTATIONS_MAX: usize = 8;
@@ -64,19 +64,13 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) fn new(case: &Case, choices: Choices) -> Self {
-        let instances: Vec<usize> = case
-            .targets
-            .iter()
-            .filter_map(|target| match &target.driver {
-                Driver::EventStore(options) => usize::try_from(options.instances).ok(),
-                Driver::Postgres | Driver::JetStream { .. } => None,
-            })
-            .collect();
+        let kinds = case.targets.iter().map(|target| target.driver.session_kinds(&target.options).max(1));
+        let kinds: Vec<usize> = kinds.collect();
         let mut alike: BTreeMap<(usize, Option<usize>, Vec<usize>), Vec<usize>> = BTreeMap::new();
         for (place, worker) in case.workers.iter().enumerate() {
-            let instances = instances.iter().map(|instances| place % instances).collect();
+            let kinds = kinds.iter().map(|kinds| place % kinds).collect();
             let transaction = worker.transaction.map(|transaction| transaction.target);
-            alike.entry((worker.group, transaction, instances)).or_default().push(place);
+            alike.entry((worker.group, transaction, kinds)).or_default().push(place);
         }
         Orders { choices, workers: case.workers.len(), alike: alike.into_values().collect() }
     }
@@ -121,9 +115,45 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event_store::{Backend, Guard, Lookup};
     use crate::judge::fixture::TestCase;
-    use crate::model::{Isolation, StoreOptions, Transaction};
+    use crate::model::Transaction;
+    use crate::port::{
+        Driver, Field, Given, Isolation, Misfit, Options, RequestSpec, Source, Target, TargetError, TargetSpec,
+    };
+
+    /// A driver with two kinds of sessions.
+    struct TwoKinds;
+
+    impl Driver for TwoKinds {
+        fn word(&self) -> &'static str {
+            "two-kinds"
+        }
+
+        fn options(&self) -> &'static [Field] {
+            &[]
+        }
+
+        fn requests(&self) -> &'static [RequestSpec] {
+            &[]
+        }
+
+        fn configure(&self, _: &Given) -> Result<Options, Misfit> {
+            Ok(Options::new(()))
+        }
+
+        fn session_kinds(&self, _: &Options) -> usize {
+            2
+        }
+
+        fn open<'a>(
+            &'a self,
+            _: &'a TargetSpec,
+            _: &'a Source,
+            _: &'a str,
+        ) -> futures::future::BoxFuture<'a, Result<Box<dyn Target>, TargetError>> {
+            unreachable!("nothing is raced here")
+        }
+    }
 
     fn from(seed: u64) -> Choices {
         Choices { seed, first_round: 0, head_starts: HeadStarts::Never }
@@ -203,16 +233,9 @@ mod tests {
 
     #[test]
     fn workers_change_places_only_where_the_same_sessions_and_instances_are() {
-        let store = StoreOptions {
-            backend: Backend::Memory,
-            guard: Guard::Mutex,
-            lookup: Lookup::DirectGet,
-            cache: false,
-            instances: 2,
-        };
         let transaction = |target| Some(Transaction { target, isolation: Isolation::Serializable });
         let case = TestCase::groups(&[("adder", 4), ("remover", 4)]).change(|case| {
-            case.targets[0].driver = Driver::EventStore(store);
+            case.targets[0].driver = &TwoKinds;
             (4..6).for_each(|worker| case.workers[worker].transaction = transaction(0));
             (6..8).for_each(|worker| case.workers[worker].transaction = transaction(1));
         });

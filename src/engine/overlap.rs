@@ -28,10 +28,12 @@ pub(super) fn overlap(case: &Case, attempts: &[Attempt], parked: &[Vec<Stretch>]
 /// The stretches in which the worker of `attempt` was in play, ascending.
 fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
     let steps = &case.groups[case.workers[attempt.worker].group].steps;
-    let pauses = |index: usize| match steps.get(index).map(|step| &step.action) {
-        Some(Action::Call { operation, .. }) => operation.only_sleeps(),
-        Some(Action::Barrier(_) | Action::Sleep(_)) => true,
-        Some(Action::Assert(_) | Action::Let(_)) | None => false,
+    let pauses = |index: usize| {
+        steps.get(index).is_some_and(|step| match &step.action {
+            Action::Call { .. } => case.request(step).is_some_and(|it| it.request.only_sleeps()),
+            Action::Barrier(_) | Action::Sleep(_) => true,
+            Action::Assert(_) | Action::Let(_) => false,
+        })
     };
     let mut asked = attempt.steps.iter().filter(|step| asks(case, attempt.worker, step.step));
     let Some(first) = asked.next() else { return Vec::new() };
@@ -80,37 +82,36 @@ fn is_silence(outcome: OutcomeKind) -> bool {
 
 /// Whether a step of `worker` asks a target for something, and does not only sleep there.
 pub(super) fn asks(case: &Case, worker: usize, step: usize) -> bool {
-    match case.groups[case.workers[worker].group].steps.get(step).map(|step| &step.action) {
-        Some(Action::Call { operation, .. }) => !operation.only_sleeps(),
-        Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) => false,
+    match case.groups[case.workers[worker].group].steps.get(step) {
+        Some(step) => case.request(step).is_some_and(|it| !it.request.only_sleeps()),
         None => matches!(step, Outcome::BEGIN | Outcome::COMMIT),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
     use crate::expression::Template;
     use crate::judge::fixture::{TestCase, place};
     use crate::model::record::StepRecord;
-    use crate::model::{Operation, Save, Step};
+    use crate::model::{Save, Step};
     use crate::outcome::OutcomeKind;
     use crate::value::Value;
 
     /// What the steps of the one group are: `ask`, `barrier`, `sleep`, or the text of a statement.
     fn case(workers: usize, steps: &[&str]) -> Case {
+        let mut requests = Vec::new();
         let step = |word: &&str| Step {
             name: (*word).to_owned(),
             action: match *word {
                 "barrier" => Action::Barrier(0),
                 "sleep" => Action::Sleep(Template::Literal(Value::text("1s"))),
-                text => Action::Call {
-                    target: 0,
-                    operation: Box::new(Operation::Sql { statement: 0, text: Arc::from(text), args: Vec::new() }),
-                },
+                text => {
+                    requests.push(crate::judge::fixture::statement(text));
+                    Action::Call { target: 0, request: requests.len() - 1 }
+                }
             },
             rows: None,
             otherwise: OutcomeKind::Conflict,
@@ -119,7 +120,13 @@ mod tests {
             timeout: Duration::from_secs(10),
             place: place(5),
         };
-        TestCase::new(workers).change(|case| case.groups[0].steps = steps.iter().map(step).collect()).build()
+        let steps = steps.iter().map(step).collect();
+        TestCase::new(workers)
+            .change(|case| {
+                case.groups[0].steps = steps;
+                case.targets[0].requests = requests;
+            })
+            .build()
     }
 
     /// An attempt whose steps took these times, one after the other in the order of the group.

@@ -6,9 +6,9 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 
 use super::round::Round;
-use crate::driver::{BarrierBroken, Pause, Refusal};
 use crate::model::Case;
 use crate::outcome::OutcomeKind;
+use crate::port::{BarrierBroken, Pause, Refusal};
 
 /// Waits at a barrier as `worker`, notes when it was released, and returns when the worker was past it.
 pub(super) async fn pass(

@@ -18,11 +18,11 @@ use super::order::{Choices, Orders};
 use super::overlap::{answered_first, overlap};
 use super::round::Round;
 use super::worker::{Told, WorkerTask};
-use crate::driver::{Session, Target};
 use crate::expression::Scope;
 use crate::model::record::{Attempt, BarrierRecord, RoundRecord};
 use crate::model::{Action, Case, FixtureStep, START};
 use crate::outcome::Tally;
+use crate::port::{Session, Target};
 use crate::value::Value;
 
 /// So many sessions are opened at once: more only queue up in the server.
@@ -61,12 +61,13 @@ impl Race {
         let scope = Arc::new(case_scope(&case, run));
         apply(&case.fixture.setup, &targets, &scope).await?;
         let sessions = open_sessions(&case, &targets).await?;
+        let shared: Arc<[Arc<dyn Target>]> = targets.iter().cloned().collect();
         let mut workers = Vec::with_capacity(case.workers.len());
         let mut tasks = JoinSet::new();
         for (worker, sessions) in sessions.into_iter().enumerate() {
             let (sender, receiver) = mpsc::channel(1);
             workers.push(sender);
-            tasks.spawn(WorkerTask::new(case.clone(), worker, sessions).run(receiver));
+            tasks.spawn(WorkerTask::new(case.clone(), shared.clone(), worker, sessions).run(receiver));
         }
         Ok(Race {
             orders: Orders::new(&case, choices),
@@ -205,11 +206,11 @@ async fn apply(steps: &[FixtureStep], targets: &[Arc<dyn Target>], scope: &Arc<S
     for step in steps {
         let mut scope = Scope::inside(scope.clone());
         scope.set_deadline(Instant::now() + EVALUATION_MAX);
-        let operation = step
-            .operation
+        let request = step
+            .request
             .resolve(&scope)
             .map_err(|error| EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() })?;
-        targets[step.target].apply(&operation).await.map_err(|error| EngineError::at(&step.place, error))?;
+        targets[step.target].apply(&request).await.map_err(|error| EngineError::at(&step.place, error))?;
     }
     Ok(())
 }

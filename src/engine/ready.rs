@@ -1,15 +1,17 @@
 //! What of a worker's steps can be resolved before the race: everything that needs no name bound during it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::expression::{Expression, Scope};
-use crate::model::{Action, Group, Operation, Save, Step};
+use crate::model::{Action, Case, Group, Save, Step};
+use crate::port::{Bound, RequestAt, Target};
 use crate::value::Value;
 
 /// What of a step is resolved before the race, so that it costs nothing in it.
 pub(crate) enum Ready {
-    /// Its operation.
-    Operation(Operation<Value>),
+    /// Its call.
+    Call(Bound),
     /// The values of its `let`, by binding.
     Values(Vec<Value>),
     /// Nothing.
@@ -17,17 +19,22 @@ pub(crate) enum Ready {
 }
 
 impl Ready {
-    /// What of `step` can be resolved in `scope`. What fails here fails again when the step is reached, if it ever is.
-    pub(crate) fn of(step: &Step, scope: &Scope) -> Self {
-        let resolved = match &step.action {
-            Action::Call { operation, .. } => operation.resolve(scope).map(Ready::Operation),
+    /// What of `step` can be resolved in `scope`, for the session number `session`. What fails here fails again when the step
+    /// is reached, if it ever is.
+    pub(crate) fn of(step: &Step, case: &Case, targets: &[Arc<dyn Target>], scope: &Scope, session: usize) -> Self {
+        match &step.action {
+            Action::Call { target, request } => {
+                let template = &case.targets[*target].requests[*request].request;
+                let bound = template.resolve(scope).ok();
+                let bound = bound.and_then(|values| targets[*target].bind(*request, &values, session).ok());
+                bound.map_or(Ready::Nothing, Ready::Call)
+            }
             Action::Let(bindings) => {
                 let values: Result<_, _> = bindings.iter().map(|(_, expression)| expression.evaluate(scope)).collect();
-                values.map(Ready::Values)
+                values.map_or(Ready::Nothing, Ready::Values)
             }
-            Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) => return Ready::Nothing,
-        };
-        resolved.unwrap_or(Ready::Nothing)
+            Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) => Ready::Nothing,
+        }
     }
 }
 
@@ -37,15 +44,14 @@ pub(crate) fn bound_in_race(group: &Group) -> BTreeSet<String> {
 }
 
 /// Whether the expressions of a step take none of `names`. (What it saves is its own.)
-pub(crate) fn needs_none_of(step: &Step, names: &BTreeSet<String>) -> bool {
+pub(crate) fn needs_none_of(step: &Step, case: &Case, names: &BTreeSet<String>) -> bool {
     let takes_none = |expression: &Expression| expression.variables().is_disjoint(names);
     match &step.action {
-        Action::Call { operation, .. } => {
+        Action::Call { .. } => {
             let mut needs_none = true;
-            let Ok(_) = operation.try_map(|template| {
-                template.visit_expressions(&mut |expression| needs_none &= takes_none(expression));
-                Ok::<_, std::convert::Infallible>(())
-            });
+            if let Some(RequestAt { request, .. }) = case.request(step) {
+                request.visit_expressions(&mut |expression| needs_none &= takes_none(expression));
+            }
             needs_none
         }
         Action::Let(bindings) => bindings.iter().all(|(_, expression)| takes_none(expression)),

@@ -13,9 +13,9 @@ use super::clock::Clock;
 use super::number::RoundNumber;
 use super::order::Order;
 use super::waits::WaitGraph;
-use crate::driver::Target;
 use crate::model::record::{Attempt, HeadStart, Missing, Outcome};
 use crate::model::{Case, START};
+use crate::port::Target;
 
 /// How often blocked parties and deadlines are looked at. Nobody wakes the watch when a barrier is first come to: that
 /// would take a core from the workers in every round, and most rounds are over before the first look.

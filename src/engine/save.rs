@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use super::EngineError;
 use super::worker::StepEnd;
-use crate::driver::{Done, Refusal};
 use crate::expression::Scope;
-use crate::model::{Action, Operation, Save, Step};
+use crate::model::{Save, Step};
+use crate::port::{Done, Refusal, ResultShape};
 use crate::value::Value;
 
-/// Binds in `scope` what `step` saves of `done`. Rows that do not fit, or give an expression no value, are what the race made
+/// Binds in `scope` what `step` saves of `done`, which has this shape. Rows that do not fit, or give an expression no value, are what the race made
 /// of them: an outcome.
-pub(super) fn save(step: &Step, done: &Done, scope: &mut Scope) -> Result<(), StepEnd> {
+pub(super) fn save(step: &Step, shape: ResultShape, done: &Done, scope: &mut Scope) -> Result<(), StepEnd> {
     match &step.save {
         Save::Nothing => {}
-        Save::Value(name) if asks_sql(step) => {
+        Save::Value(name) if shape == ResultShape::Rows => {
             let value = single(step, name, done)?;
             scope.bind(name.as_str(), value);
         }
@@ -38,10 +38,6 @@ pub(super) fn save(step: &Step, done: &Done, scope: &mut Scope) -> Result<(), St
 /// The rows as the value that expressions see: a list of lists.
 pub(super) fn rows_value(done: &Done) -> Value {
     Value::list(done.rows.iter().map(|row| Value::List(row.as_slice().into())))
-}
-
-fn asks_sql(step: &Step) -> bool {
-    matches!(&step.action, Action::Call { operation, .. } if matches!(**operation, Operation::Sql { .. }))
 }
 
 /// The value of the one row of one column. How many columns there are is the scenario's choice, how many rows the race's.

@@ -30,13 +30,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{Choices, EngineError, HeadStarts, Race};
 use crate::diagnostic::SourceFile;
-use crate::driver::{
-    BarrierBroken, Description, Done, Holder, Pause, Refusal, Reply, Session, Target, TargetError, Wait,
-};
+use crate::model::Case;
 use crate::model::record::RoundRecord;
-use crate::model::{Case, Isolation, Operation};
 use crate::outcome::OutcomeKind;
 use crate::plan::{self, Overrides};
+use crate::port::{
+    BarrierBroken, Bound, Description, Done, Holder, Isolation, Pause, Refusal, Reply, Request, Session, Target,
+    TargetError, Transactions, Wait,
+};
 use crate::scenario::{self, FileAccess, LoadError};
 use crate::value::Value;
 
@@ -92,8 +93,12 @@ impl Target for FakeTarget {
         &self.description
     }
 
-    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
-        Box::pin(async move { self.observe(operation).await.map(drop) })
+    fn apply<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+        Box::pin(async move { self.observe(request).await.map(drop) })
+    }
+
+    fn bind(&self, _: usize, request: &Request<Value>, _: usize) -> Result<Bound, TargetError> {
+        Ok(Bound::new(request.clone()))
     }
 
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
@@ -101,9 +106,10 @@ impl Target for FakeTarget {
         Box::pin(async move { Ok(Box::new(session) as Box<dyn Session>) })
     }
 
-    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+    fn observe<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
         Box::pin(async move {
-            let (text, args) = statement(operation);
+            let (text, args) = statement(request);
+            let text = text.as_str();
             self.shared.log("control", text);
             play(&self.shared, text, args).map(|reply| match reply {
                 Reply::Done(done) => done,
@@ -178,17 +184,9 @@ impl Session for FakeSession {
         Box::pin(async { Ok(()) })
     }
 
-    fn begin(&mut self, _: Isolation, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        Box::pin(async {
-            self.shared.log(self.worker, "begin");
-            self.in_transaction = true;
-            Ok(Reply::Done(Done::nothing()))
-        })
-    }
-
     fn call<'a>(
         &'a mut self,
-        operation: &'a Operation<Value>,
+        bound: &'a mut Bound,
         deadline: Instant,
         pause: Option<&'a dyn Pause>,
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
@@ -198,7 +196,9 @@ impl Session for FakeSession {
             {
                 return Ok(refused(OutcomeKind::BrokenBarrier));
             }
-            let (text, args) = statement(operation);
+            let request: &mut Request<Value> = bound.get()?;
+            let (text, args) = statement(request);
+            let text = text.as_str();
             let reply = match text.split_once(' ').unwrap_or((text, "")) {
                 ("slow", time) => {
                     sleep(crate::duration::parse(time).unwrap()).await;
@@ -223,13 +223,8 @@ impl Session for FakeSession {
         })
     }
 
-    fn commit(&mut self, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        Box::pin(async {
-            assert!(self.in_transaction, "what was not begun is not committed");
-            self.shared.log(self.worker, "commit");
-            self.unlock();
-            Ok(Reply::Done(Done::nothing()))
-        })
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        Some(self)
     }
 
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
@@ -256,10 +251,30 @@ impl Session for FakeSession {
     }
 }
 
-fn statement(operation: &Operation<Value>) -> (&str, &[Value]) {
-    match operation {
-        Operation::Sql { text, args, .. } => (text, args),
-        other => (other.word(), &[]),
+impl Transactions for FakeSession {
+    fn begin(&mut self, _: Isolation, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        Box::pin(async {
+            self.shared.log(self.worker, "begin");
+            self.in_transaction = true;
+            Ok(Reply::Done(Done::nothing()))
+        })
+    }
+
+    fn commit(&mut self, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        Box::pin(async {
+            assert!(self.in_transaction, "what was not begun is not committed");
+            self.shared.log(self.worker, "commit");
+            self.unlock();
+            Ok(Reply::Done(Done::nothing()))
+        })
+    }
+}
+
+/// The text of a statement with its arguments; of any other request its word.
+fn statement(request: &Request<Value>) -> (String, &[Value]) {
+    match request.one("sql") {
+        Some(text) => (text.to_string(), request.many("args")),
+        None => (request.spec.word.to_owned(), &[]),
     }
 }
 
@@ -346,7 +361,7 @@ fn case(text: &str) -> Arc<Case> {
         let shown: Vec<String> = diagnostics.iter().map(|diagnostic| diagnostic.render(source, false)).collect();
         panic!("{}", shown.join("\n"))
     };
-    let scenario = match scenario::parse(source, Path::new(""), FileAccess::Below) {
+    let scenario = match scenario::parse(source, Path::new(""), FileAccess::Below, &crate::driver::builtin()) {
         Ok(scenario) => scenario,
         Err(LoadError::Invalid { source_file, diagnostics }) => shown(&source_file, &diagnostics),
         Err(error) => panic!("{error}"),

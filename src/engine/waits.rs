@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::driver::{Holder, Wait};
+use crate::port::{Holder, Wait};
 
 /// The direct waits of one look at the targets.
 #[derive(Debug, Default)]

@@ -16,12 +16,12 @@ use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::round::Round;
 use super::save::save;
 use super::{EngineError, panic_message};
-use crate::driver::{BarrierBroken, Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::duration;
 use crate::expression::{Scope, Template};
 use crate::model::record::{Attempt, Outcome, StepRecord};
-use crate::model::{Action, Case, Group, Operation, START, Start, Step, Transaction};
+use crate::model::{Action, Case, Group, START, Start, Step, Transaction};
 use crate::outcome::OutcomeKind;
+use crate::port::{BarrierBroken, Done, Pause, Refusal, Reply, Request, Session, Target, TargetError, Transactions};
 use crate::value::Value;
 
 /// At most so many step records are reserved before a round; more only grow the buffer as they come.
@@ -38,6 +38,8 @@ pub(crate) enum Told {
 /// A racing party, alive through all rounds of a case.
 pub(crate) struct WorkerTask {
     case: Arc<Case>,
+    /// By [`Case::targets`].
+    targets: Arc<[Arc<dyn Target>]>,
     /// Its place, which it has in all rounds.
     place: usize,
     /// Which worker it is in this round.
@@ -91,12 +93,17 @@ impl From<TargetError> for StepEnd {
 }
 
 impl WorkerTask {
-    pub(crate) fn new(case: Arc<Case>, place: usize, sessions: Vec<Option<Box<dyn Session>>>) -> Self {
+    pub(crate) fn new(
+        case: Arc<Case>,
+        targets: Arc<[Arc<dyn Target>]>,
+        place: usize,
+        sessions: Vec<Option<Box<dyn Session>>>,
+    ) -> Self {
         let group = &case.groups[case.workers[place].group];
         let bound_in_race = bound_in_race(group);
         WorkerTask {
             scope: Scope::inside(case.workers[place].scope.clone()),
-            needs_nothing_bound: group.steps.iter().map(|step| needs_none_of(step, &bound_in_race)).collect(),
+            needs_nothing_bound: group.steps.iter().map(|step| needs_none_of(step, &case, &bound_in_race)).collect(),
             ready: Vec::with_capacity(group.steps.len()),
             attempt: Attempt::new(place),
             has_prepared: false,
@@ -104,6 +111,7 @@ impl WorkerTask {
             released_ns: AtomicU64::new(0),
             binds_in_race: !bound_in_race.is_empty(),
             case,
+            targets,
             place,
             worker: place,
             sessions,
@@ -208,7 +216,11 @@ impl WorkerTask {
         self.name_round(round);
         self.ready.clear();
         for (step, needs_nothing_bound) in group.steps.iter().zip(&self.needs_nothing_bound) {
-            self.ready.push(if *needs_nothing_bound { Ready::of(step, &self.scope) } else { Ready::Nothing });
+            self.ready.push(if *needs_nothing_bound {
+                Ready::of(step, &self.case, &self.targets, &self.scope, self.place)
+            } else {
+                Ready::Nothing
+            });
         }
     }
 
@@ -229,7 +241,7 @@ impl WorkerTask {
         let transaction = self.case.workers[self.worker].transaction;
         if let Some(Transaction { target, isolation }) = transaction {
             let started_ns = self.begins(round, Outcome::BEGIN);
-            let end = match self.session(target) {
+            let end = match self.transactions(target) {
                 Ok(session) => nothing(session.begin(isolation, round.deadline).await),
                 Err(end) => Err(end),
             };
@@ -242,7 +254,7 @@ impl WorkerTask {
         }
         if let Some(Transaction { target, .. }) = transaction {
             let started_ns = self.begins(round, Outcome::COMMIT);
-            let end = match self.session(target) {
+            let end = match self.transactions(target) {
                 Ok(session) => nothing(session.commit(round.deadline).await),
                 Err(end) => Err(end),
             };
@@ -318,8 +330,10 @@ impl WorkerTask {
                 }
                 Ok(())
             }
-            Action::Call { target, operation } => {
-                let done = self.call(index, step, *target, operation, deadline(), round).await?;
+            Action::Call { target, request } => {
+                let case = self.case.clone();
+                let asked = &case.targets[*target].requests[*request].request;
+                let done = self.call(index, step, (*target, *request), asked, deadline(), round).await?;
                 if let Some(rows) = step.rows.as_ref().filter(|rows| !rows.contains(done.affected)) {
                     return Err(StepEnd::Refused(Refusal {
                         kind: step.otherwise,
@@ -327,7 +341,7 @@ impl WorkerTask {
                         message: format!("{} rows, wanted {rows}", done.affected),
                     }));
                 }
-                save(step, &done, &mut self.scope)
+                save(step, asked.spec.result, &done, &mut self.scope)
             }
         }
     }
@@ -336,28 +350,29 @@ impl WorkerTask {
         &mut self,
         index: usize,
         step: &Step,
-        target: usize,
-        operation: &Operation<Template>,
+        (target, request): (usize, usize),
+        asked: &Request<Template>,
         deadline: Instant,
         round: &Round,
     ) -> Result<Done, StepEnd> {
-        let resolved;
-        let operation = match &self.ready[index] {
-            Ready::Operation(ready) => ready,
+        let mut late;
+        let bound = match &mut self.ready[index] {
+            Ready::Call(bound) => bound,
             Ready::Nothing | Ready::Values(_) => {
-                let resolving = operation.resolve(&self.scope);
-                resolved = resolving.map_err(|error| self.without_value(index, step, &error))?;
-                &resolved
+                let values = asked.resolve(&self.scope).map_err(|error| self.without_value(index, step, &error))?;
+                let bound = self.targets[target].bind(request, &values, self.place);
+                late = bound.map_err(|error| EngineError::at(&step.place, error))?;
+                &mut late
             }
         };
-        let pause = match operation {
-            Operation::Append { pause: Some((_, barrier)), .. } => {
-                Some(PauseAtBarrier { round, barrier: *barrier, worker: self.worker, released_ns: &self.released_ns })
-            }
-            _ => None,
-        };
+        let pause = asked.pause.map(|pause| PauseAtBarrier {
+            round,
+            barrier: pause.barrier,
+            worker: self.worker,
+            released_ns: &self.released_ns,
+        });
         let session = self.sessions[target].as_mut().ok_or_else(|| no_session(&self.case, target))?;
-        let reply = session.call(operation, deadline, pause.as_ref().map(|pause| pause as &dyn Pause)).await;
+        let reply = session.call(bound, deadline, pause.as_ref().map(|pause| pause as &dyn Pause)).await;
         self.has_prepared = session.has_prepared();
         match reply.map_err(|error| EngineError::at(&step.place, error))? {
             Reply::Done(done) => Ok(done),
@@ -419,9 +434,14 @@ impl WorkerTask {
         StepEnd::Refused(Refusal { kind: step.unfit, code: "expression".to_owned(), message: error.to_string() })
     }
 
-    fn session(&mut self, target: usize) -> Result<&mut Box<dyn Session>, StepEnd> {
+    fn transactions(&mut self, target: usize) -> Result<&mut dyn Transactions, StepEnd> {
         let case = &self.case;
-        self.sessions[target].as_mut().ok_or_else(|| no_session(case, target))
+        let session = self.sessions[target].as_mut().ok_or_else(|| no_session(case, target))?;
+        session.transactions().ok_or_else(|| {
+            let place = Some(case.targets[target].place.clone());
+            let message = format!("target `{}` has no transactions", case.targets[target].name);
+            EngineError::Fault { place, message }.into()
+        })
     }
 }
 
@@ -468,7 +488,7 @@ mod tests {
     #[test]
     fn what_was_saved_is_forgotten_before_the_next_round() {
         let case = Arc::new(TestCase::new(1).build());
-        let mut task = WorkerTask::new(case.clone(), 0, Vec::new());
+        let mut task = WorkerTask::new(case.clone(), Arc::new([]), 0, Vec::new());
         let number = |round| RoundNumber::new("run", round, round);
         task.name_round(&Round::new(&case, number(0), &Order::plain(1), None));
         task.scope.bind("balance", Value::Int(100));

@@ -5,12 +5,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+
 use crate::expression::{Expression, Template};
 use crate::model::record::{
     Arrival, ArrivalKind, Attempt, BarrierRecord, InvariantResult, Outcome, RoundRecord, StepRecord,
 };
 use crate::model::*;
 use crate::outcome::{OutcomeKind, Tally};
+use crate::port::{
+    Driver, Entry, Field, Given, Layout, Misfit, Need, NoRules, Options, Place, Request, RequestAt, RequestSpec,
+    ResultShape, Shape, Source, Target, TargetError, TargetSpec, Usage,
+};
 use crate::value::Value;
 
 /// `1 success, 2 conflict`.
@@ -43,6 +49,78 @@ pub(crate) fn expectation(text: &str) -> Expectation {
     Expectation { counts, places: BTreeMap::new(), origins: BTreeMap::new(), place: place(9) }
 }
 
+/// A driver of which nothing is asked.
+#[derive(Debug)]
+pub(crate) struct NoDriver;
+
+impl Driver for NoDriver {
+    fn word(&self) -> &'static str {
+        "none"
+    }
+
+    fn options(&self) -> &'static [Field] {
+        &[]
+    }
+
+    fn requests(&self) -> &'static [RequestSpec] {
+        &[]
+    }
+
+    fn configure(&self, _: &Given) -> Result<Options, Misfit> {
+        Ok(Options::new(()))
+    }
+
+    fn open<'a>(
+        &'a self,
+        spec: &'a TargetSpec,
+        _: &'a Source,
+        _: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Target>, TargetError>> {
+        let message = format!("`{}` is only judged", spec.name);
+        Box::pin(async move { Err(TargetError::Fault { message }) })
+    }
+}
+
+/// A request that gives one value.
+pub(crate) static READ: RequestSpec = RequestSpec {
+    key: "latest_version",
+    word: "latest-version",
+    doc: "Reads something.",
+    usages: &[Usage::Step],
+    layout: Layout::Table,
+    fields: &[Field { key: "of", shape: Shape::Value, need: Need::Optional, doc: "Of what." }],
+    result: ResultShape::Value("result"),
+    may_write: false,
+    pauses: &[],
+    rules: &NoRules,
+};
+
+/// A request that may write.
+pub(crate) static WRITE: RequestSpec = RequestSpec {
+    key: "write",
+    word: "write",
+    doc: "Writes something.",
+    usages: &[Usage::Step],
+    layout: Layout::Table,
+    fields: &[],
+    result: ResultShape::Value("result"),
+    may_write: true,
+    pauses: &[],
+    rules: &NoRules,
+};
+
+/// A request without values.
+pub(crate) fn request(spec: &'static RequestSpec) -> Request<Template> {
+    Request { spec, fields: Vec::new(), pause: None }
+}
+
+/// A statement.
+pub(crate) fn statement(text: &str) -> RequestAt {
+    let spec = &crate::driver::builtin().requests(Usage::Step)[0];
+    let text = Entry::One(Template::Literal(Value::text(text)));
+    RequestAt { request: Request { spec, fields: vec![text, Entry::Absent], pause: None }, place: place(5) }
+}
+
 /// Builds cases.
 pub(crate) struct TestCase(Case);
 
@@ -55,10 +133,7 @@ impl TestCase {
     pub(crate) fn groups(groups: &[(&str, usize)]) -> Self {
         let append = Step {
             name: "append".to_owned(),
-            action: Action::Call {
-                target: 0,
-                operation: Box::new(Operation::LatestVersion { actor: Template::Literal(Value::text("order-1")) }),
-            },
+            action: Action::Call { target: 0, request: 0 },
             rows: None,
             otherwise: OutcomeKind::Conflict,
             unfit: OutcomeKind::Crash,
@@ -93,11 +168,11 @@ impl TestCase {
             round_timeout: Duration::from_secs(30),
             targets: vec![TargetSpec {
                 name: "store".to_owned(),
-                driver: Driver::Postgres,
-                settings: BTreeMap::new(),
+                driver: &NoDriver,
+                options: Options::new(()),
                 url: None,
                 unset_variable: None,
-                statements: Vec::new(),
+                requests: vec![RequestAt { request: request(&READ), place: place(5) }],
                 place: place(3),
             }],
             fixture: Fixture::default(),
@@ -137,7 +212,7 @@ impl TestCase {
         self.0.checks.invariants.push(Invariant {
             name: name.to_owned(),
             target: 0,
-            probe: Operation::LatestVersion { actor: Template::Literal(Value::text("order-1")) },
+            probe: request(&READ),
             that: Expression::compile(that).unwrap(),
             scope: Arc::default(),
             place: place(12),

@@ -1,8 +1,9 @@
 //! One round: did what must hold, hold?
 
 use crate::model::record::{Attempt, InvariantResult, Outcome, RoundRecord};
-use crate::model::{Action, Case, Expectation, Invariant, Place};
+use crate::model::{Action, Case, Expectation, Invariant};
 use crate::outcome::{OutcomeKind, Tally};
+use crate::port::Place;
 
 use super::count::{Counted, Short, did_not_run, fits, fits_as_observed, may_be_missing};
 use super::disturbance::{disturbances, reasons_against_a_catch};

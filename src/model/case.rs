@@ -2,38 +2,18 @@
 //!
 //! The engine and the checks read cases and nothing else of a scenario.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use regex::Regex;
 
-use super::headers::ServerHeader;
-use super::{Checks, CountRange, Operation};
-use crate::event_store::{Backend, Guard, Lookup};
+use super::{Checks, CountRange};
 use crate::expression::{Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
-use crate::server::ServerKind;
+use crate::port::{Isolation, Place, Request, RequestAt, TargetSpec};
 use crate::value::Value;
-
-/// A position in a scenario file, for messages about things that go wrong long after parsing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file, as the user named it.
-    pub file: Arc<PathBuf>,
-    /// Line, from 1.
-    pub line: usize,
-    /// Column in characters, from 1.
-    pub column: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.file.display(), self.line, self.column)
-    }
-}
 
 /// What the cases of one scenario have in common.
 #[derive(Debug)]
@@ -114,71 +94,6 @@ pub struct Control {
     pub place: Place,
 }
 
-/// A system raced against, resolved for one case.
-#[derive(Debug, Clone)]
-pub struct TargetSpec {
-    /// The name under `[targets]`.
-    pub name: String,
-    /// What it is.
-    pub driver: Driver,
-    /// `settings`: set in each session (PostgreSQL: SET).
-    pub settings: BTreeMap<String, String>,
-    /// `url`, or the value of the variable that `url_env` names.
-    pub url: Option<String>,
-    /// The variable that `url_env` names, where it is not set.
-    pub unset_variable: Option<String>,
-    /// Distinct SQL statements of the case's steps on this target: prepared by each session before the first round.
-    pub statements: Vec<Arc<str>>,
-    /// Where the target stands.
-    pub place: Place,
-}
-
-/// The kinds of target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Driver {
-    /// `postgres`: SQL through tokio-postgres, one connection per worker.
-    Postgres,
-    /// `jetstream`: publishes to a stream of its own through async-nats, one connection per worker.
-    JetStream {
-        /// `duplicate_window`: how long the server remembers message ids.
-        duplicate_window: Duration,
-        /// The headers of the case's messages that a server acts on.
-        headers: BTreeSet<ServerHeader>,
-    },
-    /// `event-store`: the reference event store.
-    EventStore(StoreOptions),
-}
-
-/// Options of an `event-store` target.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreOptions {
-    /// `backend`.
-    pub backend: Backend,
-    /// `guard`, default `server`.
-    pub guard: Guard,
-    /// `lookup`, default `direct-get`.
-    pub lookup: Lookup,
-    /// `cache`: whether each instance keeps a version cache; default false.
-    pub cache: bool,
-    /// `instances` of the store; worker `w` uses instance `w % instances`. Default 1.
-    pub instances: u32,
-}
-
-impl Driver {
-    /// The server this driver talks to; `None` for the embedded ones.
-    pub fn server(&self) -> Option<ServerKind> {
-        match self {
-            Driver::Postgres => Some(ServerKind::Postgres),
-            Driver::JetStream { .. } => Some(ServerKind::Nats),
-            Driver::EventStore(options) => match options.backend {
-                Backend::Memory | Backend::Sqlite => None,
-                Backend::Postgres => Some(ServerKind::Postgres),
-                Backend::JetStream => Some(ServerKind::Nats),
-            },
-        }
-    }
-}
-
 /// What is done around the rounds, over a control connection.
 #[derive(Debug, Clone, Default)]
 pub struct Fixture {
@@ -198,7 +113,7 @@ pub struct FixtureStep {
     /// Index into [`Case::targets`].
     pub target: usize,
     /// What to do.
-    pub operation: Operation<Template>,
+    pub request: Request<Template>,
     /// Where it stands.
     pub place: Place,
 }
@@ -256,35 +171,6 @@ pub struct Transaction {
     pub isolation: Isolation,
 }
 
-/// SQL isolation levels: the one thing that has to be pasted into a statement, hence a closed list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Isolation {
-    /// `read uncommitted`
-    ReadUncommitted,
-    /// `read committed`
-    ReadCommitted,
-    /// `repeatable read`
-    RepeatableRead,
-    /// `serializable`
-    Serializable,
-}
-
-impl Isolation {
-    /// All levels.
-    pub const ALL: [Isolation; 4] =
-        [Isolation::ReadUncommitted, Isolation::ReadCommitted, Isolation::RepeatableRead, Isolation::Serializable];
-
-    /// The words used in scenario files and in SQL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Isolation::ReadUncommitted => "read uncommitted",
-            Isolation::ReadCommitted => "read committed",
-            Isolation::RepeatableRead => "repeatable read",
-            Isolation::Serializable => "serializable",
-        }
-    }
-}
-
 /// One thing a worker does.
 #[derive(Debug, Clone)]
 pub struct Step {
@@ -322,8 +208,8 @@ pub enum Action {
     Call {
         /// Index into [`Case::targets`].
         target: usize,
-        /// What is asked.
-        operation: Box<Operation<Template>>,
+        /// What is asked: index into [`TargetSpec::requests`].
+        request: usize,
     },
 }
 
@@ -349,4 +235,14 @@ pub struct ClassifyRule {
     pub step: Option<String>,
     /// The outcome.
     pub outcome: OutcomeKind,
+}
+
+impl Case {
+    /// What `step` asks of a target, if it asks one.
+    pub fn request(&self, step: &Step) -> Option<&RequestAt> {
+        match step.action {
+            Action::Call { target, request } => self.targets.get(target)?.requests.get(request),
+            Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_) => None,
+        }
+    }
 }

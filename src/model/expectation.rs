@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Operation, Place};
 use crate::expression::{Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
+use crate::port::{Place, Request};
 
 /// Everything that must hold of a case.
 #[derive(Debug, Clone, Default)]
@@ -123,7 +123,7 @@ pub struct Invariant {
     /// Index into [`super::Case::targets`].
     pub target: usize,
     /// What is read.
-    pub probe: Operation<Template>,
+    pub probe: Request<Template>,
     /// What must be true of `rows`, `events`, `messages` or `result`, and of the round's counts: every outcome's word with `_` for `-`, such as `success` or `broken_barrier`.
     pub that: Expression,
     /// Names the expression may use beside the probe's result: params, axes, `run`, `workers`. The engine adds `round` and `round_id`.

@@ -8,16 +8,15 @@ use super::Overrides;
 use super::cells::{broken_by, holds};
 use super::targets;
 use crate::diagnostic::{Code, Diagnostic, Span};
-use crate::event_store::PausePoint;
 use crate::expression::{Expression, Scope, Template};
 use crate::model::{
-    Action, BarrierSpec, Case, ClassifyRule, Control, CountRange, Driver, Fixture, FixtureStep, Group, Operation,
-    Place, START, Save, Start, Step, TargetSpec, Transaction, Worker, headers,
+    Action, BarrierSpec, Case, ClassifyRule, Control, CountRange, Fixture, FixtureStep, Group, START, Save, Start,
+    Step, Transaction, Worker,
 };
 use crate::outcome::OutcomeKind;
+use crate::port::{At, Place, Request, RequestAt, TargetSpec, TemplateAt};
 use crate::scenario::Scenario;
-use crate::scenario::model::{self, CountAt, ExpressionAt, TemplateAt};
-use crate::scenario::steps::PAUSES;
+use crate::scenario::model::{self, CountAt, ExpressionAt};
 use crate::scenario::variant::{ResolvedStep, steps_of};
 use crate::secrets::shown;
 use crate::value::Value;
@@ -55,7 +54,7 @@ impl Cell {
     }
 
     /// The cell with some params and axes set to other values.
-    pub(super) fn with(&self, set: &[(model::At<String>, Value)]) -> Cell {
+    pub(super) fn with(&self, set: &[(At<String>, Value)]) -> Cell {
         let mut cell = self.clone();
         for (name, value) in set {
             let axis = cell.axes.iter_mut().find(|(axis, _)| *axis == name.value).map(|(_, value)| value);
@@ -76,8 +75,6 @@ pub(super) struct Builder<'a> {
     barriers: Vec<BarrierSpec>,
     barrier_indexes: HashMap<String, usize>,
     targets: Vec<TargetSpec>,
-    /// By the target's index and the statement.
-    statement_indexes: HashMap<(usize, Arc<str>), usize>,
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
@@ -99,7 +96,6 @@ pub(super) fn build(
         barriers: Vec::new(),
         barrier_indexes: HashMap::new(),
         targets: Vec::new(),
-        statement_indexes: HashMap::new(),
         diagnostics,
     };
     builder.case(cell)
@@ -285,13 +281,12 @@ impl Builder<'_> {
             model::Action::Sleep(pause) => Action::Sleep(pause.template.clone()),
             model::Action::Assert(condition) => Action::Assert(condition.expression.clone()),
             model::Action::Let(bindings) => Action::Let(named(bindings)),
-            model::Action::Call(operation) => {
-                let (target, mut operation) =
-                    self.operation(operation, &step.span, &[step.on.as_ref(), group.on.as_ref()])?;
-                if let Operation::Sql { statement, text, .. } = &mut operation {
-                    *statement = self.statement(target, text);
-                }
-                Action::Call { target, operation: Box::new(operation) }
+            model::Action::Call(request) => {
+                let (target, request) = self.request(request, &step.span, &[step.on.as_ref(), group.on.as_ref()])?;
+                let place = self.place(&step.span);
+                let requests = &mut self.targets[target].requests;
+                requests.push(RequestAt { request, place });
+                Action::Call { target, request: requests.len() - 1 }
             }
         };
         let rows = match &step.rows {
@@ -313,34 +308,19 @@ impl Builder<'_> {
         Some(Step { name: name.clone(), action, rows, otherwise, unfit, save, timeout, place })
     }
 
-    /// The operation with its target; a pause's barrier is resolved, a statement's index is not.
-    pub(super) fn operation(
+    /// The request with its target and its pause's barrier.
+    pub(super) fn request(
         &mut self,
-        operation: &Operation<TemplateAt>,
+        request: &Request<TemplateAt>,
         span: &Span,
-        on: &[Option<&model::At<String>>],
-    ) -> Option<(usize, Operation<Template>)> {
-        let target = self.scenario.target_for(operation, span, on).map_err(|fault| self.push(fault)).ok()?;
-        let mapped = operation.try_map(|template| Ok::<_, std::convert::Infallible>(template.template.clone()));
-        let Ok(mut operation) = mapped;
-        if let Operation::Append { pause: Some((point, barrier)), .. } = &mut operation {
-            *barrier = self.barrier(pause_word(*point), None);
+        on: &[Option<&At<String>>],
+    ) -> Option<(usize, Request<Template>)> {
+        let target = self.scenario.target_for(request.spec, span, on).map_err(|fault| self.push(fault)).ok()?;
+        let mut request = request.templates();
+        if let Some(pause) = &mut request.pause {
+            pause.barrier = self.barrier(pause.point, None);
         }
-        if let Operation::Publish { headers, .. } = &operation
-            && let Driver::JetStream { headers: known, .. } = &mut self.targets[target].driver
-        {
-            known.extend(headers.keys().filter_map(|name| headers::known(name)));
-        }
-        Some((target, operation))
-    }
-
-    /// The index of a statement among its target's.
-    fn statement(&mut self, target: usize, text: &Arc<str>) -> usize {
-        let statements = &mut self.targets[target].statements;
-        *self.statement_indexes.entry((target, text.clone())).or_insert_with(|| {
-            statements.push(text.clone());
-            statements.len() - 1
-        })
+        Some((target, request))
     }
 
     /// A worker: number `worker` of all, number `member` of its group.
@@ -370,8 +350,8 @@ impl Builder<'_> {
         let fixture = &self.scenario.fixture;
         let mut steps = |steps: &[model::FixtureStep]| -> Option<Vec<FixtureStep>> {
             let step = |step: &model::FixtureStep| {
-                let (target, operation) = self.operation(&step.operation, &step.span, &[step.on.as_ref()])?;
-                Some(FixtureStep { target, operation, place: self.place(&step.span) })
+                let (target, request) = self.request(&step.request, &step.span, &[step.on.as_ref()])?;
+                Some(FixtureStep { target, request, place: self.place(&step.span) })
             };
             steps.iter().map(step).collect()
         };
@@ -445,20 +425,12 @@ fn members(sizes: &[u64]) -> Vec<std::ops::Range<usize>> {
 fn barrier_of(step: &model::Step) -> Option<(&str, &Span)> {
     match &step.action {
         model::Action::Barrier(name) => Some((&name.value, &name.span)),
-        model::Action::Call(operation) => match operation.as_ref() {
-            Operation::Append { pause: Some((point, _)), .. } => Some((pause_word(*point), &step.span)),
-            _ => None,
-        },
+        model::Action::Call(request) => request.pause.map(|pause| (pause.point, &step.span)),
         _ => None,
     }
 }
 
-/// The word of a pause point, which is also its barrier's name.
-fn pause_word(point: PausePoint) -> &'static str {
-    PAUSES.iter().find(|(_, known)| *known == point).map_or("checked", |(word, _)| *word)
-}
-
-fn named(entries: &[(model::At<String>, ExpressionAt)]) -> Vec<(String, Expression)> {
+fn named(entries: &[(At<String>, ExpressionAt)]) -> Vec<(String, Expression)> {
     entries.iter().map(|(name, value)| (name.value.clone(), value.expression.clone())).collect()
 }
 

@@ -8,6 +8,7 @@ use crate::diagnostic::Code;
 use crate::expression::Scope;
 use crate::model::{Checks, CountRange, Expectation, Growth, Invariant, LatencyBound, Origin};
 use crate::outcome::OutcomeKind;
+use crate::port::At;
 use crate::scenario::model;
 
 impl Builder<'_> {
@@ -30,7 +31,7 @@ impl Builder<'_> {
             .invariants
             .iter()
             .map(|invariant| {
-                let (target, probe) = self.operation(&invariant.probe, &invariant.span, &[invariant.on.as_ref()])?;
+                let (target, probe) = self.request(&invariant.probe, &invariant.span, &[invariant.on.as_ref()])?;
                 Some(Invariant {
                     name: invariant.name.value.clone(),
                     target,
@@ -111,7 +112,7 @@ impl Builder<'_> {
         }
         let places = expectation.counts.iter().map(|(outcome, _)| (outcome.value, self.place(&outcome.span)));
         let places = places.collect();
-        let text = |name: &Option<model::At<String>>| name.as_ref().map(|name| name.value.clone());
+        let text = |name: &Option<At<String>>| name.as_ref().map(|name| name.value.clone());
         let origins = expectation.origins.iter();
         let origins = origins.map(|it| (it.outcome, Origin { at: text(&it.at), code: text(&it.code) })).collect();
         Some(Expectation { counts, places, origins, place: self.place(&expectation.span) })

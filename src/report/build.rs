@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::driver::Description;
 use crate::duration::as_ns;
 use crate::judge::{
     self, BarrierTally, CaseTally, CaseVerdict, Clocks, ControlVerdict, Failure, FailureKind, GrowthVerdict, KeptRound,
@@ -11,8 +10,9 @@ use crate::judge::{
 };
 use crate::measure::Histogram;
 use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
-use crate::model::{Action, Case, Compare, Growth, LatencyBound, Operation, Step};
+use crate::model::{Action, Case, Compare, Growth, LatencyBound, Step};
 use crate::outcome::{OutcomeKind, Tally};
+use crate::port::Description;
 use crate::secrets::shown;
 use crate::value::Value;
 
@@ -30,7 +30,7 @@ pub fn case_report(
     elapsed: Duration,
 ) -> CaseReport {
     let described = case.targets.iter().zip(targets);
-    let target = |(spec, description): (&crate::model::TargetSpec, &Description)| TargetReport {
+    let target = |(spec, description): (&crate::port::TargetSpec, &Description)| TargetReport {
         name: spec.name.clone(),
         driver: description.driver.clone(),
         version: description.version.clone(),
@@ -249,10 +249,9 @@ fn step_plan(case: &Case, step: &Step) -> StepPlan {
                 bindings.iter().map(|(name, expression)| format!("{name} = {}", expression.source())).collect();
             ("let", texts.join("; "))
         }
-        Action::Call { operation, .. } => match operation.as_ref() {
-            Operation::Sql { text, .. } => ("sql", text.to_string()),
-            operation => (operation.word(), String::new()),
-        },
+        Action::Call { .. } => case.request(step).map_or(("", String::new()), |it| {
+            (it.request.spec.word, it.request.statement().unwrap_or_default().to_owned())
+        }),
     };
     StepPlan { name: step.name.clone(), action: action.to_owned(), text }
 }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::driver::Description;
 use crate::judge::fixture::{TestCase, record};
 use crate::judge::{CaseTally, KeptRound, judge_case, judge_control, judge_control_round, judge_round};
 use crate::model::Case;
+use crate::port::Description;
 
 use super::build::{case_report, control_report};
 use super::schema::*;

@@ -1,7 +1,7 @@
 //! A round kept in full as a history of operations, the form that consistency checkers read.
 
 use crate::model::record::{Attempt, Outcome, RoundRecord, StepRecord};
-use crate::model::{Action, Case, Operation as Asked};
+use crate::model::{Action, Case};
 use crate::outcome::OutcomeKind;
 
 use super::rows::base_id;
@@ -124,27 +124,13 @@ fn stays(case: &Case, attempt: &Attempt, step: &StepRecord) -> bool {
     let worker = &case.workers[attempt.worker];
     let is_done = step.outcome == OutcomeKind::Success;
     match case.groups[worker.group].steps.get(step.step).map(|plan| &plan.action) {
-        Some(Action::Call { target, operation }) => {
+        Some(Action::Call { target, request }) => {
+            let request = &case.targets[*target].requests[*request].request;
             let is_outside = worker.transaction.is_none_or(|transaction| transaction.target != *target);
-            is_outside && may_write(operation) && (is_done || changed_other_rows(&attempt.outcome))
+            is_outside && request.spec.may_write && (is_done || changed_other_rows(&attempt.outcome))
         }
         Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) => false,
         None => is_done && step.step == Outcome::COMMIT,
-    }
-}
-
-/// A statement may, whatever it begins with: a SELECT can call functions that write.
-fn may_write<V>(operation: &Asked<V>) -> bool {
-    match operation {
-        Asked::Sql { .. }
-        | Asked::Append { .. }
-        | Asked::SaveSnapshot { .. }
-        | Asked::Publish { .. }
-        | Asked::Fill { .. } => true,
-        Asked::LatestVersion { .. }
-        | Asked::ReadEvents { .. }
-        | Asked::LatestSnapshot { .. }
-        | Asked::Messages { .. } => false,
     }
 }
 
@@ -157,8 +143,9 @@ fn changed_other_rows(outcome: &Outcome) -> bool {
 mod tests {
     use super::*;
     use crate::expression::Template;
-    use crate::judge::fixture::{TestCase, record};
-    use crate::model::{Isolation, Step, Transaction};
+    use crate::judge::fixture::{READ, TestCase, WRITE, record, request};
+    use crate::model::{Step, Transaction};
+    use crate::port::{Isolation, RequestAt};
     use crate::value::Value;
 
     #[test]
@@ -188,26 +175,22 @@ mod tests {
     /// attempt in the last one. Of its targets, 0 is that of the transaction, if it has one.
     fn ends(transaction: bool, steps: &[&str], outcome: (OutcomeKind, &str, &str)) -> Vec<HistoryEventWord> {
         let text = || Template::Literal(Value::text("x"));
-        let sql = || Asked::Sql { statement: 0, text: "INSERT INTO t VALUES (1)".into(), args: Vec::new() };
-        let publish = Asked::Publish {
-            subject: text(),
-            data: text(),
-            expected_last_sequence: None,
-            expected_last_subject_sequence: None,
-            message_id: None,
-            headers: Default::default(),
-        };
-        let calls = [("sql", 0, sql()), ("publish", 1, publish), ("read", 1, Asked::LatestVersion { actor: text() })];
+        let calls = [("sql", 0, &WRITE), ("publish", 1, &WRITE), ("read", 1, &READ)];
         let case = TestCase::new(1).change(|case| {
             if transaction {
                 case.workers[0].transaction = Some(Transaction { target: 0, isolation: Isolation::Serializable });
             }
             let plan = case.groups[0].steps[0].clone();
             let step = |name: &str, action| Step { name: name.to_owned(), action, ..plan.clone() };
-            let calls = calls
-                .into_iter()
-                .map(|(name, target, operation)| step(name, Action::Call { target, operation: Box::new(operation) }));
-            case.groups[0].steps = calls.chain([step("sleep", Action::Sleep(text()))]).collect();
+            let other = case.targets[0].clone();
+            case.targets.push(other);
+            case.targets.iter_mut().for_each(|target| target.requests.clear());
+            let calls = calls.map(|(name, target, spec)| {
+                let requests = &mut case.targets[target].requests;
+                requests.push(RequestAt { request: request(spec), place: plan.place.clone() });
+                step(name, Action::Call { target, request: requests.len() - 1 })
+            });
+            case.groups[0].steps = calls.into_iter().chain([step("sleep", Action::Sleep(text()))]).collect();
         });
         let case = case.build();
         let mut record = record(&case, 0, "1 success");

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::{Context, Event, RunError};
-use crate::driver::{self, Description, Target};
 use crate::engine::{EngineError, Race, panic_message};
 use crate::judge::{
     CaseTally, ControlVerdict, Ends, RoundJudgement, has_control_rounds_left, judge_control, judge_control_round,
     judge_round,
 };
+use crate::model::Case;
 use crate::model::record::RoundRecord;
-use crate::model::{Case, Source};
+use crate::port::{Description, Source, Target};
 
 /// How often a case is set up at most, when connections of its fixtures are lost.
 const SET_UPS_MAX: u32 = 4;
@@ -28,10 +28,13 @@ impl Opened {
         let mut opened = Opened { targets: Vec::with_capacity(case.targets.len()) };
         for (spec, source) in case.targets.iter().zip(sources) {
             let space = context.next_space();
-            let target =
-                async { driver::open(spec, source, &space).await.map_err(|error| EngineError::at(&spec.place, error)) };
+            let target = async {
+                let opened = spec.driver.open(spec, source, &space).await;
+                opened.map_err(|error| EngineError::opening(spec, error))
+            };
             match context.stop.unless_asked(target).await {
                 Ok(target) => {
+                    let target: Arc<dyn Target> = target.into();
                     context.open.add(&target);
                     opened.targets.push(target);
                 }

@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::driver::{postgres, space};
-use crate::model::{Case, Endpoint, Source, TargetSpec};
+use crate::model::Case;
+use crate::port::{Endpoint, Source, TargetSpec};
 use crate::secrets::{misplaced_at, redacted};
 use crate::server::find::{self, SearchPath};
 use crate::server::{self, NotFound, PrivateServer, ServerError, ServerKind};
@@ -135,7 +136,7 @@ impl Endpoints {
         cases: impl Iterator<Item = &'a Case> + Clone,
     ) -> Result<Self, EndpointError> {
         let needed = cases.clone().flat_map(|case| &case.targets).filter_map(|target| {
-            let kind = target.driver.server()?;
+            let kind = target.driver.server(&target.options)?;
             sources.named(target, kind).is_none().then_some(kind)
         });
         let wanted: BTreeSet<ServerKind> = needed.collect();
@@ -150,7 +151,7 @@ impl Endpoints {
 
     /// How `target` is reached.
     pub fn source(&self, target: &TargetSpec) -> Result<Source, Unavailable> {
-        let Some(kind) = target.driver.server() else { return Ok(Source::Embedded) };
+        let Some(kind) = target.driver.server(&target.options) else { return Ok(Source::Embedded) };
         if let Some(endpoint) = self.sources.named(target, kind) {
             return Ok(Source::Server(endpoint));
         }
@@ -213,7 +214,7 @@ impl Sources {
             return Err(EndpointError::NoSuchTarget { given: given.clone(), known });
         }
         for target in targets {
-            let Some(kind) = target.driver.server() else { continue };
+            let Some(kind) = target.driver.server(&target.options) else { continue };
             match (self.named(target, kind), &target.unset_variable) {
                 (Some(endpoint), _) => self.permit(target, kind, &endpoint)?,
                 (None, Some(variable)) => {
@@ -285,7 +286,11 @@ fn is_here(host: &str) -> bool {
 /// The connections that a case needs of a PostgreSQL server at most: of each worker to each target there, and a few to
 /// each target for fixtures, invariants and the look at who waits.
 fn connections(case: &Case) -> usize {
-    let targets = case.targets.iter().filter(|target| target.driver.server() == Some(ServerKind::Postgres)).count();
+    let targets = case
+        .targets
+        .iter()
+        .filter(|target| target.driver.server(&target.options) == Some(ServerKind::Postgres))
+        .count();
     targets.saturating_mul(case.workers.len().saturating_add(CONTROL_CONNECTIONS))
 }
 

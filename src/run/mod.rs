@@ -24,14 +24,14 @@ pub use open_targets::OpenTargets;
 pub use stop::Stop;
 pub use surroundings::{machine, new_report};
 
-use crate::driver::Description;
 use crate::duration::as_ns;
 use crate::engine::{Choices, HeadStarts};
 use crate::judge::{
     CaseTally, CaseVerdict, ControlVerdict, GrowthPoint, GrowthVerdict, RunVerdict, Verdict, judge_case, judge_growth,
 };
-use crate::model::{Case, ScenarioHead, Source};
+use crate::model::{Case, ScenarioHead};
 use crate::plan::{PlannedCase, PlannedScenario};
+use crate::port::{Description, Source};
 use crate::report::schema::{CaseReport, GrowthReport, Report, Run, ScenarioReport, SkippedCase};
 use crate::report::{RunFolder, build};
 use crate::run::endpoints::{Endpoints, Unavailable};

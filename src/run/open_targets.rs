@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::driver::{Description, Target};
+use crate::port::{Description, Target};
 
 /// Targets that are set up at this moment. Clones share the list, so that they can be closed when a run is dropped.
 #[derive(Clone, Default)]

@@ -42,8 +42,13 @@ async fn raced(
     tell: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> (Result<(), RunError>, Report) {
     let source = crate::diagnostic::SourceFile::new("embedded.toml", text);
-    let scenario =
-        crate::scenario::parse(source, std::path::Path::new(""), crate::scenario::FileAccess::Below).unwrap();
+    let scenario = crate::scenario::parse(
+        source,
+        std::path::Path::new(""),
+        crate::scenario::FileAccess::Below,
+        &crate::driver::builtin(),
+    )
+    .unwrap();
     let cases = crate::plan::cases(&scenario, &crate::plan::Overrides::default()).unwrap().cases;
     let scenarios = [PlannedScenario { head: scenario.head.clone(), cases }];
     let sources = endpoints::Sources {

@@ -9,9 +9,9 @@ mod names;
 mod read;
 mod read_checks;
 mod reader;
+mod requests;
 mod rules;
 pub mod schema;
-mod sql;
 pub(crate) mod steps;
 mod syntax;
 mod table;
@@ -24,6 +24,7 @@ pub use model::Scenario;
 pub use read::{DEFAULT_ROUNDS, SCHEMA};
 
 use crate::diagnostic::{self, Code, Diagnostic, Severity, SourceFile};
+use crate::port::Drivers;
 
 /// Why there is no scenario.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +54,10 @@ fn count(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Reads and checks a scenario file and the files it names.
-pub fn load(path: &Path, access: FileAccess) -> Result<Scenario, LoadError> {
+pub fn load(path: &Path, access: FileAccess, drivers: &Drivers) -> Result<Scenario, LoadError> {
     let bytes = files::read(path).map_err(|error| LoadError::Unreadable { path: path.to_owned(), error })?;
     let text = String::from_utf8(bytes).map_err(|error| not_text(path, &error))?;
-    parse(SourceFile::new(path, text), path.parent().unwrap_or(Path::new("")), access)
+    parse(SourceFile::new(path, text), path.parent().unwrap_or(Path::new("")), access, drivers)
 }
 
 /// The fault of a file that is not UTF-8, at its first byte that is not.
@@ -72,10 +73,15 @@ fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> LoadError {
     LoadError::Invalid { source_file, diagnostics: vec![diagnostic] }
 }
 
-/// Checks the text of a scenario, whose files are in `directory`, or wherever `access` allows.
-pub fn parse(source: SourceFile, directory: &Path, access: FileAccess) -> Result<Scenario, LoadError> {
+/// Checks the text of a scenario that may name `drivers`, and whose files are in `directory`, or wherever `access` allows.
+pub fn parse(
+    source: SourceFile,
+    directory: &Path,
+    access: FileAccess,
+    drivers: &Drivers,
+) -> Result<Scenario, LoadError> {
     let copy = source.clone();
-    let read::Reading { mut scenario, mut diagnostics, unread } = read::read(source, directory, access);
+    let read::Reading { mut scenario, mut diagnostics, unread } = read::read(source, directory, access, drivers);
     let faultless = |diagnostics: &[Diagnostic]| diagnostics.iter().all(|found| found.severity == Severity::Warning);
     if let Some(scenario) = &mut scenario {
         let names = names::check(scenario, &unread);

@@ -5,37 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diagnostic::{Diagnostic, SourceFile, Span};
-use crate::expression::{EvaluateError, Expression, Scope, Template};
-use crate::model::{CountRange, Operation, ScenarioHead, Start};
+use crate::expression::{EvaluateError, Expression, Scope};
+use crate::model::{CountRange, ScenarioHead, Start};
 use crate::outcome::OutcomeKind;
+use crate::port::{At, Driver, Drivers, Entry, Field, Request, TemplateAt, Use};
 use crate::value::Value;
 
 pub use super::model_checks::{
     Checks, ClassifyRule, Control, Expectation, Growth, Invariant, LatencyBound, Metric, OriginAt,
 };
-
-/// Something read from the file, with its place.
-#[derive(Debug, Clone)]
-pub struct At<T> {
-    /// What was read.
-    pub value: T,
-    /// Where.
-    pub span: Span,
-}
-
-/// A name that an expression takes from its scope, with the place of the name.
-pub type Use = At<String>;
-
-/// A template with the names it uses.
-#[derive(Debug, Clone)]
-pub struct TemplateAt {
-    /// The template.
-    pub template: Template,
-    /// The value as written.
-    pub span: Span,
-    /// The names it uses.
-    pub uses: Vec<Use>,
-}
 
 /// An expression with the names it uses.
 #[derive(Debug, Clone)]
@@ -120,6 +98,8 @@ pub struct Ordered {
 pub struct Scenario {
     /// The file.
     pub source: SourceFile,
+    /// The drivers that it could name.
+    pub drivers: Drivers,
     /// What its cases will have in common.
     pub head: Arc<ScenarioHead>,
     /// `rounds`.
@@ -182,68 +162,14 @@ pub type Condition = Vec<(At<String>, Vec<Value>)>;
 pub struct Target {
     /// NAME.
     pub name: At<String>,
-    /// `driver` and its own keys.
-    pub driver: Driver,
-    /// `settings`.
-    pub settings: Vec<(String, TemplateAt)>,
+    /// `driver`.
+    pub driver: &'static dyn Driver,
+    /// The driver's own keys, with what they hold.
+    pub options: Vec<(&'static Field, Entry<TemplateAt>)>,
     /// `url`.
     pub url: Option<TemplateAt>,
     /// `url_env`: the name of an environment variable.
     pub url_env: Option<At<String>>,
-}
-
-/// A target's driver with its options as written.
-#[derive(Debug, Clone)]
-pub enum Driver {
-    /// `postgres`.
-    Postgres,
-    /// `jetstream`.
-    JetStream {
-        /// `duplicate_window`.
-        duplicate_window: Option<TemplateAt>,
-    },
-    /// `event-store`.
-    EventStore(Box<StoreOptions>),
-}
-
-/// Options of an `event-store` target as written.
-#[derive(Debug, Clone)]
-pub struct StoreOptions {
-    /// `backend`.
-    pub backend: TemplateAt,
-    /// `guard`.
-    pub guard: Option<TemplateAt>,
-    /// `lookup`.
-    pub lookup: Option<TemplateAt>,
-    /// `cache`.
-    pub cache: Option<TemplateAt>,
-    /// `instances`.
-    pub instances: Option<TemplateAt>,
-}
-
-impl Driver {
-    /// The word in the file.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Driver::Postgres => "postgres",
-            Driver::JetStream { .. } => "jetstream",
-            Driver::EventStore(_) => "event-store",
-        }
-    }
-
-    /// Whether it can carry out `operation`.
-    pub fn can<V>(&self, operation: &Operation<V>) -> bool {
-        match operation {
-            Operation::Sql { .. } => matches!(self, Driver::Postgres),
-            Operation::Publish { .. } | Operation::Messages { .. } => matches!(self, Driver::JetStream { .. }),
-            Operation::Append { .. }
-            | Operation::LatestVersion { .. }
-            | Operation::ReadEvents { .. }
-            | Operation::SaveSnapshot { .. }
-            | Operation::LatestSnapshot { .. }
-            | Operation::Fill { .. } => matches!(self, Driver::EventStore(_)),
-        }
-    }
 }
 
 /// The `[fixture]` table.
@@ -263,7 +189,7 @@ pub struct Fixture {
 #[derive(Debug, Clone)]
 pub struct FixtureStep {
     /// What to do.
-    pub operation: Operation<TemplateAt>,
+    pub request: Request<TemplateAt>,
     /// `on`.
     pub on: Option<At<String>>,
     /// The step as written.
@@ -311,8 +237,8 @@ pub enum Action {
     Assert(ExpressionAt),
     /// Binds names, in file order.
     Let(Vec<(At<String>, ExpressionAt)>),
-    /// Asks a target. Statement and barrier indexes are not known yet and are 0.
-    Call(Box<Operation<TemplateAt>>),
+    /// Asks a target.
+    Call(Request<TemplateAt>),
 }
 
 impl Action {
@@ -323,7 +249,7 @@ impl Action {
             Action::Sleep(_) => "sleep",
             Action::Assert(_) => "assert",
             Action::Let(_) => "let",
-            Action::Call(operation) => operation.word(),
+            Action::Call(request) => request.spec.word,
         }
     }
 }

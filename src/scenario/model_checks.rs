@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use super::model::{At, Condition, CountAt, ExpressionAt, StepRef, TemplateAt};
+use super::model::{Condition, CountAt, ExpressionAt, StepRef};
 use crate::diagnostic::Span;
-use crate::model::Operation;
 use crate::outcome::OutcomeKind;
+use crate::port::{At, Request, TemplateAt};
 use crate::value::Value;
 
 /// Everything that must hold.
@@ -75,7 +75,7 @@ pub struct Invariant {
     /// `name`.
     pub name: At<String>,
     /// `sql`, `file`, `events` or `messages`.
-    pub probe: Operation<TemplateAt>,
+    pub probe: Request<TemplateAt>,
     /// The key that says what is read.
     pub span: Span,
     /// `on`.

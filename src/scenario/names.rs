@@ -6,8 +6,8 @@ use super::model::*;
 use super::reader::Unread;
 use super::variant::{ResolvedStep, changes, variants_of};
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
-use crate::model::Operation;
 use crate::outcome::OutcomeKind;
+use crate::port::{At, Request, ResultShape, TemplateAt, Use};
 
 /// Names that are bound by the tool, somewhere or everywhere, and so cannot be given.
 const RESERVED: [&str; 9] = ["round", "round_id", "worker", "workers", "group", "run", "rows", "affected", "result"];
@@ -82,12 +82,8 @@ impl<'a> Names<'a> {
         }
     }
 
-    fn check_operation(&self, operation: &Operation<TemplateAt>, found: &mut Found) {
-        let checked = operation.try_map(|template| {
-            self.check(&template.uses, found);
-            Ok::<_, std::convert::Infallible>(())
-        });
-        let Ok(_) = checked;
+    fn check_request(&self, request: &Request<TemplateAt>, found: &mut Found) {
+        request.values().for_each(|template| self.check(&template.uses, found));
     }
 }
 
@@ -114,11 +110,11 @@ pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Found {
     let case = settings.and(&["workers"]);
     let fixture = &scenario.fixture;
     for step in fixture.setup.iter().chain(&fixture.teardown) {
-        case.check_operation(&step.operation, &mut found);
+        case.check_request(&step.request, &mut found);
     }
     let round = case.and(&["round", "round_id"]);
     for step in fixture.before_round.iter().chain(&fixture.after_round) {
-        round.check_operation(&step.operation, &mut found);
+        round.check_request(&step.request, &mut found);
     }
     let changes = changes(scenario);
     for group in &scenario.groups {
@@ -139,15 +135,8 @@ pub(super) fn check(scenario: &Scenario, unread: &Unread) -> Found {
 }
 
 fn check_target(target: &Target, settings: &Names<'_>, found: &mut Found) {
-    let options: Vec<&TemplateAt> = match &target.driver {
-        Driver::Postgres => Vec::new(),
-        Driver::JetStream { duplicate_window } => duplicate_window.iter().collect(),
-        Driver::EventStore(options) => {
-            let StoreOptions { backend, guard, lookup, cache, instances } = options.as_ref();
-            std::iter::once(backend).chain([guard, lookup, cache, instances].into_iter().flatten()).collect()
-        }
-    };
-    for template in options.into_iter().chain(target.settings.iter().map(|(_, value)| value)).chain(&target.url) {
+    let options = target.options.iter().flat_map(|(_, entry)| entry.values());
+    for template in options.chain(&target.url) {
         settings.check(&template.uses, found);
     }
 }
@@ -199,7 +188,7 @@ fn check_steps(steps: &[ResolvedStep<'_>], worker: &Names<'_>, case: &Names<'_>,
                     names.bind(name, "a name of `let`", found);
                 }
             }
-            Action::Call(operation) => names.check_operation(operation, found),
+            Action::Call(request) => names.check_request(request, found),
         }
         if let Some(rows) = &step.rows {
             counts.check(&rows.uses, found);
@@ -223,11 +212,10 @@ fn check_checks(checks: &Checks, case: &Names<'_>, found: &mut Found) {
     let round = case.and(&["round", "round_id"]);
     let outcomes = OutcomeKind::ALL.map(|kind| kind.as_str().replace('-', "_"));
     for invariant in &checks.invariants {
-        round.check_operation(&invariant.probe, found);
-        let result: &[&str] = match invariant.probe {
-            Operation::ReadEvents { .. } => &["events", "result"],
-            Operation::Messages { .. } => &["messages", "result"],
-            _ => &["rows"],
+        round.check_request(&invariant.probe, found);
+        let result = match invariant.probe.spec.result {
+            ResultShape::Rows => vec!["rows"],
+            ResultShape::Value(name) => vec![name, "result"],
         };
         let words: Vec<&str> = result.iter().copied().chain(outcomes.iter().map(String::as_str)).collect();
         for name in invariant.that.uses.iter().filter(|name| words.contains(&name.value.as_str())) {

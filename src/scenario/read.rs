@@ -15,6 +15,7 @@ use super::table::Table;
 use super::{read_checks, steps, syntax};
 use crate::diagnostic::{Code, Diagnostic, SourceFile, suggestion, ticked};
 use crate::model::{ScenarioHead, Start};
+use crate::port::{At, Drivers, Entry, Field, Need, Shape, TemplateAt};
 use crate::value::Value;
 
 /// The version of the scenario format that is read.
@@ -25,9 +26,6 @@ pub const DEFAULT_ROUNDS: u64 = 100;
 
 /// How long a round of a scenario that does not say may take.
 const DEFAULT_ROUND_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The drivers that targets can have.
-const DRIVERS: [&str; 3] = ["postgres", "jetstream", "event-store"];
 
 /// What reading a file gives: a scenario unless it is too broken to have one, and everything found.
 pub(super) struct Reading {
@@ -43,10 +41,10 @@ pub(super) struct Reading {
 const SYNTAX_ERRORS_SHOWN: usize = 3;
 
 /// Reads the text of a scenario, whose files are in `directory`.
-pub(super) fn read(source: SourceFile, directory: &Path, access: FileAccess) -> Reading {
+pub(super) fn read(source: SourceFile, directory: &Path, access: FileAccess, drivers: &Drivers) -> Reading {
     let text = source.text().to_owned();
     let (document, errors) = DeTable::parse_recoverable(&text);
-    let mut reader = Reader::new(&text, directory, access);
+    let mut reader = Reader::new(&text, directory, access, drivers);
     for (index, error) in errors.iter().take(SYNTAX_ERRORS_SHOWN).enumerate() {
         let span = error.span().unwrap_or(0..0);
         let diagnostic = Diagnostic::error(Code::Syntax, format!("this is not TOML: {}", error.message()));
@@ -107,6 +105,7 @@ fn top<'a>(reader: &mut Reader<'a>, mut table: Table<'a>, source: SourceFile) ->
         compare,
     };
     Some(Scenario {
+        drivers: reader.drivers.clone(),
         source,
         head: Arc::new(head),
         rounds,
@@ -243,36 +242,27 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
     if !table.has("driver") {
         let diagnostic =
             Diagnostic::error(Code::MissingKey, "a target needs `driver`").at(&table.span, "no `driver` here");
-        reader.push(diagnostic.help(format!("the drivers are {}", ticked(DRIVERS))));
+        reader.push(diagnostic.help(format!("the drivers are {}", ticked(reader.drivers.words()))));
         return None;
     }
     let word = table.get(reader, "driver", Reader::string)?;
     table.what = format!("{} target", syntax::with_article(&word.value));
-    let driver = match word.value.as_str() {
-        "postgres" => Some(Driver::Postgres),
-        "jetstream" => {
-            let duplicate_window = table.get(reader, "duplicate_window", Reader::template);
-            Some(Driver::JetStream { duplicate_window })
-        }
-        "event-store" => store_options(reader, &mut table).map(|options| Driver::EventStore(Box::new(options))),
-        unknown => {
-            let diagnostic = if ["http", "sql"].contains(&unknown) {
-                let message = format!("the driver `{unknown}` is not supported by this version");
-                let help = format!("the drivers are {}", ticked(DRIVERS));
-                Diagnostic::error(Code::Unsupported, message).at(&word.span, "not supported").help(help)
-            } else {
-                let message = format!("there is no driver `{unknown}`");
-                let diagnostic = Diagnostic::error(Code::BadValue, message).at(&word.span, "no such driver");
-                Diagnostic { help: suggestion(unknown, DRIVERS), ..diagnostic }
-            };
-            reader.push(diagnostic);
-            return None;
-        }
+    let Some(driver) = reader.drivers.find(&word.value) else {
+        let unknown = word.value.as_str();
+        let diagnostic = if ["http", "sql"].contains(&unknown) {
+            let message = format!("the driver `{unknown}` is not supported by this version");
+            let help = format!("the drivers are {}", ticked(reader.drivers.words()));
+            Diagnostic::error(Code::Unsupported, message).at(&word.span, "not supported").help(help)
+        } else {
+            let message = format!("there is no driver `{unknown}`");
+            let diagnostic = Diagnostic::error(Code::BadValue, message).at(&word.span, "no such driver");
+            Diagnostic { help: suggestion(unknown, reader.drivers.words()), ..diagnostic }
+        };
+        reader.push(diagnostic);
+        return None;
     };
-    let settings = match driver {
-        Some(Driver::JetStream { .. }) => Vec::new(),
-        _ => table.get(reader, "settings", settings).unwrap_or_default(),
-    };
+    let options: Vec<_> =
+        driver.options().iter().map(|field| Some((field, option(reader, &mut table, field)?))).collect();
     let url_span = table.key_span("url");
     let url = table.get(reader, "url", Reader::template);
     let url_env = table.get(reader, "url_env", variable);
@@ -282,7 +272,7 @@ fn target<'a>(reader: &mut Reader<'a>, name: At<String>, node: Node<'a>) -> Opti
         reader.push(diagnostic.see(&url, "the URL stands here"));
     }
     table.finish(reader);
-    Some(Target { name, driver: driver?, settings, url, url_env })
+    Some(Target { name, driver, options: options.into_iter().collect::<Option<_>>()?, url, url_env })
 }
 
 /// The name of an environment variable, and not what the variable should hold.
@@ -297,18 +287,21 @@ fn variable<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<At<String>> {
     Some(name)
 }
 
-fn store_options<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>) -> Option<StoreOptions> {
-    let backend = table.require(reader, "backend", Reader::template);
-    let guard = table.get(reader, "guard", Reader::template);
-    let lookup = table.get(reader, "lookup", Reader::template);
-    let cache = table.get(reader, "cache", Reader::template);
-    let instances = table.get(reader, "instances", Reader::template);
-    Some(StoreOptions { backend: backend?, guard, lookup, cache, instances })
+/// What a target's own key holds; `None` for one that could not be read or is missing.
+fn option<'a>(reader: &mut Reader<'a>, table: &mut Table<'a>, field: &Field) -> Option<Entry<TemplateAt>> {
+    match field.need {
+        Need::Required => table.require(reader, field.key, Reader::template).map(Entry::One),
+        Need::Default(_) | Need::Optional => Some(if matches!(field.shape, Shape::Named) {
+            table.get(reader, field.key, named).map_or(Entry::Absent, Entry::Named)
+        } else {
+            table.get(reader, field.key, Reader::template).map_or(Entry::Absent, Entry::One)
+        }),
+    }
 }
 
-fn settings<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<(String, TemplateAt)>> {
+fn named<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Vec<(At<String>, TemplateAt)>> {
     let entries = reader.entries(node)?;
-    Some(entries.into_iter().filter_map(|(name, node)| Some((name.value, reader.template(node)?))).collect())
+    Some(entries.into_iter().filter_map(|(name, node)| Some((name, reader.template(node)?))).collect())
 }
 
 fn fixture<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Fixture> {

@@ -12,6 +12,7 @@ use crate::duration;
 use crate::measure::is_metric;
 use crate::model::Compare;
 use crate::outcome::OutcomeKind;
+use crate::port::At;
 
 /// The quantiles by their names.
 pub(super) const QUANTILES: [(&str, f64); 6] =

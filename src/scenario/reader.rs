@@ -8,13 +8,14 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::files::{self, FileAccess};
-use super::model::{At, CountAt, ExpressionAt, TemplateAt, Use};
+use super::model::{CountAt, ExpressionAt};
 use super::table::{Table, entries_of, items_of};
 use super::{count, syntax};
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
 use crate::duration;
 use crate::expression::{Expression, Template};
 use crate::outcome::OutcomeKind;
+use crate::port::{At, Drivers, Notes, TemplateAt, Use};
 use crate::value::Value;
 
 /// A value of the file under its key.
@@ -50,14 +51,34 @@ pub(crate) struct Reader<'a> {
     pub unread: Unread,
     /// SQL files read, by the path in the file.
     pub files: BTreeMap<String, Arc<str>>,
+    /// The drivers that the file may name.
+    pub drivers: &'a Drivers,
     directory: &'a Path,
     access: FileAccess,
 }
 
+impl Notes for Reader<'_> {
+    fn push(&mut self, diagnostic: Diagnostic) {
+        self.diagnostics.push(diagnostic);
+    }
+
+    fn inner(&self, span: &Span, text: &str) -> Option<usize> {
+        Reader::inner(self, span, text)
+    }
+}
+
 impl<'a> Reader<'a> {
     /// A reader of `text`, whose files are in `directory`, or wherever `access` allows.
-    pub(crate) fn new(text: &'a str, directory: &'a Path, access: FileAccess) -> Self {
-        Reader { text, diagnostics: Vec::new(), unread: Unread::default(), files: BTreeMap::new(), directory, access }
+    pub(crate) fn new(text: &'a str, directory: &'a Path, access: FileAccess, drivers: &'a Drivers) -> Self {
+        Reader {
+            text,
+            diagnostics: Vec::new(),
+            unread: Unread::default(),
+            files: BTreeMap::new(),
+            drivers,
+            directory,
+            access,
+        }
     }
 
     /// Notes a diagnostic.

@@ -4,12 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::model::*;
 use super::reader::Unread;
-use super::sql;
-use super::steps::PAUSES;
 use super::variant::{ResolvedStep, changes, steps_of, variants_of};
 use crate::diagnostic::{Code, Diagnostic, suggestion};
-use crate::model::{Operation, Start};
+use crate::model::Start;
 use crate::outcome::OutcomeKind;
+use crate::port::{At, Usage, Written};
 use crate::statistics::LEAST_POINTS;
 use crate::value::Value;
 
@@ -174,19 +173,19 @@ fn targets(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
             diagnostics.extend(scenario.transaction_target(group, &transaction.span).err());
         }
         for ResolvedStep { step, .. } in variants_of(scenario, group, &changes).into_iter().flatten() {
-            if let Action::Call(operation) = &step.action {
+            if let Action::Call(request) = &step.action {
                 let on = [step.on.as_ref(), group.on.as_ref()];
-                diagnostics.extend(scenario.target_for(operation, &step.span, &on).err());
+                diagnostics.extend(scenario.target_for(request.spec, &step.span, &on).err());
             }
         }
     }
     let fixture = &scenario.fixture;
     let lists = [&fixture.setup, &fixture.before_round, &fixture.after_round, &fixture.teardown];
     for step in lists.into_iter().flatten() {
-        diagnostics.extend(scenario.target_for(&step.operation, &step.span, &[step.on.as_ref()]).err());
+        diagnostics.extend(scenario.target_for(step.request.spec, &step.span, &[step.on.as_ref()]).err());
     }
     for invariant in &scenario.checks.invariants {
-        diagnostics.extend(scenario.target_for(&invariant.probe, &invariant.span, &[invariant.on.as_ref()]).err());
+        diagnostics.extend(scenario.target_for(invariant.probe.spec, &invariant.span, &[invariant.on.as_ref()]).err());
     }
 }
 
@@ -214,11 +213,7 @@ fn barriers(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
                     diagnostics.push(diagnostic.see(&table.span, "and here").help("remove one of them"));
                 }
             }
-            Action::Call(operation) => {
-                if let Operation::Append { pause: Some((point, _)), .. } = operation.as_ref() {
-                    waited.extend(PAUSES.iter().filter(|(_, known)| known == point).map(|(word, _)| *word));
-                }
-            }
+            Action::Call(request) => waited.extend(request.pause.map(|pause| pause.point)),
             _ => {}
         }
     }
@@ -312,9 +307,11 @@ fn silent_successes(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
         return;
     }
     for step in scenario.groups.iter().flat_map(|group| &group.steps).filter_map(|reference| scenario.step(reference)) {
-        let Action::Call(operation) = &step.action else { continue };
-        let Operation::Sql { text, .. } = operation.as_ref() else { continue };
-        if let (Some(words), None, Save::Nothing) = (sql::silent(text), &step.rows, &step.save) {
+        let Action::Call(request) = &step.action else { continue };
+        let written = Written { request, usage: Usage::Step, span: &step.span, complete: true };
+        if let (Some(words), None, Save::Nothing) =
+            (request.spec.rules.succeeds_silently(&written), &step.rows, &step.save)
+        {
             let message =
                 format!("`{words}` succeeds also where it does nothing, and nothing here looks whether it did");
             let diagnostic = Diagnostic::warning(Code::SilentSuccess, message).at(&step.span, "counts as a success");

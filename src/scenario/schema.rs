@@ -5,44 +5,41 @@
 use serde_json::{Map, Value, json};
 
 use super::read_checks::QUANTILES;
-use super::steps::PAUSES;
-use crate::model::Isolation;
+use super::requests::PAUSE;
 use crate::outcome::OutcomeKind;
+use crate::port::{Driver, Drivers, Field, Isolation, Layout, Literal, Need, RequestSpec, Shape, Usage};
 
 /// The JSON Schema (draft 7, which TOML editors understand) of a scenario file.
-pub fn json_schema() -> Value {
+pub fn json_schema(drivers: &Drivers) -> Value {
     let mut schema = object(
         "A race against a real system, and what its outcomes must be.",
         &["schema", "name", "targets", "workers"],
         top(),
     );
+    let tables = [Usage::Step, Usage::Fixture, Usage::Probe].map(|usage| drivers.requests(usage));
+    let requests = tables.iter().flatten().filter(|spec| spec.layout == Layout::Table);
+    let requests = requests.map(|spec| (spec.key, request(spec)));
     let definitions = [
-        ("target", target()),
-        ("step", step()),
-        ("fixtureStep", fixture_step()),
+        ("target", target(drivers)),
+        ("step", step(drivers)),
+        ("fixtureStep", fixture_step(drivers)),
         ("group", group()),
         ("barrier", barrier()),
         ("origin", origin()),
         ("expectation", outcomes("Counts by outcome. An outcome that is not named must not occur.")),
-        ("invariant", invariant()),
+        ("invariant", invariant(drivers)),
         ("growth", growth()),
         ("control", control()),
         ("classify", classify()),
-        ("append", append()),
-        ("readEvents", read_events()),
-        ("actorOnly", object("An actor of the event store.", &["actor"], vec![actor()])),
-        ("saveSnapshot", save_snapshot()),
-        ("publish", publish()),
-        ("fill", fill()),
-        ("messages", messages()),
         ("count", count()),
         ("stepRef", step_ref()),
         ("bindings", map("Names, each with a CEL expression.", json!({ "type": "string" }))),
         ("settings", map("Names of params or axes, each with a plain value.", json!({}))),
     ];
+    let definitions = definitions.into_iter().chain(requests);
     schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
     schema["title"] = json!("deadheat scenario");
-    schema["definitions"] = definitions.into_iter().map(|(name, definition)| (name.to_owned(), definition)).collect();
+    schema["definitions"] = definitions.map(|(name, definition)| (name.to_owned(), definition)).collect();
     schema
 }
 
@@ -173,42 +170,76 @@ fn matrix() -> Value {
     })
 }
 
-fn target() -> Value {
-    let doc = "A system raced against.";
-    object(
-        doc,
-        &["driver"],
-        vec![
-            ("driver", words("What it is.", ["postgres", "jetstream", "event-store"])),
-            ("url", text("Where it is. Without it, the tool looks for a server or starts one.")),
-            ("url_env", text("The environment variable that says where it is.")),
-            ("settings", map("PostgreSQL: settings of each session, such as `deadlock_timeout`.", json!({}))),
-            (
-                "duplicate_window",
-                text("JetStream: how long message ids are remembered, such as `30s`; at least 100ms, default 2m."),
-            ),
-            (
-                "backend",
-                word_or_template("Event store: where events are kept.", ["memory", "sqlite", "postgres", "jetstream"]),
-            ),
-            (
-                "guard",
-                word_or_template(
-                    "Event store: what keeps two appends apart; default `server`.",
-                    ["none", "mutex", "server"],
-                ),
-            ),
-            (
-                "lookup",
-                word_or_template(
-                    "Event store: how the latest version is read; default `direct-get`.",
-                    ["direct-get", "last-consumer", "scan"],
-                ),
-            ),
-            ("cache", any("Event store: whether each instance caches versions; default false.")),
-            ("instances", any("Event store: how many instances the workers share; default 1.")),
-        ],
-    )
+fn target(drivers: &Drivers) -> Value {
+    let mut keys = vec![
+        ("driver", words("What it is.", drivers.words())),
+        ("url", text("Where it is. Without it, the tool looks for a server or starts one.")),
+        ("url_env", text("The environment variable that says where it is.")),
+    ];
+    for driver in drivers.iter() {
+        for option in driver.options() {
+            if !keys.iter().any(|(known, _)| *known == option.key) {
+                let having = drivers.iter().filter(|it| it.options().iter().any(|own| own.key == option.key));
+                let having: Vec<&str> = having.map(Driver::word).collect();
+                keys.push((option.key, field(option, &format!("{}: ", having.join(", ")))));
+            }
+        }
+    }
+    object("A system raced against.", &["driver"], keys)
+}
+
+/// A key of a driver's table, with `before` in front of what it does.
+fn field(field: &Field, before: &str) -> Value {
+    let default = match field.need {
+        Need::Default(literal) if !matches!(literal, Literal::Null | Literal::Text("")) => {
+            format!("; default `{}`.", crate::value::Value::from(literal))
+        }
+        Need::Default(_) | Need::Required | Need::Optional => ".".to_owned(),
+    };
+    let least = match field.shape {
+        Shape::Whole { least } => format!("; at least {least}"),
+        Shape::Duration { least, .. } => format!("; at least {}ms", least.as_millis()),
+        Shape::Text | Shape::Value | Shape::Values | Shape::Named | Shape::Words(_) | Shape::Flag => String::new(),
+    };
+    let doc = format!("{before}{}{least}{default}", field.doc.trim_end_matches('.'));
+    match field.shape {
+        Shape::Text => text(&doc),
+        Shape::Value | Shape::Flag | Shape::Whole { .. } => any(&doc),
+        Shape::Values => list(&doc, any("A value.")),
+        Shape::Named => map(&doc, any("A value.")),
+        Shape::Words(known) => word_or_template(&doc, known.iter().copied()),
+        Shape::Duration { .. } => text(&doc),
+    }
+}
+
+/// A request that is written as a table.
+fn request(spec: &RequestSpec) -> Value {
+    let required: Vec<&str> =
+        spec.fields.iter().filter(|it| matches!(it.need, Need::Required)).map(|field| field.key).collect();
+    let mut keys: Keys = spec.fields.iter().map(|it| (it.key, field(it, ""))).collect();
+    if !spec.pauses.is_empty() {
+        let points: Vec<String> = spec.pauses.iter().map(|it| format!("`{}` is {}", it.word, it.doc)).collect();
+        let doc = format!("A barrier inside the request, called as the point: {}", points.join(" "));
+        keys.push((PAUSE, words(&doc, spec.pauses.iter().map(|it| it.word))));
+    }
+    object(spec.doc, &required, keys)
+}
+
+/// The keys of requests at places of this kind, and `on`.
+fn request_keys(drivers: &Drivers, usage: Usage) -> Keys {
+    let mut keys = Vec::new();
+    for spec in drivers.requests(usage) {
+        match spec.layout {
+            Layout::Table => keys.push((spec.key, refer(spec.doc, spec.key))),
+            Layout::Statement { file, doc } => {
+                keys.push((spec.key, text(spec.doc)));
+                keys.push((file, text(doc)));
+                keys.extend(spec.fields.iter().skip(1).map(|it| (it.key, field(it, ""))));
+            }
+        }
+    }
+    keys.push(("on", text("The target, if there are several.")));
+    keys
 }
 
 fn fixture() -> Value {
@@ -225,40 +256,19 @@ fn fixture() -> Value {
     )
 }
 
-fn sql_keys() -> Keys {
-    vec![
-        ("sql", text("A statement; `$1`, `$2` … stand for `args`.")),
-        ("file", text("A file in the scenario's directory, or below it, that holds the statement.")),
-        ("args", list("What `$1`, `$2` … are bound to.", any("A value."))),
-        ("on", text("The target, if there are several.")),
-    ]
+fn fixture_step(drivers: &Drivers) -> Value {
+    let keys = request_keys(drivers, Usage::Fixture);
+    object("One request of a fixture. Without `args`, SQL may hold several statements.", &[], keys)
 }
 
-fn fixture_step() -> Value {
-    let mut keys = sql_keys();
-    keys.extend([
-        ("append", refer("Appends an event.", "append")),
-        ("fill", refer("Appends many events at once.", "fill")),
-        ("save_snapshot", refer("Stores a snapshot.", "saveSnapshot")),
-        ("publish", refer("Publishes a message.", "publish")),
-    ]);
-    object("One operation of a fixture. Without `args`, SQL may hold several statements.", &[], keys)
-}
-
-fn step() -> Value {
-    let mut keys = sql_keys();
+fn step(drivers: &Drivers) -> Value {
+    let mut keys = request_keys(drivers, Usage::Step);
     keys.extend([
         ("name", text("The name of a step that is written in place, for reports and controls.")),
         ("barrier", text("Waits until every worker that has this barrier has come to it.")),
         ("sleep", text("Pauses for so long, such as `20ms`.")),
         ("assert", text("A CEL expression; unless it is true the attempt ends, as `rejected` or as `otherwise` says.")),
         ("let", refer("Binds names for later steps.", "bindings")),
-        ("append", refer("Appends an event.", "append")),
-        ("latest_version", refer("Reads the latest version of an actor; 0 when there is none.", "actorOnly")),
-        ("read_events", refer("Reads an actor's events.", "readEvents")),
-        ("save_snapshot", refer("Stores a snapshot.", "saveSnapshot")),
-        ("latest_snapshot", refer("Reads the latest snapshot; without one the attempt is `rejected`.", "actorOnly")),
-        ("publish", refer("Publishes a message.", "publish")),
         (
             "rows",
             refer("How many rows must be returned or changed; else `conflict`, or what `otherwise` says.", "count"),
@@ -359,12 +369,10 @@ fn count() -> Value {
     })
 }
 
-fn invariant() -> Value {
-    let mut keys = sql_keys();
+fn invariant(drivers: &Drivers) -> Value {
+    let mut keys = request_keys(drivers, Usage::Probe);
     keys.extend([
         ("name", text("The check's name.")),
-        ("events", refer("Reads an actor's events, bound to `events`.", "readEvents")),
-        ("messages", refer("Reads the stream's messages, bound to `messages`.", "messages")),
         (
             "that",
             text("A CEL expression over what was read and the counts of outcomes (`success`, `broken_barrier` …)."),
@@ -412,72 +420,6 @@ fn classify() -> Value {
             ("message", text("A regular expression that the system's message matches.")),
             ("step", text("The refused step.")),
             ("outcome", words("What the attempt ends in.", OutcomeKind::ALL.map(OutcomeKind::as_str))),
-        ],
-    )
-}
-
-fn actor() -> (&'static str, Value) {
-    ("actor", any("Whose events."))
-}
-
-fn append() -> Value {
-    object(
-        "An event to append.",
-        &["actor", "version"],
-        vec![
-            actor(),
-            ("version", any("Its version, greater than the actor's latest.")),
-            ("type", any("Its type.")),
-            ("data", any("Its data.")),
-            (
-                "pause",
-                words(
-                    "A barrier inside the store: `checked` is after the version was read and before the write.",
-                    PAUSES.map(|(word, _)| word),
-                ),
-            ),
-        ],
-    )
-}
-
-fn read_events() -> Value {
-    object(
-        "An actor's events.",
-        &["actor"],
-        vec![actor(), ("since", any("Only versions greater than this; default 0."))],
-    )
-}
-
-fn save_snapshot() -> Value {
-    object(
-        "A snapshot to store.",
-        &["actor", "version"],
-        vec![actor(), ("version", any("The version it was taken at.")), ("data", any("Its data."))],
-    )
-}
-
-fn fill() -> Value {
-    object("Events to append, with versions from 1.", &["actor", "events"], vec![actor(), ("events", any("How many."))])
-}
-
-fn messages() -> Value {
-    object("The stream's messages, oldest first.", &[], vec![("subject", any("A subject filter; default `>`, all."))])
-}
-
-fn publish() -> Value {
-    object(
-        "A message to publish.",
-        &["subject"],
-        vec![
-            ("subject", any("Its subject, within the target's own stream.")),
-            ("data", any("Its payload: text as it is, anything else as JSON.")),
-            ("expected_last_sequence", any("Stores only if this is the stream's last sequence.")),
-            ("expected_last_subject_sequence", any("Stores only if this is the subject's last sequence.")),
-            ("message_id", any("The id by which duplicates are known.")),
-            (
-                "headers",
-                map("Further headers; the case of those that the server acts on makes no difference.", any("A value.")),
-            ),
         ],
     )
 }

@@ -3,9 +3,9 @@
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::model::At;
 use super::reader::{Node, Reader};
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
+use crate::port::At;
 
 /// A table whose keys have meanings. Keys are taken out as they are read; what is left is unknown.
 #[derive(Debug)]

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::{At, Control, Driver, Group, Scenario, Step, StepRef, Target};
+use super::model::{Control, Group, Scenario, Step, StepRef, Target};
 use super::syntax::with_article;
 use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
-use crate::model::Operation;
+use crate::port::{At, Driver, RequestSpec, Usage};
 
 /// A step of a group under the name it has there.
 #[derive(Debug, Clone)]
@@ -96,18 +96,18 @@ impl Scenario {
         }
     }
 
-    /// The position of the target that carries out `operation`, written at `span`: the one named by the first of `on`,
+    /// The position of the target that carries out `request`, written at `span`: the one named by the first of `on`,
     /// else the only one, else the only one whose driver can.
-    pub fn target_for<V>(
+    pub fn target_for(
         &self,
-        operation: &Operation<V>,
+        request: &RequestSpec,
         span: &Span,
         on: &[Option<&At<String>>],
     ) -> Result<usize, Diagnostic> {
-        let what = format!("`{}`", operation.word());
-        let index = self.choose_target(&what, span, on, |driver| driver.can(operation))?;
+        let what = format!("`{}`", request.word);
+        let index = self.choose_target(&what, span, on, |driver| driver.can(request))?;
         let target = &self.targets[index];
-        if target.driver.can(operation) {
+        if target.driver.can(request) {
             return Ok(index);
         }
         let message = format!(
@@ -116,15 +116,15 @@ impl Scenario {
             with_article(target.driver.word())
         );
         let diagnostic = Diagnostic::error(Code::WrongDriver, message).at(span, "not on this target");
-        Err(diagnostic.see(&target.name.span, "the target").help(operations_of(&target.driver)))
+        Err(diagnostic.see(&target.name.span, "the target").help(requests_of(target.driver)))
     }
 
     /// The position of the target whose transactions wrap the steps of `group`, asked for at `span`.
     pub fn transaction_target(&self, group: &Group, span: &Span) -> Result<usize, Diagnostic> {
-        let transactional = |driver: &Driver| matches!(driver, Driver::Postgres);
+        let transactional = |driver: &'static dyn Driver| driver.has_transactions();
         let index = self.choose_target("`transaction`", span, &[group.on.as_ref()], transactional)?;
         let target = &self.targets[index];
-        if transactional(&target.driver) {
+        if transactional(target.driver) {
             return Ok(index);
         }
         let message = format!(
@@ -133,7 +133,10 @@ impl Scenario {
             with_article(target.driver.word())
         );
         let diagnostic = Diagnostic::error(Code::NoTransaction, message).at(span, "no transaction here");
-        Err(diagnostic.see(&target.name.span, "the target").help("only `postgres` targets have transactions"))
+        let able = self.drivers.iter().filter(|driver| driver.has_transactions()).map(Driver::word);
+        Err(diagnostic
+            .see(&target.name.span, "the target")
+            .help(format!("only {} targets have transactions", ticked(able))))
     }
 
     fn choose_target(
@@ -141,7 +144,7 @@ impl Scenario {
         what: &str,
         span: &Span,
         on: &[Option<&At<String>>],
-        can: impl Fn(&Driver) -> bool,
+        can: impl Fn(&'static dyn Driver) -> bool,
     ) -> Result<usize, Diagnostic> {
         let names = || self.targets.iter().map(|target| target.name.value.as_str());
         if let Some(on) = on.iter().flatten().next() {
@@ -155,7 +158,7 @@ impl Scenario {
         if self.targets.len() == 1 {
             return Ok(0);
         }
-        let able = |target: &&Target| can(&target.driver);
+        let able = |target: &&Target| can(target.driver);
         let mut candidates = self.targets.iter().enumerate().filter(|(_, target)| able(target)).map(|(index, _)| index);
         match (candidates.next(), candidates.next()) {
             (Some(only), None) => Ok(only),
@@ -168,15 +171,14 @@ impl Scenario {
     }
 }
 
-fn operations_of(driver: &Driver) -> &'static str {
-    match driver {
-        Driver::Postgres => "a `postgres` target carries out `sql` and `file`",
-        Driver::JetStream { .. } => {
-            "a `jetstream` target carries out `publish`, and shows its `messages` to invariants"
-        }
-        Driver::EventStore(_) => {
-            "an `event-store` target carries out `append`, `latest_version`, `read_events`, `save_snapshot`, \
-             `latest_snapshot` and `fill`, and shows its `events` to invariants"
-        }
-    }
+/// What a driver's targets can be asked, for a hint.
+fn requests_of(driver: &'static dyn Driver) -> String {
+    let keys = |is_probe_only: bool| {
+        let specs = driver.requests().iter().filter(move |spec| (*spec.usages == [Usage::Probe]) == is_probe_only);
+        specs.flat_map(RequestSpec::keys).collect::<Vec<_>>()
+    };
+    let (asked, shown) = (keys(false), keys(true));
+    let shown =
+        if shown.is_empty() { String::new() } else { format!(", and shows its {} to invariants", ticked(shown)) };
+    format!("{} target carries out {}{shown}", with_article(driver.word()), ticked(asked))
 }

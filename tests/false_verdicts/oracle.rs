@@ -150,7 +150,9 @@ mod tests {
             [[workers]]\nname = \"all\"\ncount = 3\nsteps = [\"one\"]\n[expect]\nsuccess = 1\nconflict = 2\n";
         let invariants = "[[invariants]]\nname = \"one\"\nsql = \"SELECT 1\"\nthat = \"rows[0][0] == success\"\n";
         let text = if invariant { format!("{text}{invariants}") } else { text.to_owned() };
-        let scenario = parse(SourceFile::new("three.toml", &text), Path::new(""), FileAccess::Below).unwrap();
+        let scenario =
+            parse(SourceFile::new("three.toml", &text), Path::new(""), FileAccess::Below, &deadheat::driver::builtin())
+                .unwrap();
         cases(&scenario, &Overrides::default()).unwrap().cases.remove(0).case
     }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::driver::StoreOptions;
 use crate::driver::jetstream::connection::Address;
 use crate::driver::postgres::schema::Schema;
 use crate::driver::space::{JETSTREAM_FULL, POSTGRES_FULL, unless_full};
-use crate::driver::{Description, Reply, TargetError};
 use crate::event_store::{
     Backend, Connection, JetStreamConnection, MemoryConnection, PostgresConnection, SqliteConnection, StoreError,
 };
-use crate::model::{Endpoint, Source, StoreOptions, TargetSpec};
+use crate::port::{Description, Reply, Source, TargetError};
 use crate::server::ScratchDirectory;
 
 /// How long one operation may take: the engine's deadlines are shorter.
@@ -35,7 +35,7 @@ pub(super) enum Home {
 impl Home {
     /// Creates a store in `space`: a schema or stream name of its own.
     pub(super) async fn open(
-        spec: &TargetSpec,
+        name: &str,
         options: &StoreOptions,
         source: &Source,
         space: &str,
@@ -55,7 +55,7 @@ impl Home {
                 Ok(Home::Sqlite { shared, directory: Mutex::new(Some(directory)) })
             }
             Backend::Postgres => {
-                let schema = Schema::create(spec, server(spec, source)?, space).await?;
+                let schema = Schema::create(&options.settings, source.server(name)?, space).await?;
                 let home = Home::Postgres(Box::new(schema));
                 let created = home.create_tables(options).await;
                 match created {
@@ -64,7 +64,7 @@ impl Home {
                 }
             }
             Backend::JetStream => {
-                let address = Address::parse(&spec.name, server(spec, source)?)?;
+                let address = Address::parse(name, source.server(name)?)?;
                 let home = Home::JetStream { address, stream: space.to_owned() };
                 home.stream("control").await?.create_stream().await.map_err(environment)?;
                 Ok(home)
@@ -171,15 +171,6 @@ impl Home {
         };
         let client = address.connect(&format!("deadheat {stream} {name}")).await?;
         JetStreamConnection::new(client, stream, DEADLINE).await.map_err(environment)
-    }
-}
-
-fn server<'a>(spec: &TargetSpec, source: &'a Source) -> Result<&'a Endpoint, TargetError> {
-    match source {
-        Source::Server(endpoint) => Ok(endpoint),
-        Source::Embedded => {
-            Err(TargetError::Environment { message: format!("target `{}` was given no server", spec.name) })
-        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! The reference event store as a target: one or several instances, one connection per worker.
 
+mod call;
+mod driver;
 mod home;
 mod session;
+pub mod sqlite_code;
 #[cfg(test)]
 mod tests;
 
@@ -12,17 +15,24 @@ use futures::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use self::call::Call;
+use self::driver::StoreOptions;
+pub use self::driver::{EVENT_STORE, EventStoreDriver};
 use super::reconnect::patiently;
-use super::{Description, Done, Holder, Refusal, Reply, Session, Target, TargetError, Wait};
 use crate::event_store::{EventStore, Instance, InstanceOptions};
-use crate::model::{Operation, Source, StoreOptions, TargetSpec};
 use crate::outcome::OutcomeKind;
+use crate::port::{
+    Bound, Description, Done, Holder, Refusal, Reply, Request, Session, Source, Target, TargetError, Wait,
+};
 use crate::value::Value;
 use home::Home;
-use session::{StoreSession, fill, has_no_reply};
+use session::{StoreSession, has_no_reply};
 
 /// How long one operation of a fixture or an invariant may take, and one of a worker at most.
 const OPERATION_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long filling an actor's history may take.
+const FILL_DEADLINE: Duration = Duration::from_secs(600);
 
 /// The number under which the control connection calls: no worker has it.
 const CONTROL: u32 = u32::MAX;
@@ -42,13 +52,13 @@ struct StoreTarget {
 }
 
 /// Opens an event store in `space`: a schema or stream name of its own.
-pub(super) async fn open(
-    spec: &TargetSpec,
+async fn open(
+    name: &str,
     options: &StoreOptions,
     source: &Source,
     space: &str,
 ) -> Result<Box<dyn Target>, TargetError> {
-    let home = Arc::new(Home::open(spec, options, source, space).await?);
+    let home = Arc::new(Home::open(name, options, source, space).await?);
     match furnish(&home, options, source).await {
         Ok(target) => Ok(Box::new(target)),
         Err(error) => Err(error.besides(home.close().await)),
@@ -78,13 +88,12 @@ impl Target for StoreTarget {
         &self.description
     }
 
-    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
-        Box::pin(async move {
-            if let Operation::Fill { actor, events } = operation {
-                return fill(&*self.control().await?, actor, events).await;
-            }
-            done(operation, self.ask(operation).await?).map(drop)
-        })
+    fn apply<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+        Box::pin(async move { self.ask(request).await.map(drop) })
+    }
+
+    fn bind(&self, _: usize, request: &Request<Value>, session: usize) -> Result<Bound, TargetError> {
+        Call::of(request, u32::try_from(session).unwrap_or(u32::MAX)).map(Bound::new)
     }
 
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
@@ -95,8 +104,8 @@ impl Target for StoreTarget {
         })
     }
 
-    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
-        Box::pin(async move { done(operation, self.ask(operation).await?) })
+    fn observe<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+        Box::pin(self.ask(request))
     }
 
     fn waits(&self) -> BoxFuture<'_, Result<Vec<Wait>, TargetError>> {
@@ -133,23 +142,25 @@ impl StoreTarget {
     }
 
     /// Calls the store past its racing instances. A connection on which a reply is missing is not used again.
-    async fn ask(&self, operation: &Operation<Value>) -> Result<Reply, TargetError> {
+    async fn ask(&self, request: &Request<Value>) -> Result<Done, TargetError> {
+        let call = Call::of(request, CONTROL)?;
         let store = self.control().await?;
-        let reply = session::call(&store, CONTROL, operation, Instant::now() + OPERATION_DEADLINE, None).await?;
+        let limit = if matches!(call, Call::Fill { .. }) { FILL_DEADLINE } else { OPERATION_DEADLINE };
+        let reply = session::call(&store, CONTROL, &call, Instant::now() + limit, None).await?;
         if matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal)) {
             *self.control.lock().await = None;
         }
-        Ok(reply)
+        done(&call, reply)
     }
 }
 
 /// What was done outside of a race, where a refusal is an error.
-fn done(operation: &Operation<Value>, reply: Reply) -> Result<Done, TargetError> {
+fn done(call: &Call, reply: Reply) -> Result<Done, TargetError> {
     match reply {
         Reply::Done(done) => Ok(done),
         Reply::Refused(refusal) => {
             let Refusal { kind, code, message } = &refusal;
-            let message = format!("`{}` of the event store was refused: {message} ({code})", operation.word());
+            let message = format!("`{}` of the event store was refused: {message} ({code})", call.word());
             let is_lost = matches!(kind, OutcomeKind::Unknown | OutcomeKind::Disconnected);
             Err(if is_lost { TargetError::Lost { message } } else { TargetError::Environment { message } })
         }

@@ -6,15 +6,18 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, ready};
 use tokio::time::{Instant, timeout_at};
 
+use super::call::Call;
 use super::home::Home;
+use super::sqlite_code;
+use crate::driver::jetstream::api_code;
+use crate::driver::postgres::sqlstate;
 use crate::driver::reconnect::patiently;
-use crate::driver::{Done, Pause, Refusal, Reply, Session, TargetError, api_code, sqlite_code, sqlstate};
 use crate::event_store::{
     self, Appended, Backend, Caller, EventStore, Instance, NewEvent, PauseBroken, PausePoint, Silence, Snapshot,
     StoreError,
 };
-use crate::model::{Isolation, Operation};
 use crate::outcome::OutcomeKind;
+use crate::port::{Bound, Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
 /// A worker's connection to the store, and the instance it works through.
@@ -50,26 +53,18 @@ impl Session for StoreSession {
         self.renew().boxed()
     }
 
-    fn begin(&mut self, _: Isolation, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        async { Err(no_transactions()) }.boxed()
-    }
-
     fn call<'a>(
         &'a mut self,
-        operation: &'a Operation<Value>,
+        bound: &'a mut Bound,
         deadline: Instant,
         pause: Option<&'a dyn Pause>,
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
         Box::pin(async move {
             let caller = u32::try_from(self.worker).unwrap_or(u32::MAX);
-            let reply = call(&self.store, caller, operation, deadline, pause).await?;
+            let reply = call(&self.store, caller, bound.get()?, deadline, pause).await?;
             self.lost |= matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal));
             self.home.unless_full(reply)
         })
-    }
-
-    fn commit(&mut self, _: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        async { Err(no_transactions()) }.boxed()
     }
 
     /// Nothing is held beyond a call. A connection that was lost stays lost until the round is over.
@@ -94,24 +89,24 @@ pub(super) fn has_no_reply(refusal: &Refusal) -> bool {
     matches!(refusal.kind, OutcomeKind::Unknown | OutcomeKind::Timeout | OutcomeKind::Disconnected)
 }
 
-/// Carries out one operation of the store.
+/// Carries out one call of the store.
 pub(super) async fn call(
     store: &EventStore,
     caller: u32,
-    operation: &Operation<Value>,
+    call: &Call,
     deadline: Instant,
     pause: Option<&dyn Pause>,
 ) -> Result<Reply, TargetError> {
     let backend = store.instance().backend();
-    let result = match timeout_at(deadline, carry_out(store, caller, operation, pause)).await {
-        Ok(result) => result?,
+    let result = match timeout_at(deadline, carry_out(store, caller, call, pause)).await {
+        Ok(result) => result,
         Err(_) => {
             let (kind, sent) = if store.is_writing() {
                 (OutcomeKind::Unknown, "a write had been sent, so its effect is not known")
             } else {
                 (OutcomeKind::Timeout, "no write was under way")
             };
-            let message = format!("no reply to `{}` by the step's deadline; {sent}", operation.word());
+            let message = format!("no reply to `{}` by the step's deadline; {sent}", call.word());
             return Ok(Reply::Refused(Refusal { kind, code: NO_REPLY.to_owned(), message }));
         }
     };
@@ -124,57 +119,29 @@ pub(super) async fn call(
 async fn carry_out(
     store: &EventStore,
     caller: u32,
-    operation: &Operation<Value>,
+    call: &Call,
     pause: Option<&dyn Pause>,
-) -> Result<Result<Reply, StoreError>, TargetError> {
-    Ok(match operation {
-        Operation::Append { actor, version, kind, data, pause: _ } => {
-            let event = NewEvent {
-                id: format!("{actor}-{version}-{caller}"),
-                actor: text("actor", actor)?,
-                kind: text("type", kind)?,
-                version: whole("version", version)?,
-                data: data.to_json(),
-            };
+) -> Result<Reply, StoreError> {
+    match call {
+        Call::Append(event) => {
             let pause = pause.map(StorePause);
             let pause = pause.as_ref().map(|pause| pause as &dyn event_store::Pause);
-            store.append(Caller(caller), &event, pause).await.map(|appended| appended_reply(store, &event, appended))
+            store.append(Caller(caller), event, pause).await.map(|appended| appended_reply(store, event, appended))
         }
-        Operation::LatestVersion { actor } => {
-            let version = store.latest_version(&text("actor", actor)?).await;
+        Call::LatestVersion { actor } => {
+            let version = store.latest_version(actor).await;
             version.map(|version| Reply::Done(Done::result(Value::Int(version))))
         }
-        Operation::ReadEvents { actor, since } => {
-            let read = store.events(&text("actor", actor)?, whole("since", since)?).await;
-            read.map(events_reply)
+        Call::ReadEvents { actor, since } => store.events(actor, *since).await.map(events_reply),
+        Call::SaveSnapshot(snapshot) => store.save_snapshot(snapshot).await.map(|saved| {
+            let stored = saved == event_store::SnapshotSaved::Stored;
+            Reply::Done(Done::result(Value::map([("stored", Value::Bool(stored))])))
+        }),
+        Call::LatestSnapshot { actor } => {
+            store.latest_snapshot(actor).await.map(|snapshot| snapshot_reply(actor, snapshot))
         }
-        Operation::SaveSnapshot { actor, version, data } => {
-            let snapshot =
-                Snapshot { actor: text("actor", actor)?, version: whole("version", version)?, data: data.to_json() };
-            store.save_snapshot(&snapshot).await.map(|saved| {
-                let stored = saved == event_store::SnapshotSaved::Stored;
-                Reply::Done(Done::result(Value::map([("stored", Value::Bool(stored))])))
-            })
-        }
-        Operation::LatestSnapshot { actor } => {
-            let actor = text("actor", actor)?;
-            store.latest_snapshot(&actor).await.map(|snapshot| snapshot_reply(&actor, snapshot))
-        }
-        Operation::Sql { .. } | Operation::Publish { .. } | Operation::Messages { .. } | Operation::Fill { .. } => {
-            return Err(TargetError::Fault { message: format!("an event store has no `{}`", operation.word()) });
-        }
-    })
-}
-
-/// Appends many events at once, for fixtures.
-pub(super) async fn fill(store: &EventStore, actor: &Value, events: &Value) -> Result<(), TargetError> {
-    let count = u32::try_from(whole("events", events)?)
-        .map_err(|_| TargetError::Fault { message: format!("`events` of a `fill` is {events}, out of range") })?;
-    let filled = store.fill(&text("actor", actor)?, count).await;
-    filled.map_err(|error| match error {
-        StoreError::NoReply { .. } => TargetError::Lost { message: error.to_string() },
-        error => TargetError::Environment { message: error.to_string() },
-    })
+        Call::Fill { actor, events } => store.fill(actor, *events).await.map(|()| Reply::Done(Done::nothing())),
+    }
 }
 
 fn appended_reply(store: &EventStore, event: &NewEvent, appended: Appended) -> Reply {
@@ -282,27 +249,4 @@ impl event_store::Pause for StorePause<'_> {
             self.0.reached().await.map_err(broken)
         })
     }
-}
-
-fn no_transactions() -> TargetError {
-    TargetError::Fault { message: "an event store has no transactions; remove `transaction` from the group".to_owned() }
-}
-
-fn text(key: &str, value: &Value) -> Result<String, TargetError> {
-    match value {
-        Value::Text(_) | Value::Int(_) => Ok(value.to_string()),
-        other => Err(wrong(key, other, "text")),
-    }
-}
-
-fn whole(key: &str, value: &Value) -> Result<i64, TargetError> {
-    match value {
-        Value::Int(number) => Ok(*number),
-        other => Err(wrong(key, other, "a whole number")),
-    }
-}
-
-fn wrong(key: &str, value: &Value, wanted: &str) -> TargetError {
-    let message = format!("`{key}` is {} `{value}`, but must be {wanted}", value.type_name());
-    TargetError::Fault { message }
 }

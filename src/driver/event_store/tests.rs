@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +9,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
 
+use super::call::Call;
+use super::driver::{ACTOR_KEY, DATA, EVENT_STORE, StoreOptions, TYPE, VERSION};
 use crate::driver::proxy::{Cut, Proxy};
-use crate::driver::{BarrierBroken, Pause, Reply, Session, Target, read};
+use crate::driver::testing::request;
 use crate::event_store::{Backend, Guard, Lookup};
-use crate::model::{Driver, Endpoint, Operation, Place, Source, StoreOptions, TargetSpec};
 use crate::outcome::OutcomeKind;
+use crate::port::{BarrierBroken, Bound, Endpoint, Entry, Pause, Reply, Request, Session, Source, Target, read};
 use crate::server::find::{self, SearchPath};
 use crate::server::{PrivateServer, nats, postgres};
 use crate::value::Value;
@@ -44,7 +45,7 @@ impl Cuttable {
 
     /// How many events are stored.
     async fn stored(&self) -> usize {
-        let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+        let events = events();
         match read(self.target.as_ref(), &events).await.unwrap().result {
             Value::List(events) => events.len(),
             other => panic!("{other} is no list"),
@@ -62,38 +63,37 @@ impl Cuttable {
 }
 
 fn options(backend: Backend, guard: Guard) -> StoreOptions {
-    StoreOptions { backend, guard, lookup: Lookup::DirectGet, cache: false, instances: 1 }
+    StoreOptions { backend, guard, lookup: Lookup::DirectGet, cache: false, instances: 1, settings: BTreeMap::new() }
 }
 
 async fn open(options: StoreOptions, source: &Source) -> Arc<dyn Target> {
-    let spec = TargetSpec {
-        name: "store".to_owned(),
-        driver: Driver::EventStore(options),
-        settings: BTreeMap::new(),
-        url: None,
-        unset_variable: None,
-        statements: Vec::new(),
-        place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
-    };
-    crate::driver::open(&spec, source, SPACE).await.unwrap()
+    super::open("store", &options, source, SPACE).await.unwrap().into()
 }
 
-fn append(version: i64) -> Operation<Value> {
-    Operation::Append {
-        actor: Value::text("order"),
-        version: Value::Int(version),
-        kind: Value::text("OrderPlaced"),
-        data: Value::map([("note", Value::text("cut-here"))]),
-        pause: None,
-    }
+fn append(version: i64) -> Request<Value> {
+    let given = vec![
+        (ACTOR_KEY, Entry::One(Value::text("order"))),
+        (VERSION, Entry::One(Value::Int(version))),
+        (TYPE, Entry::One(Value::text("OrderPlaced"))),
+        (DATA, Entry::One(Value::map([("note", Value::text("cut-here"))]))),
+    ];
+    request(&EVENT_STORE, "append", given)
 }
 
-async fn call(session: &mut dyn Session, operation: &Operation<Value>) -> Reply {
-    call_within(session, operation, 30).await
+fn events() -> Request<Value> {
+    request(&EVENT_STORE, "events", vec![(ACTOR_KEY, Entry::One(Value::text("order")))])
 }
 
-async fn call_within(session: &mut dyn Session, operation: &Operation<Value>, seconds: u64) -> Reply {
-    session.call(operation, Instant::now() + Duration::from_secs(seconds), None).await.unwrap()
+fn bound(request: &Request<Value>) -> Bound {
+    Bound::new(Call::of(request, 0).unwrap())
+}
+
+async fn call(session: &mut dyn Session, request: &Request<Value>) -> Reply {
+    call_within(session, request, 30).await
+}
+
+async fn call_within(session: &mut dyn Session, request: &Request<Value>, seconds: u64) -> Reply {
+    session.call(&mut bound(request), Instant::now() + Duration::from_secs(seconds), None).await.unwrap()
 }
 
 #[track_caller]
@@ -138,7 +138,7 @@ async fn an_append_to_postgres_whose_reply_is_lost_is_unknown() {
     // A read changes nothing.
     let session = &mut *store.target.session(1).await.unwrap();
     store.proxy.cut_at(b"somebody", Cut::AfterForwarding);
-    let read = Operation::LatestVersion { actor: Value::text("somebody") };
+    let read = request(&EVENT_STORE, "latest_version", vec![(ACTOR_KEY, Entry::One(Value::text("somebody")))]);
     assert_lost(&call(session, &read).await, OutcomeKind::Disconnected);
     store.target.close().await.unwrap();
 }
@@ -153,7 +153,7 @@ async fn an_append_to_jetstream_whose_ack_is_lost_is_unknown() {
     // What was to be delivered when the connection ended is not taken for nothing at all.
     a_control_connection_that_is_cut_comes_back(&store, b"CONSUMER.MSG.NEXT").await;
     let session = &mut *store.target.session(1).await.unwrap();
-    let read = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+    let read = events();
     store.proxy.cut_at(b"CONSUMER.MSG.NEXT", Cut::AfterForwarding);
     assert_lost(&call(session, &read).await, OutcomeKind::Disconnected);
     session.clean().await.unwrap();
@@ -176,7 +176,7 @@ async fn events_whose_delivery_is_cut_off_are_not_taken_for_all_that_there_are()
     assert_eq!(store.stored().await, 3);
 
     store.proxy.cut_at(b"CONSUMER.MSG.NEXT", Cut::Before);
-    let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+    let events = events();
     let Value::List(read) = read(store.target.as_ref(), &events).await.unwrap().result else {
         panic!("events are a list")
     };
@@ -215,9 +215,9 @@ async fn an_append_that_did_not_come_to_its_write_by_the_deadline_did_not_happen
     let (mut holder, mut waiter) = (target.session(0).await.unwrap(), target.session(1).await.unwrap());
     // The one that waits gives up first: it is not let in by the other's end.
     let soon = Instant::now() + Duration::from_millis(50);
-    let (first, second) = (append(1), append(1));
-    let holding = holder.call(&first, soon + Duration::from_millis(50), Some(&ForEver));
-    let ends = tokio::join!(holding, waiter.call(&second, soon, None));
+    let (mut first, mut second) = (bound(&append(1)), bound(&append(1)));
+    let holding = holder.call(&mut first, soon + Duration::from_millis(50), Some(&ForEver));
+    let ends = tokio::join!(holding, waiter.call(&mut second, soon, None));
     assert_lost(&ends.0.unwrap(), OutcomeKind::Timeout);
     assert_lost(&ends.1.unwrap(), OutcomeKind::Timeout);
 }
@@ -252,7 +252,7 @@ async fn a_write_that_waits_in_postgres_at_the_deadline_is_unknown_and_does_not_
     client.batch_execute("ROLLBACK").await.unwrap();
 
     assert!(matches!(call(&mut *session, &append(2)).await, Reply::Done(_)));
-    let events = Operation::ReadEvents { actor: Value::text("order"), since: Value::Int(0) };
+    let events = events();
     match target.observe(&events).await.unwrap().result {
         Value::List(events) => assert_eq!(events.len(), 1, "the first one was ended with its connection"),
         other => panic!("{other} is no list"),

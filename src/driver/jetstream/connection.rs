@@ -11,8 +11,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::driver::TargetError;
-use crate::model::Endpoint;
+use crate::port::{Endpoint, TargetError};
 
 /// How long connecting may take, from the name's lookup to the server's answer to the login.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);

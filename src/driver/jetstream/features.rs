@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::connection::Address;
-use crate::driver::TargetError;
-use crate::model::headers::{Feature, ServerHeader, ServerVersion};
+use crate::driver::jetstream::headers::{Feature, ServerHeader, ServerVersion};
+use crate::port::TargetError;
 
 /// Refuses a server that would ignore one of the headers. A version that cannot be read is a warning.
 pub(super) fn check(
@@ -52,8 +52,8 @@ pub(super) fn stream_settings(headers: &BTreeSet<ServerHeader>) -> BTreeSet<&'st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Endpoint;
-    use crate::model::headers::known;
+    use crate::driver::jetstream::headers::known;
+    use crate::port::Endpoint;
 
     fn checked(version: &str, names: &[&str]) -> Result<Vec<String>, TargetError> {
         let endpoint = Endpoint { url: "nats://host".to_owned(), origin: "private server".to_owned() };

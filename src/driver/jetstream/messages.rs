@@ -9,9 +9,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::request::{CONNECTION_LOST, Failure, api};
 use super::stream::Stream;
-use crate::driver::{Done, Refusal, Reply, TargetError, api_code};
-use crate::model::headers::DATA_MARK;
+use crate::driver::jetstream::api_code;
+use crate::driver::jetstream::headers::DATA_MARK;
 use crate::outcome::OutcomeKind;
+use crate::port::{Done, Refusal, Reply, TargetError};
 use crate::value::Value;
 
 /// The most messages that are read at once.

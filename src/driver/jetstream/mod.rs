@@ -1,7 +1,10 @@
 //! NATS JetStream: workers publish to a stream that is the case's own.
 
+pub mod api_code;
 pub(crate) mod connection;
+mod driver;
 mod features;
+pub mod headers;
 mod messages;
 mod publish;
 mod request;
@@ -21,14 +24,15 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use self::connection::Address;
+pub use self::driver::{JETSTREAM, JetStreamDriver};
+use self::driver::{JetStreamOptions, MESSAGES, PUBLISH, SUBJECT, server_headers};
 use self::publish::Outgoing;
 use self::request::NO_RESPONDERS;
 use self::session::StreamSession;
 use self::stream::Stream;
 use super::reconnect::patiently;
-use super::{Description, Done, Reply, Session, Target, TargetError, Wait};
-use crate::model::{Driver, Endpoint, Operation, TargetSpec};
 use crate::outcome::OutcomeKind;
+use crate::port::{Bound, Description, Done, Endpoint, Reply, Request, Session, Target, TargetError, TargetSpec, Wait};
 use crate::value::Value;
 
 /// How long a request outside of a race may take.
@@ -38,15 +42,14 @@ const READ_LIMIT: Duration = Duration::from_secs(60);
 
 /// Connects and creates the stream `space` with the subjects `space.>`.
 pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
-    let Driver::JetStream { duplicate_window, headers } = &spec.driver else {
-        return Err(TargetError::Fault { message: format!("`{}` is not a `jetstream` target", spec.name) });
-    };
+    let options = spec.options.get().cloned().unwrap_or_else(JetStreamOptions::default);
+    let headers = &server_headers(&spec.requests);
     let stream = Stream::new(Address::parse(&spec.name, endpoint)?, space);
     let control = connect(&stream).await?;
     let server = control.server_info();
     let warnings = features::check(&spec.name, &stream.address, &server.version, headers)?;
     let settings = features::stream_settings(headers);
-    stream.create(&control, *duplicate_window, &settings, Instant::now() + REQUEST_LIMIT).await?;
+    stream.create(&control, options.duplicate_window, &settings, Instant::now() + REQUEST_LIMIT).await?;
 
     let mut settings = BTreeMap::from([
         ("max_payload".to_owned(), server.max_payload.to_string()),
@@ -68,6 +71,27 @@ struct JetStream {
     stream: Arc<Stream>,
     control: Mutex<Client>,
     description: Description,
+}
+
+/// What a session is asked, ready to be carried out.
+enum Call {
+    /// A message, and a copy of it that the first call takes.
+    Publish { message: Outgoing, first: Option<Outgoing> },
+    /// The messages of a subject.
+    Messages { subject: Value },
+}
+
+impl Call {
+    fn of(stream: &Stream, request: &Request<Value>) -> Result<Self, TargetError> {
+        match request.spec.key {
+            PUBLISH => {
+                let message = Outgoing::new(stream, request)?;
+                Ok(Call::Publish { first: Some(message.clone()), message })
+            }
+            MESSAGES => Ok(Call::Messages { subject: request.one(SUBJECT).cloned().unwrap_or(Value::Null) }),
+            _ => Err(not_for_streams(request)),
+        }
+    }
 }
 
 impl JetStream {
@@ -96,13 +120,19 @@ impl Target for JetStream {
         &self.description
     }
 
-    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+    fn apply<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
         async move {
-            let message = Outgoing::new(&self.stream, operation)?.ok_or_else(|| not_for_streams(operation))?;
+            let Call::Publish { message, .. } = Call::of(&self.stream, request)? else {
+                return Err(not_for_streams(request));
+            };
             let client = self.control().await?;
             done(message.publish(&client, &self.stream, Instant::now() + REQUEST_LIMIT).await?).map(drop)
         }
         .boxed()
+    }
+
+    fn bind(&self, _: usize, request: &Request<Value>, _: usize) -> Result<Bound, TargetError> {
+        Call::of(&self.stream, request).map(Bound::new)
     }
 
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
@@ -113,13 +143,13 @@ impl Target for JetStream {
         .boxed()
     }
 
-    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+    fn observe<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
         async move {
-            let Operation::Messages { subject } = operation else {
-                return Err(not_for_streams(operation));
+            let Call::Messages { subject } = Call::of(&self.stream, request)? else {
+                return Err(not_for_streams(request));
             };
             let client = self.control().await?;
-            done(messages::read(&client, &self.stream, subject, Instant::now() + READ_LIMIT).await?)
+            done(messages::read(&client, &self.stream, &subject, Instant::now() + READ_LIMIT).await?)
         }
         .boxed()
     }
@@ -172,8 +202,8 @@ fn done(reply: Reply) -> Result<Done, TargetError> {
     }
 }
 
-fn not_for_streams(operation: &Operation<Value>) -> TargetError {
+fn not_for_streams(request: &Request<Value>) -> TargetError {
     TargetError::Fault {
-        message: format!("a `jetstream` target cannot do `{}` here; use `publish` or `messages`", operation.word()),
+        message: format!("a `jetstream` target cannot do `{}` here; use `publish` or `messages`", request.spec.word),
     }
 }

@@ -9,16 +9,18 @@ use bytes::Bytes;
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::api_code;
+use super::driver::{DATA, HEADERS, LAST_SEQUENCE, LAST_SUBJECT_SEQUENCE, MESSAGE_ID, SUBJECT};
+use super::headers::{DATA_MARK, names_subject, spelled};
 use super::messages::{MARK_JSON, MARK_TEXT, is_structure};
 use super::request::{ApiError, CONNECTION_LOST, Failure, NO_RESPONDERS, send};
 use super::stream::Stream;
-use crate::driver::{Done, Refusal, Reply, TargetError, api_code};
-use crate::model::Operation;
-use crate::model::headers::{DATA_MARK, names_subject};
 use crate::outcome::OutcomeKind;
+use crate::port::{At, Done, Refusal, Reply, Request, TargetError};
 use crate::value::Value;
 
 /// A message ready to be sent.
+#[derive(Clone)]
 pub(super) struct Outgoing {
     subject: Subject,
     headers: Option<HeaderMap>,
@@ -26,49 +28,39 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// The message that `operation` describes; `None` if it is no publish.
-    pub(super) fn new(stream: &Stream, operation: &Operation<Value>) -> Result<Option<Self>, TargetError> {
-        let Operation::Publish {
-            subject,
-            data,
-            expected_last_sequence,
-            expected_last_subject_sequence,
-            message_id,
-            headers: further,
-        } = operation
-        else {
-            return Ok(None);
-        };
+    /// The message that a `publish` describes.
+    pub(super) fn new(stream: &Stream, request: &Request<Value>) -> Result<Self, TargetError> {
+        let data = request.one(DATA).unwrap_or(&Value::Null);
         let mut headers = HeaderMap::new();
-        for (name, text) in further {
+        for (At { value: name, .. }, text) in request.named(HEADERS) {
+            let name = spelled(name);
             let header: HeaderName = name.parse().map_err(|_| TargetError::Fault {
                 message: format!("`{}` is not a header name; use letters, digits and `-`", name.escape_debug()),
             })?;
             let value = if names_subject(name) { Value::text(stream.subject(text)?) } else { text.clone() };
             headers.insert(header, header_value(name, &value)?);
         }
-        for (key, name, sequence) in [
-            ("expected_last_sequence", NATS_EXPECTED_LAST_SEQUENCE, expected_last_sequence),
-            ("expected_last_subject_sequence", NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, expected_last_subject_sequence),
-        ] {
-            if let Some(sequence) = sequence {
+        for (key, name) in
+            [(LAST_SEQUENCE, NATS_EXPECTED_LAST_SEQUENCE), (LAST_SUBJECT_SEQUENCE, NATS_EXPECTED_LAST_SUBJECT_SEQUENCE)]
+        {
+            if let Some(sequence) = request.one(key) {
                 headers.insert(name, expected_sequence(key, sequence)?);
             }
         }
-        if let Some(id) = message_id {
-            headers.insert(NATS_MESSAGE_ID, header_value("message_id", id)?);
+        if let Some(id) = request.one(MESSAGE_ID) {
+            headers.insert(NATS_MESSAGE_ID, header_value(MESSAGE_ID, id)?);
         }
         if let Some(mark) = mark(data) {
             headers.insert(HeaderName::from_static(DATA_MARK), HeaderValue::from(mark));
         }
-        Ok(Some(Outgoing {
-            subject: stream.subject(subject)?.into(),
+        Ok(Outgoing {
+            subject: stream.subject(request.one(SUBJECT).unwrap_or(&Value::Null))?.into(),
             headers: (!headers.is_empty()).then_some(headers),
             payload: match data {
                 Value::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
                 other => Bytes::from(other.to_json().to_string()),
             },
-        }))
+        })
     }
 
     /// Whether the message is part of an atomic batch and not the last one. The server stores it with the last, and answers

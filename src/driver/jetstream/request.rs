@@ -17,7 +17,7 @@ pub(super) const NO_RESPONDERS: &str = "no-responders";
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, thiserror::Error)]
 #[error("{description} (err_code {err_code})")]
 pub(super) struct ApiError {
-    /// JetStream's own code; see [`crate::driver::api_code`].
+    /// JetStream's own code; see [`crate::driver::jetstream::api_code`].
     #[serde(default)]
     pub(super) err_code: u64,
     #[serde(default)]

@@ -7,15 +7,12 @@ use futures::FutureExt as _;
 use futures::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
-use super::publish::Outgoing;
 use super::stream::Stream;
-use super::{REQUEST_LIMIT, connection, messages, not_for_streams};
+use super::{Call, REQUEST_LIMIT, connection, messages};
 use crate::driver::reconnect::patiently;
 use crate::driver::space::{JETSTREAM_FULL, unless_full};
-use crate::driver::{Pause, Refusal, Reply, Session, TargetError};
-use crate::model::{Isolation, Operation};
 use crate::outcome::OutcomeKind;
-use crate::value::Value;
+use crate::port::{Bound, Pause, Refusal, Reply, Session, TargetError};
 
 pub(super) struct StreamSession {
     stream: Arc<Stream>,
@@ -31,11 +28,12 @@ impl StreamSession {
         Ok(StreamSession { stream, worker, client, stale: false })
     }
 
-    async fn carry_out(&mut self, operation: &Operation<Value>, deadline: Instant) -> Result<Reply, TargetError> {
-        if let Operation::Messages { subject } = operation {
-            return messages::read(&self.client, &self.stream, subject, deadline).await;
-        }
-        let message = Outgoing::new(&self.stream, operation)?.ok_or_else(|| not_for_streams(operation))?;
+    async fn carry_out(&mut self, call: &mut Call, deadline: Instant) -> Result<Reply, TargetError> {
+        let message = match call {
+            Call::Messages { subject } => return messages::read(&self.client, &self.stream, subject, deadline).await,
+            // A second call of one binding comes of `repeat`, whose steps pay for their copies.
+            Call::Publish { message, first } => first.take().unwrap_or_else(|| message.clone()),
+        };
         let reply = message.publish(&self.client, &self.stream, deadline).await?;
         let reply = unless_full(reply, self.stream.address.is_private(), JETSTREAM_FULL)?;
         self.stale |=
@@ -65,21 +63,13 @@ impl Session for StreamSession {
         self.renew().boxed()
     }
 
-    fn begin(&mut self, _isolation: Isolation, _deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        async { Err(no_transactions()) }.boxed()
-    }
-
     fn call<'a>(
         &'a mut self,
-        operation: &'a Operation<Value>,
+        bound: &'a mut Bound,
         deadline: Instant,
         _pause: Option<&'a dyn Pause>,
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
-        self.carry_out(operation, deadline).boxed()
-    }
-
-    fn commit(&mut self, _deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        async { Err(no_transactions()) }.boxed()
+        async move { self.carry_out(bound.get()?, deadline).await }.boxed()
     }
 
     /// Nothing is held beyond a call. A connection that was lost stays lost until the round is over.
@@ -93,11 +83,5 @@ impl Session for StreamSession {
 
     fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         self.renew().boxed()
-    }
-}
-
-fn no_transactions() -> TargetError {
-    TargetError::Fault {
-        message: "a `jetstream` target has no transactions; remove `transaction` from the worker group".to_owned(),
     }
 }

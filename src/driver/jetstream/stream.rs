@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::connection::Address;
 use super::request::{ApiError, Failure, api};
-use crate::driver::{TargetError, api_code};
+use crate::driver::jetstream::api_code;
 use crate::duration::as_ns;
+use crate::port::TargetError;
 use crate::value::Value;
 
 /// A case's own stream, with everything below a subject of the same name.
@@ -165,7 +166,7 @@ fn fault(subject: &str, problem: impl Display) -> TargetError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Endpoint;
+    use crate::port::Endpoint;
 
     fn stream() -> Stream {
         let endpoint = Endpoint { url: "nats://host".to_owned(), origin: "test".to_owned() };

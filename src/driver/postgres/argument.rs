@@ -2,28 +2,48 @@
 
 use std::error::Error;
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio_postgres::types::{Format, IsNull, Kind, ToSql, Type, to_sql_checked};
 
 use crate::value::Value;
 
-/// A value as a bound parameter.
+/// A value as a bound parameter, put into words before it is sent where that does not take the parameter's type.
 ///
 /// Text goes as it is, even where the parameter is `json`. Lists become array literals where the parameter is an array, and
 /// JSON elsewhere; maps become JSON. What does not fit the parameter's type is refused by the server.
 #[derive(Debug)]
-pub(super) struct Argument<'a>(pub(super) &'a Value);
+pub(super) struct Argument {
+    value: Value,
+    /// Its words; `None` for null, and for lists, whose words depend on the type.
+    text: Option<Arc<str>>,
+}
 
-impl ToSql for Argument<'_> {
+impl Argument {
+    pub(super) fn new(value: &Value) -> Self {
+        let text = match value {
+            Value::Null | Value::List(_) => None,
+            Value::Text(text) => Some(text.clone()),
+            value => Some(Arc::from(value.to_string())),
+        };
+        Argument { value: value.clone(), text }
+    }
+
+    pub(super) fn value(&self) -> &Value {
+        &self.value
+    }
+}
+
+impl ToSql for Argument {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
-        match self.0 {
-            Value::Null => return Ok(IsNull::Yes),
-            Value::List(items) => match member(ty) {
+        match (&self.text, &self.value) {
+            (Some(text), _) => out.extend_from_slice(text.as_bytes()),
+            (None, Value::List(items)) => match member(ty) {
                 Some(member) => array(items, member, out)?,
-                None => write!(out, "{}", self.0)?,
+                None => write!(out, "{}", self.value)?,
             },
-            value => write!(out, "{value}")?,
+            (None, _) => return Ok(IsNull::Yes),
         }
         Ok(IsNull::No)
     }
@@ -83,7 +103,7 @@ mod tests {
 
     fn sent(value: &Value, ty: &Type) -> Option<String> {
         let mut out = BytesMut::new();
-        match Argument(value).to_sql(ty, &mut out).unwrap() {
+        match Argument::new(value).to_sql(ty, &mut out).unwrap() {
             IsNull::Yes => None,
             IsNull::No => Some(String::from_utf8(out.to_vec()).unwrap()),
         }

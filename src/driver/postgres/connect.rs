@@ -16,8 +16,7 @@ use tokio_postgres::{AsyncMessage, Client, Config, Error, SimpleQueryMessage};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls::TlsOptions;
-use crate::driver::TargetError;
-use crate::model::Endpoint;
+use crate::port::{Endpoint, TargetError};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 

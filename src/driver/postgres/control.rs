@@ -9,11 +9,12 @@ use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
+use super::argument::Argument;
 use super::connect::{Link, Server};
 use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
 use super::{fault, leftovers};
 use crate::driver::reconnect::patiently;
-use crate::driver::{Done, TargetError};
+use crate::port::{Done, TargetError};
 use crate::value::Value;
 
 /// How long the end of a transaction that a fixture left open may take.
@@ -93,9 +94,10 @@ impl Control {
 
     /// Carries out one statement, which is prepared at its first use.
     pub(super) async fn query(&self, text: &Arc<str>, args: &[Value], deadline: Duration) -> Result<Done, TargetError> {
+        let args: Vec<Argument> = args.iter().map(Argument::new).collect();
         let (mut place, mut open) = self.open().await?;
-        let answer = timeout(deadline, open.query(text, args)).await;
-        self.settle(&mut place, open, text, args, answer, deadline)
+        let answer = timeout(deadline, open.query(text, &args)).await;
+        self.settle(&mut place, open, text, &args, answer, deadline)
     }
 
     /// Closes the connection; the next use opens a fresh one.
@@ -126,7 +128,7 @@ impl Control {
         place: &mut Option<Open>,
         open: Open,
         text: &str,
-        args: &[Value],
+        args: &[Argument],
         answer: Result<Result<T, Failure>, Elapsed>,
         deadline: Duration,
     ) -> Result<T, TargetError> {
@@ -164,7 +166,7 @@ impl Control {
 }
 
 impl Open {
-    async fn query(&mut self, text: &Arc<str>, args: &[Value]) -> Result<Done, Failure> {
+    async fn query(&mut self, text: &Arc<str>, args: &[Argument]) -> Result<Done, Failure> {
         match self.query_once(text, args).await {
             Err(failure) if failure.is_stale() => {
                 self.statements.remove(text);
@@ -174,7 +176,7 @@ impl Open {
         }
     }
 
-    async fn query_once(&mut self, text: &Arc<str>, args: &[Value]) -> Result<Done, Failure> {
+    async fn query_once(&mut self, text: &Arc<str>, args: &[Argument]) -> Result<Done, Failure> {
         let client = &self.link.client;
         if !self.statements.contains_key(text) {
             let prepared = prepare(client, text).await?;

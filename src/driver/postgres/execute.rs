@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Error, Row, Statement};
 use super::argument::Argument;
 use super::column::Cell;
 use super::fault;
-use crate::driver::{Done, TargetError};
+use crate::port::{Done, TargetError};
 use crate::value::Value;
 
 /// A statement that the server has prepared.
@@ -62,10 +62,10 @@ pub(super) async fn prepare(client: &Client, text: &Arc<str>) -> Result<Prepared
 
 /// Carries out `prepared`. Its result holds only once the server is ready for the next statement, which is awaited: an
 /// autocommit statement commits after its last row.
-pub(super) async fn execute(client: &Client, prepared: &Prepared, args: &[Value]) -> Result<Done, Failure> {
+pub(super) async fn execute(client: &Client, prepared: &Prepared, args: &[Argument]) -> Result<Done, Failure> {
     let Prepared { text, statement } = prepared;
     fault::argument_count(text, statement.params().len(), args.len()).map_err(Failure::Fault)?;
-    let stream = client.query_raw(statement, args.iter().map(Argument)).await.map_err(Failure::NotStarted)?;
+    let stream = client.query_raw(statement, args).await.map_err(Failure::NotStarted)?;
     let mut stream = pin!(stream);
     let mut rows = Vec::new();
     while let Some(row) = stream.try_next().await.map_err(Failure::Ended)? {

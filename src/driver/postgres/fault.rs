@@ -3,10 +3,10 @@
 use tokio_postgres::error::{DbError, ErrorPosition};
 use tokio_postgres::{Column, Error};
 
+use super::argument::Argument;
 use super::column::is_readable;
 use super::connect::chain;
-use crate::driver::TargetError;
-use crate::value::Value;
+use crate::port::TargetError;
 
 /// How much of a statement is shown.
 const SNIPPET_CHARACTERS: usize = 80;
@@ -27,12 +27,12 @@ pub(super) fn statement(text: &str, error: &Error) -> TargetError {
 
 /// The statement cannot be carried out with these arguments, if it is the arguments' fault: the server names a parameter
 /// in the error's context when it could not read one.
-pub(super) fn argument(text: &str, args: &[Value], refusal: &DbError) -> Option<TargetError> {
+pub(super) fn argument(text: &str, args: &[Argument], refusal: &DbError) -> Option<TargetError> {
     let context = refusal.where_()?;
     let (_, parameter) = context.split_once("parameter $")?;
     let digits = parameter.find(|next: char| !next.is_ascii_digit()).unwrap_or(parameter.len());
     let number: usize = parameter[..digits].parse().ok()?;
-    let value = args.get(number.checked_sub(1)?)?;
+    let value = args.get(number.checked_sub(1)?)?.value();
     Some(TargetError::Fault {
         message: format!(
             "argument ${number} of {} does not fit: {}, sent {} ({})",

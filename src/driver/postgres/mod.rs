@@ -7,6 +7,7 @@ mod argument;
 mod column;
 mod connect;
 mod control;
+mod driver;
 mod effect;
 mod execute;
 mod fault;
@@ -15,15 +16,19 @@ mod opening;
 mod refusal;
 pub(super) mod schema;
 mod session;
+pub mod sqlstate;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod text;
 mod tls;
 mod watch;
 
 pub(crate) use connect::hosts;
+pub(super) use driver::SETTINGS;
+pub use driver::{POSTGRES, Postgres};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,14 +39,15 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::time::timeout;
 
+use self::argument::Argument;
 use self::connect::{Link, Server};
 use self::control::Control;
+use self::driver::{ARGS, SQL};
 use self::opening::Opened;
 use self::session::PostgresSession;
 use self::statement::{Statement, changes_shapes, makes_functions, may_make};
 use self::watch::Watch;
-use super::{Description, Done, Session, Target, TargetError, Wait};
-use crate::model::{Endpoint, Operation, TargetSpec};
+use crate::port::{Bound, Description, Done, Endpoint, Request, RequestAt, Session, Target, TargetError, Wait};
 use crate::value::Value;
 
 /// Fixtures may fill large tables.
@@ -51,17 +57,18 @@ const QUERY_DEADLINE: Duration = Duration::from_secs(10);
 const LOOK_FOR_BLOCKERS: Duration = Duration::from_millis(200);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Connects to the server at `endpoint` and creates the schema `space`, which must not exist yet.
+/// Connects to the server at `endpoint` and creates the schema `namespace`, which must not exist yet.
 ///
-/// A setting of `spec` that the server refuses to this user is left out, with a warning in the description.
-pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
-    Ok(Box::new(opened(spec, endpoint, space).await?))
-}
-
-async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<PostgresTarget, TargetError> {
+/// A setting that the server refuses to this user is left out, with a warning in the description.
+async fn opened(
+    settings: &BTreeMap<String, String>,
+    requests: &[RequestAt],
+    endpoint: &Endpoint,
+    space: &str,
+) -> Result<PostgresTarget, TargetError> {
     let mut server = Server::new(endpoint, space)?;
     let link = server.connect(&format!("deadheat {space} opening")).await?;
-    let opened = timeout(QUERY_DEADLINE, opening::opened(&server, &link, spec, endpoint)).await;
+    let opened = timeout(QUERY_DEADLINE, opening::opened(&server, &link, settings, endpoint)).await;
     let opened = opened.unwrap_or_else(|_| Err(server.silent(QUERY_DEADLINE)))?;
     let Opened { description, settings, public_is_free } = opened;
     if public_is_free {
@@ -70,7 +77,7 @@ async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<P
     let server = Arc::new(server);
     let control = Control::new(server.clone(), format!("deadheat {space} fixtures"));
 
-    let statements: Vec<_> = spec.statements.iter().map(Statement::new).collect();
+    let (statements, compiled) = compiled(requests);
     let shared = Shared {
         watch: Watch::new(server.clone(), format!("deadheat {space} watch")),
         may_begin: statements.iter().any(|statement| leftovers::may_begin(&statement.text)),
@@ -82,13 +89,30 @@ async fn opened(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<P
         settings,
         shape: AtomicU64::new(0),
     };
-    Ok(PostgresTarget { description, control, shared: Arc::new(shared) })
+    Ok(PostgresTarget { description, control, compiled, shared: Arc::new(shared) })
+}
+
+/// The distinct statements of the requests, and by request which it is.
+fn compiled(requests: &[RequestAt]) -> (Vec<Statement>, Vec<usize>) {
+    let mut statements: Vec<Statement> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    let mut compiled = Vec::with_capacity(requests.len());
+    for (index, RequestAt { request, .. }) in requests.iter().enumerate() {
+        let text = request.statement().unwrap_or_default();
+        compiled.push(*known.entry(text).or_insert_with(|| {
+            statements.push(Statement::new(&Arc::from(text), index));
+            statements.len() - 1
+        }));
+    }
+    (statements, compiled)
 }
 
 /// PostgreSQL, with a schema of its own for one case.
 struct PostgresTarget {
     description: Description,
     control: Control,
+    /// By request: index into [`Shared::statements`].
+    compiled: Vec<usize>,
     shared: Arc<Shared>,
 }
 
@@ -114,8 +138,8 @@ struct Shared {
 impl Shared {
     /// A statement that the server could not carry out once.
     fn never_asked(&self) -> Option<TargetError> {
-        let mut statements = self.statements.iter().enumerate();
-        statements.find_map(|(statement, it)| it.never().map(|message| TargetError::Statement { statement, message }))
+        let never = |it: &Statement| Some(TargetError::Request { request: it.request, message: it.never()? });
+        self.statements.iter().find_map(never)
     }
 
     /// What the connection called `name` calls itself: no name may begin another.
@@ -127,6 +151,21 @@ impl Shared {
     async fn connect_session(&self, name: impl Display) -> Result<Link, TargetError> {
         let link = self.server.connect_with(&self.application(name), &self.settings).await?;
         link.map_err(|error| self.server.unavailable(&error))
+    }
+}
+
+/// A statement with its arguments, ready to be sent.
+struct Call {
+    /// Index into [`Shared::statements`].
+    statement: usize,
+    args: Vec<Argument>,
+}
+
+/// The statement and its arguments.
+fn asked(request: &Request<Value>) -> Result<(&Arc<str>, &[Value]), TargetError> {
+    match request.one(SQL) {
+        Some(Value::Text(text)) => Ok((text, request.many(ARGS))),
+        _ => Err(fault::not_sql(request.spec.word)),
     }
 }
 
@@ -155,11 +194,9 @@ impl Target for PostgresTarget {
         &self.description
     }
 
-    fn apply<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
+    fn apply<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<(), TargetError>> {
         async move {
-            let Operation::Sql { text, args, .. } = operation else {
-                return Err(fault::not_sql(operation.word()));
-            };
+            let (text, args) = asked(request)?;
             if args.is_empty() {
                 self.control.batch(text, FIXTURE_DEADLINE).await?;
             } else {
@@ -176,6 +213,11 @@ impl Target for PostgresTarget {
         .boxed()
     }
 
+    fn bind(&self, index: usize, request: &Request<Value>, _: usize) -> Result<Bound, TargetError> {
+        let (_, args) = asked(request)?;
+        Ok(Bound::new(Call { statement: self.compiled[index], args: args.iter().map(Argument::new).collect() }))
+    }
+
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
         async move {
             let session = PostgresSession::open(self.shared.clone(), worker).await?;
@@ -184,12 +226,10 @@ impl Target for PostgresTarget {
         .boxed()
     }
 
-    fn observe<'a>(&'a self, operation: &'a Operation<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
+    fn observe<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
         async move {
-            match operation {
-                Operation::Sql { text, args, .. } => self.read(text, args).await,
-                other => Err(fault::not_sql(other.word())),
-            }
+            let (text, args) = asked(request)?;
+            self.read(text, args).await
         }
         .boxed()
     }

@@ -7,9 +7,8 @@ use tokio_postgres::types::Type;
 
 use super::connect::{Link, Server};
 use super::execute::ends_connection;
-use crate::driver::sqlstate::is_lost_connection;
-use crate::driver::{Description, TargetError};
-use crate::model::{Endpoint, TargetSpec};
+use crate::driver::postgres::sqlstate::is_lost_connection;
+use crate::port::{Description, Endpoint, TargetError};
 
 /// Settings of the server's that matter when reports are compared.
 const DESCRIBED_SETTINGS: [&str; 6] = [
@@ -42,12 +41,12 @@ const PUBLIC_IS_FREE: &str = "SELECT NOT EXISTS (SELECT FROM pg_class JOIN pg_na
 pub(super) async fn opened(
     server: &Server,
     link: &Link,
-    spec: &TargetSpec,
+    wanted: &BTreeMap<String, String>,
     endpoint: &Endpoint,
 ) -> Result<Opened, TargetError> {
     let mut description = described(server, link, endpoint).await?;
     let mut settings = BTreeMap::new();
-    for (name, value) in &spec.settings {
+    for (name, value) in wanted {
         match tried(server, link, name, value).await? {
             Tried::Accepted(in_effect) => {
                 description.settings.insert(name.to_lowercase(), in_effect);

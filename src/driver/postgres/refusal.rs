@@ -2,20 +2,20 @@
 
 use tokio_postgres::Error;
 
+use super::argument::Argument;
 use super::connect::chain;
 use super::execute::Failure;
 use super::fault;
 use super::statement::Statement;
-use crate::driver::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
-use crate::driver::{Refusal, Reply, TargetError};
+use crate::driver::postgres::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
 use crate::outcome::OutcomeKind;
-use crate::value::Value;
+use crate::port::{Refusal, Reply, TargetError};
 
 /// Our own word for what has no SQLSTATE.
 const CONNECTION_LOST: &str = "connection-lost";
 
 /// What an answered refusal of `statement` means for the attempt.
-pub(super) fn judge(statement: &Statement, args: &[Value], failure: Failure) -> Result<Reply, TargetError> {
+pub(super) fn judge(statement: &Statement, args: &[Argument], failure: Failure) -> Result<Reply, TargetError> {
     let misfit = match &failure {
         Failure::NotStarted(error) | Failure::Ended(error) => {
             error.as_db_error().and_then(|refusal| fault::argument(&statement.text, args, refusal))

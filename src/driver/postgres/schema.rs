@@ -1,10 +1,11 @@
 //! A schema of a case's own, for targets that speak to PostgreSQL in words of their own.
 
+use std::collections::BTreeMap;
+
 use tokio_postgres::Client;
 
 use super::PostgresTarget;
-use crate::driver::{Description, Target, TargetError};
-use crate::model::{Endpoint, TargetSpec};
+use crate::port::{Description, Endpoint, Target, TargetError};
 
 /// A schema, and the way to the server that has it.
 pub(crate) struct Schema {
@@ -13,8 +14,12 @@ pub(crate) struct Schema {
 
 impl Schema {
     /// Creates the schema `space`, which must not exist yet.
-    pub(crate) async fn create(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Self, TargetError> {
-        Ok(Schema { target: super::opened(spec, endpoint, space).await? })
+    pub(crate) async fn create(
+        settings: &BTreeMap<String, String>,
+        endpoint: &Endpoint,
+        space: &str,
+    ) -> Result<Self, TargetError> {
+        Ok(Schema { target: super::opened(settings, &[], endpoint, space).await? })
     }
 
     /// Whether deadheat started the server itself.

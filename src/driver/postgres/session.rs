@@ -11,18 +11,16 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tokio_postgres::{Client, Error};
 
-use super::Shared;
+use super::argument::Argument;
 use super::connect::Link;
 use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
 use super::refusal::{judge, lost, refused};
 use super::statement::Statement;
-use super::{fault, leftovers};
+use super::{Call, Shared, fault, leftovers};
 use crate::driver::reconnect::patiently;
 use crate::driver::space::{POSTGRES_FULL, unless_full};
-use crate::driver::{Done, Pause, Refusal, Reply, Session, TargetError};
-use crate::model::{Isolation, Operation};
 use crate::outcome::OutcomeKind;
-use crate::value::Value;
+use crate::port::{Bound, Done, Isolation, Pause, Refusal, Reply, Session, TargetError, Transactions};
 
 /// How long a cancelled statement may take to say that it was cancelled.
 const CANCEL_GRACE: Duration = Duration::from_secs(2);
@@ -70,7 +68,7 @@ enum Transaction {
 /// What can be in flight.
 enum Request<'a> {
     /// With the place of what was prepared; what is not there yet is prepared first.
-    Statement(&'a Statement, &'a mut Option<Arc<Prepared>>, &'a [Value]),
+    Statement(&'a Statement, &'a mut Option<Arc<Prepared>>, &'a [Argument]),
     Command(&'static str),
 }
 
@@ -141,25 +139,24 @@ impl PostgresSession {
             return Ok(());
         }
         let Some(link) = self.link.take() else { return Ok(()) };
-        let missing = self.prepared.iter_mut().zip(&self.shared.statements).enumerate();
-        let missing = missing.filter(|(_, (place, _))| place.is_none());
-        let preparing =
-            missing.map(async |(index, (place, statement))| match prepare(&link.client, &statement.text).await {
-                Ok(prepared) => {
-                    statement.prepared.right();
-                    *place = Some(Arc::new(prepared));
-                    Ok(())
-                }
-                Err(Failure::NotStarted(error)) if !is_syntax_error(&error) => {
-                    statement.prepared.wrong(fault::statement(&statement.text, &error).to_string());
-                    Ok(())
-                }
-                Err(Failure::NotStarted(error)) => {
-                    Err(Failure::Fault(of_statement(index, fault::statement(&statement.text, &error))))
-                }
-                Err(Failure::Fault(fault)) => Err(Failure::Fault(of_statement(index, fault))),
-                Err(failure) => Err(failure),
-            });
+        let missing = self.prepared.iter_mut().zip(&self.shared.statements);
+        let missing = missing.filter(|(place, _)| place.is_none());
+        let preparing = missing.map(async |(place, statement)| match prepare(&link.client, &statement.text).await {
+            Ok(prepared) => {
+                statement.prepared.right();
+                *place = Some(Arc::new(prepared));
+                Ok(())
+            }
+            Err(Failure::NotStarted(error)) if !is_syntax_error(&error) => {
+                statement.prepared.wrong(fault::statement(&statement.text, &error).to_string());
+                Ok(())
+            }
+            Err(Failure::NotStarted(error)) => {
+                Err(Failure::Fault(of_request(statement.request, fault::statement(&statement.text, &error))))
+            }
+            Err(Failure::Fault(fault)) => Err(Failure::Fault(of_request(statement.request, fault))),
+            Err(failure) => Err(failure),
+        });
         match timeout(RESET_DEADLINE, try_join_all(preparing)).await {
             Ok(Ok(_)) => self.link = Some(link),
             Ok(Err(Failure::Fault(fault))) => return Err(fault),
@@ -229,7 +226,12 @@ impl PostgresSession {
 
     /// One statement of the scenario's, prepared at its first use if it could not be before, and again if it had to be and
     /// nothing was begun that this would end.
-    async fn call_statement(&mut self, index: usize, args: &[Value], deadline: Instant) -> Result<Reply, TargetError> {
+    async fn call_statement(
+        &mut self,
+        index: usize,
+        args: &[Argument],
+        deadline: Instant,
+    ) -> Result<Reply, TargetError> {
         let is_autocommit = matches!(self.transaction, Transaction::None);
         if is_autocommit {
             self.prepare_if_stale().await?;
@@ -344,57 +346,22 @@ impl Session for PostgresSession {
         std::mem::take(&mut self.has_prepared)
     }
 
-    fn begin(&mut self, isolation: Isolation, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        async move {
-            self.prepare_if_stale().await?;
-            let reply = self.command(begin(isolation), false, deadline).await?;
-            if matches!(reply, Reply::Done(_)) {
-                self.transaction = Transaction::Open;
-            }
-            Ok(reply)
-        }
-        .boxed()
-    }
-
     fn call<'a>(
         &'a mut self,
-        operation: &'a Operation<Value>,
+        bound: &'a mut Bound,
         deadline: Instant,
         _pause: Option<&'a dyn Pause>,
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
         async move {
-            match operation {
-                Operation::Sql { statement, args, .. } => {
-                    let reply = self.call_statement(*statement, args, deadline).await?;
-                    unless_full(reply, self.shared.server.is_private(), POSTGRES_FULL)
-                }
-                other => Err(fault::not_sql(other.word())),
-            }
+            let call: &mut Call = bound.get()?;
+            let reply = self.call_statement(call.statement, &call.args, deadline).await?;
+            unless_full(reply, self.shared.server.is_private(), POSTGRES_FULL)
         }
         .boxed()
     }
 
-    /// The driver does not tell a COMMIT from the rollback that a failed transaction's COMMIT is: what was refused is
-    /// remembered here instead.
-    fn commit(&mut self, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
-        async move {
-            match std::mem::replace(&mut self.transaction, Transaction::None) {
-                Transaction::Failed(refusal) => {
-                    self.command("ROLLBACK", false, deadline).await?;
-                    Ok(Reply::Refused(refusal))
-                }
-                Transaction::Open | Transaction::None => {
-                    let idle_ends = self.link.as_ref().map(Link::idle_ends);
-                    let reply = self.command("COMMIT", true, deadline).await?;
-                    let reply = unless_full(reply, self.shared.server.is_private(), POSTGRES_FULL)?;
-                    match self.link.as_ref().map(Link::idle_ends) {
-                        now @ Some(_) if now > idle_ends => Err(fault::already_ended()),
-                        _ => Ok(reply),
-                    }
-                }
-            }
-        }
-        .boxed()
+    fn transactions(&mut self) -> Option<&mut dyn Transactions> {
+        Some(self)
     }
 
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
@@ -420,6 +387,43 @@ impl Session for PostgresSession {
             }
             self.is_used = false;
             Ok(())
+        }
+        .boxed()
+    }
+}
+
+impl Transactions for PostgresSession {
+    fn begin(&mut self, isolation: Isolation, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        async move {
+            self.prepare_if_stale().await?;
+            let reply = self.command(begin(isolation), false, deadline).await?;
+            if matches!(reply, Reply::Done(_)) {
+                self.transaction = Transaction::Open;
+            }
+            Ok(reply)
+        }
+        .boxed()
+    }
+
+    /// The driver does not tell a COMMIT from the rollback that a failed transaction's COMMIT is: what was refused is
+    /// remembered here instead.
+    fn commit(&mut self, deadline: Instant) -> BoxFuture<'_, Result<Reply, TargetError>> {
+        async move {
+            match std::mem::replace(&mut self.transaction, Transaction::None) {
+                Transaction::Failed(refusal) => {
+                    self.command("ROLLBACK", false, deadline).await?;
+                    Ok(Reply::Refused(refusal))
+                }
+                Transaction::Open | Transaction::None => {
+                    let idle_ends = self.link.as_ref().map(Link::idle_ends);
+                    let reply = self.command("COMMIT", true, deadline).await?;
+                    let reply = unless_full(reply, self.shared.server.is_private(), POSTGRES_FULL)?;
+                    match self.link.as_ref().map(Link::idle_ends) {
+                        now @ Some(_) if now > idle_ends => Err(fault::already_ended()),
+                        _ => Ok(reply),
+                    }
+                }
+            }
         }
         .boxed()
     }
@@ -451,7 +455,7 @@ fn is_syntax_error(error: &Error) -> bool {
     error.code().is_none_or(|code| code.code() == "42601")
 }
 
-/// A fault, of the statement number `statement`.
-fn of_statement(statement: usize, fault: TargetError) -> TargetError {
-    TargetError::Statement { statement, message: fault.to_string() }
+/// A fault, of the request number `request`.
+fn of_request(request: usize, fault: TargetError) -> TargetError {
+    TargetError::Request { request, message: fault.to_string() }
 }

@@ -8,6 +8,8 @@ use super::effect;
 /// A statement of the scenario's.
 pub(super) struct Statement {
     pub(super) text: Arc<str>,
+    /// The first request that has it: index into [`crate::port::TargetSpec::requests`].
+    pub(super) request: usize,
     /// Whether it changes nothing, if what it reads are plain tables.
     pub(super) is_read_only: bool,
     /// Every name in it that may be one of a table or a view.
@@ -19,9 +21,10 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    pub(super) fn new(text: &Arc<str>) -> Self {
+    pub(super) fn new(text: &Arc<str>, request: usize) -> Self {
         Statement {
             text: text.clone(),
+            request,
             is_read_only: effect::is_read_only(text),
             relations: effect::names(text),
             prepared: Proof::default(),
@@ -108,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_was_right_once_was_not_never_right() {
-        let statement = Statement::new(&Arc::from("SELECT 1"));
+        let statement = Statement::new(&Arc::from("SELECT 1"), 0);
         assert_eq!(statement.never(), None, "never tried");
         statement.fits.wrong("argument $1 does not fit".to_owned());
         statement.prepared.wrong("no such table".to_owned());

@@ -10,7 +10,7 @@ use tokio_postgres::{Error, Statement};
 
 use super::connect::{Link, Server};
 use crate::driver::reconnect::patiently;
-use crate::driver::{Holder, TargetError, Wait};
+use crate::port::{Holder, TargetError, Wait};
 
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a server process may take to end. It takes a millisecond, but for a machine whose processors and disks are

@@ -2,7 +2,6 @@ mod proxy;
 mod server;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +10,12 @@ use tokio::sync::{Barrier, Notify};
 use tokio::time::{Instant, timeout};
 
 use self::server::Server;
+use super::driver::{DATA, HEADERS, LAST_SEQUENCE, LAST_SUBJECT_SEQUENCE, MESSAGE_ID};
 use super::*;
 use crate::driver::proxy::{Cut, Proxy};
-use crate::driver::{Refusal, read};
-use crate::model::{Isolation, Place};
+use crate::driver::testing::{named, place, request};
 use crate::outcome::Tally;
+use crate::port::{Entry, Options, Refusal, read};
 
 const SPACE: &str = "deadheat_test";
 
@@ -25,12 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn spec() -> TargetSpec {
     TargetSpec {
         name: "bus".to_owned(),
-        driver: Driver::JetStream { duplicate_window: Duration::from_secs(60), headers: Default::default() },
-        settings: BTreeMap::new(),
+        driver: &JETSTREAM,
+        options: Options::new(JetStreamOptions { duplicate_window: Duration::from_secs(60) }),
         url: None,
         unset_variable: None,
-        statements: Vec::new(),
-        place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
+        requests: Vec::new(),
+        place: place(),
     }
 }
 
@@ -66,16 +66,32 @@ impl Publish {
         Publish { subject, ..Publish::default() }
     }
 
-    fn operation(self) -> Operation<Value> {
-        Operation::Publish {
-            subject: self.subject.into(),
-            data: self.data.unwrap_or("payload".into()),
-            expected_last_sequence: self.last.map(Value::Int),
-            expected_last_subject_sequence: self.last_of_subject.map(Value::Int),
-            message_id: self.id.map(Value::from),
-            headers: self.headers,
-        }
+    fn request(self) -> Request<Value> {
+        let mut given = vec![
+            (SUBJECT, Entry::One(self.subject.into())),
+            (DATA, Entry::One(self.data.unwrap_or("payload".into()))),
+            (HEADERS, named(self.headers)),
+        ];
+        given.extend(self.last.map(|last| (LAST_SEQUENCE, Entry::One(Value::Int(last)))));
+        given.extend(self.last_of_subject.map(|last| (LAST_SUBJECT_SEQUENCE, Entry::One(Value::Int(last)))));
+        given.extend(self.id.map(|id| (MESSAGE_ID, Entry::One(id.into()))));
+        request(&JETSTREAM, PUBLISH, given)
     }
+}
+
+fn messages_of(subject: &str) -> Request<Value> {
+    request(&JETSTREAM, MESSAGES, vec![(SUBJECT, Entry::One(subject.into()))])
+}
+
+/// The call of a request on the stream of every test here.
+fn bound(request: &Request<Value>) -> Result<Bound, TargetError> {
+    let nowhere = Endpoint { url: "nats://127.0.0.1:1".to_owned(), origin: "test".to_owned() };
+    let stream = Stream::new(Address::parse("bus", &nowhere).unwrap(), SPACE);
+    Call::of(&stream, request).map(Bound::new)
+}
+
+async fn try_call(session: &mut dyn Session, request: &Request<Value>) -> Result<Reply, TargetError> {
+    session.call(&mut bound(request)?, soon(), None).await
 }
 
 fn soon() -> Instant {
@@ -83,7 +99,7 @@ fn soon() -> Instant {
 }
 
 async fn call(session: &mut dyn Session, publish: Publish) -> Reply {
-    session.call(&publish.operation(), soon(), None).await.unwrap()
+    try_call(session, &publish.request()).await.unwrap()
 }
 
 fn refusal(reply: Reply) -> Refusal {
@@ -94,7 +110,7 @@ fn refusal(reply: Reply) -> Refusal {
 }
 
 async fn observe(target: &dyn Target, filter: &str) -> Vec<Value> {
-    let done = read(target, &Operation::Messages { subject: filter.into() }).await.unwrap();
+    let done = read(target, &messages_of(filter)).await.unwrap();
     match done.result {
         Value::List(messages) => messages.to_vec(),
         other => panic!("not a list: {other}"),
@@ -198,9 +214,9 @@ async fn messages_come_back_as_they_were_published() {
         headers: [("Trace".to_owned(), Value::Int(17))].into(),
         ..Publish::to("orders.1")
     };
-    target.apply(&first.operation()).await.unwrap();
-    target.apply(&Publish { data: Some("héllo {".into()), ..Publish::to("orders.2") }.operation()).await.unwrap();
-    target.apply(&Publish { data: Some("".into()), ..Publish::to("other") }.operation()).await.unwrap();
+    target.apply(&first.request()).await.unwrap();
+    target.apply(&Publish { data: Some("héllo {".into()), ..Publish::to("orders.2") }.request()).await.unwrap();
+    target.apply(&Publish { data: Some("".into()), ..Publish::to("other") }.request()).await.unwrap();
     let raw = async_nats::connect(server.url()).await.unwrap();
     raw.request(format!("{SPACE}.orders.3"), bytes::Bytes::from_static(&[0xff, 0x00])).await.unwrap();
 
@@ -236,7 +252,7 @@ async fn more_messages_than_are_read_are_a_fault() {
     raw.request(format!("{SPACE}.one"), bytes::Bytes::new()).await.unwrap();
     assert_eq!(observe(target.as_ref(), "many").await.len(), messages::LIMIT);
     assert_eq!(
-        target.observe(&Operation::Messages { subject: ">".into() }).await,
+        target.observe(&messages_of(">")).await,
         Err(TargetError::Fault {
             message:
                 "the stream has 100001 messages for `>`, and no more than 100000 are read; give a narrower subject"
@@ -249,7 +265,7 @@ async fn more_messages_than_are_read_are_a_fault() {
 async fn the_stream_is_the_cases_own() {
     let server = Server::start();
     let target = open_on(&server).await;
-    target.apply(&Publish::to("a").operation()).await.unwrap();
+    target.apply(&Publish::to("a").request()).await.unwrap();
     assert_eq!(target.description().version, async_nats::connect(server.url()).await.unwrap().server_info().version);
     assert!(open_fails(server.url()).await.contains("`deadheat_test` exists already"));
     target.close().await.unwrap();
@@ -264,11 +280,11 @@ async fn a_stream_that_is_gone_is_the_environments_error() {
     let mut session = target.session(0).await.unwrap();
     target.close().await.unwrap();
 
-    let operation = Publish::to("a").operation();
-    let unheard = refusal(session.call(&operation, soon(), None).await.unwrap());
+    let operation = Publish::to("a").request();
+    let unheard = refusal(try_call(session.as_mut(), &operation).await.unwrap());
     assert_eq!((unheard.kind, unheard.code.as_str()), (OutcomeKind::Disconnected, "no-responders"));
     assert!(matches!(target.apply(&operation).await, Err(TargetError::Environment { .. })));
-    let messages = Operation::Messages { subject: ">".into() };
+    let messages = messages_of(">");
     assert!(matches!(target.observe(&messages).await, Err(TargetError::Environment { .. })));
     assert!(matches!(target.session(1).await, Err(TargetError::Environment { .. })));
 }
@@ -292,7 +308,7 @@ async fn answers_that_only_other_servers_give_are_understood() {
     });
     let mut answer = async |answer: &str| {
         let publish = Publish { data: Some(answer.into()), ..Publish::to("a") };
-        session.call(&publish.operation(), soon(), None).await
+        try_call(session.as_mut(), &publish.request()).await
     };
 
     let clustered = r#"{"error":{"code":400,"err_code":10164,"description":"wrong last sequence"}}"#;
@@ -315,8 +331,7 @@ async fn what_a_stream_cannot_do_is_a_fault() {
     let target = open_on(&server).await;
     let mut session = target.session(0).await.unwrap();
     let is_fault = |result: Result<Reply, TargetError>| matches!(result, Err(TargetError::Fault { .. }));
-    assert!(is_fault(session.begin(Isolation::Serializable, soon()).await));
-    assert!(is_fault(session.commit(soon()).await));
+    assert!(session.transactions().is_none());
     for publish in [
         Publish::to("a.*"),
         Publish::to("a b"),
@@ -325,15 +340,15 @@ async fn what_a_stream_cannot_do_is_a_fault() {
         Publish { headers: [("a b".to_owned(), Value::Int(1))].into(), ..Publish::to("a") },
         Publish { data: Some("x".repeat(2 << 20).as_str().into()), ..Publish::to("a") },
     ] {
-        assert!(is_fault(session.call(&publish.operation(), soon(), None).await));
+        assert!(is_fault(try_call(session.as_mut(), &publish.request()).await));
     }
-    let latest = Operation::LatestVersion { actor: "a".into() };
-    assert!(is_fault(session.call(&latest, soon(), None).await));
+    let latest = Request { spec: &crate::judge::fixture::READ, fields: Vec::new(), pause: None };
+    assert!(is_fault(try_call(session.as_mut(), &latest).await));
     assert!(matches!(target.apply(&latest).await, Err(TargetError::Fault { .. })));
     assert!(matches!(target.observe(&latest).await, Err(TargetError::Fault { .. })));
 
-    target.apply(&Publish { last: Some(0), ..Publish::to("a") }.operation()).await.unwrap();
-    let again = target.apply(&Publish { last: Some(0), ..Publish::to("a") }.operation()).await;
+    target.apply(&Publish { last: Some(0), ..Publish::to("a") }.request()).await.unwrap();
+    let again = target.apply(&Publish { last: Some(0), ..Publish::to("a") }.request()).await;
     assert_eq!(again, Err(TargetError::Fault { message: "JetStream: wrong last sequence: 1 (10071)".to_owned() }));
 }
 
@@ -345,7 +360,7 @@ async fn a_publish_without_an_answer_is_unknown_at_its_deadline() {
     server.freeze();
     let begin = Instant::now();
     let deadline = begin + Duration::from_millis(200);
-    let late = refusal(session.call(&Publish::to("a").operation(), deadline, None).await.unwrap());
+    let late = refusal(session.call(&mut bound(&Publish::to("a").request()).unwrap(), deadline, None).await.unwrap());
     assert_eq!((late.kind, late.code.as_str()), (OutcomeKind::Unknown, "no-ack"));
     assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
 
@@ -390,8 +405,8 @@ async fn a_server_that_dies_leaves_what_was_sent_unknown() {
     assert_eq!((not_sent.kind, not_sent.code.as_str()), (OutcomeKind::Disconnected, "connection-lost"));
     for error in [
         session.clean().await.unwrap_err(),
-        target.apply(&Publish::to("a").operation()).await.unwrap_err(),
-        target.observe(&Operation::Messages { subject: ">".into() }).await.unwrap_err(),
+        target.apply(&Publish::to("a").request()).await.unwrap_err(),
+        target.observe(&messages_of(">")).await.unwrap_err(),
         target.close().await.unwrap_err(),
     ] {
         assert!(matches!(error, TargetError::Environment { .. }), "{error}");
@@ -422,12 +437,12 @@ async fn a_control_connection_that_is_cut_comes_back() {
     let server = Server::start();
     let proxy = Proxy::start(([127, 0, 0, 1], server.port).into()).await;
     let target = open_url(format!("nats://{}", proxy.address)).await.unwrap();
-    target.apply(&Publish::to("a").operation()).await.unwrap();
+    target.apply(&Publish::to("a").request()).await.unwrap();
     for cut in [Cut::Before, Cut::AfterForwarding] {
         proxy.cut_at(b"CONSUMER.CREATE", cut);
         assert_eq!(observe(target.as_ref(), "a").await.len(), 1);
     }
-    target.apply(&Publish::to("a").operation()).await.unwrap();
+    target.apply(&Publish::to("a").request()).await.unwrap();
     assert_eq!(observe(target.as_ref(), "a").await.len(), 2);
 }
 

@@ -1,7 +1,7 @@
 //! Schemas of the cases' own, and their end.
 
 use super::*;
-use crate::model::Isolation;
+use crate::port::Isolation;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_without_a_schema_never_mean_a_users_tables() {
@@ -36,21 +36,23 @@ async fn cases_keep_apart_and_leave_nothing() {
     let spec = spec(&["SELECT a FROM t"], &[]);
     let mut targets = Vec::new();
     for (space, number) in [("dh_1_1", 1), ("dh \"odd\" 2", 2)] {
-        let target = super::super::open(&spec, &endpoint(&server.url), space).await.unwrap();
+        let target = open(&spec, &endpoint(&server.url), space).await.unwrap();
         target.apply(&sql("CREATE TABLE t (a int)", [])).await.unwrap();
         target.apply(&sql("INSERT INTO t VALUES ($1)", [Value::Int(number)])).await.unwrap();
         targets.push((target, number));
     }
-    let message = environment(super::super::open(&spec, &endpoint(&server.url), "dh_1_1").await);
+    let message = environment(open(&spec, &endpoint(&server.url), "dh_1_1").await);
     assert!(message.contains("42P06"), "{message}");
     for (target, number) in &targets {
         let mut session = target.session(0).await.unwrap();
         session.prepare().await.unwrap();
-        let result = done(session.call(&sql("SELECT a FROM t", []), soon(), None).await.unwrap());
+        let result = done(
+            session.call(&mut target.bind(0, &sql("SELECT a FROM t", []), 0).unwrap(), soon(), None).await.unwrap(),
+        );
         assert_eq!(result.rows, [[Value::Int(*number)]]);
         // A session that is still there, with locks, does not hinder the end.
-        done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
-        done(session.call(&sql("SELECT a FROM t", []), soon(), None).await.unwrap());
+        done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
+        done(session.call(&mut target.bind(0, &sql("SELECT a FROM t", []), 0).unwrap(), soon(), None).await.unwrap());
         let open = target.apply(&sql("BEGIN; SELECT * FROM t", [])).await.unwrap_err().to_string();
         assert!(open.contains("leaves a transaction open"), "{open}");
         target.close().await.unwrap();

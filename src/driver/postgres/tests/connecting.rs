@@ -33,7 +33,7 @@ async fn servers_that_cannot_be_used_are_named_without_the_password() {
         (format!("{with_password}?sslmode=require"), vec!["TLS", "sslmode"]),
     ];
     for (url, parts) in attempts {
-        let message = environment(super::super::open(&spec(&[], &[]), &endpoint(&url), "dh_1").await);
+        let message = environment(open(&spec(&[], &[]), &endpoint(&url), "dh_1").await);
         for part in parts {
             assert!(message.contains(part), "{part}: {message}");
         }
@@ -85,7 +85,7 @@ async fn settings_are_set_or_left_out_with_a_warning() {
     let settings = spec(&[show], &[("deadlock_timeout", "20ms"), ("lock_timeout", "1500")]);
 
     let url = server.url.replace("postgres@", "app@");
-    let target = super::super::open(&settings, &endpoint(&url), "dh_app").await.unwrap();
+    let target = open(&settings, &endpoint(&url), "dh_app").await.unwrap();
     let description = target.description();
     assert_eq!(description.settings["deadlock_timeout"], "1s");
     assert_eq!(description.settings["lock_timeout"], "1500ms");
@@ -93,7 +93,7 @@ async fn settings_are_set_or_left_out_with_a_warning() {
     assert_eq!(description.version, server.version);
     let [warning] = &description.warnings[..] else { panic!("{:?}", description.warnings) };
     assert!(warning.contains("GRANT SET ON PARAMETER deadlock_timeout TO app"), "{warning}");
-    let case = Case { target, statements: settings.statements.clone() };
+    let case = Case { target, requests: settings.requests.clone() };
     let mut session = case.session(0).await;
     let found = done(case.call(&mut *session, show, []).await).rows;
     assert_eq!(found, [[Value::text("1s"), Value::text("1500ms")]]);
@@ -102,10 +102,10 @@ async fn settings_are_set_or_left_out_with_a_warning() {
 
     // The remedy works.
     admin.target.apply(&sql("GRANT SET ON PARAMETER deadlock_timeout TO app", [])).await.unwrap();
-    let target = super::super::open(&settings, &endpoint(&url), "dh_app").await.unwrap();
+    let target = open(&settings, &endpoint(&url), "dh_app").await.unwrap();
     assert_eq!(target.description().settings["deadlock_timeout"], "20ms");
     assert!(target.description().warnings.is_empty());
-    let case = Case { target, statements: settings.statements.clone() };
+    let case = Case { target, requests: settings.requests.clone() };
     let mut session = case.session(0).await;
     let found = done(case.call(&mut *session, show, []).await).rows;
     assert_eq!(found, [[Value::text("20ms"), Value::text("1500ms")]]);
@@ -118,11 +118,11 @@ async fn settings_are_set_or_left_out_with_a_warning() {
         ("max_connections", "7", "55P02"),
         ("search_path", "public", "schema of its own"),
     ] {
-        let message = fault(super::super::open(&spec(&[], &[(name, value)]), &endpoint(&url), "dh_app").await);
+        let message = fault(open(&spec(&[], &[(name, value)]), &endpoint(&url), "dh_app").await);
         assert!(message.contains(why), "{message}");
     }
     let guest = server.url.replace("postgres@", "guest@");
-    let message = environment(super::super::open(&spec(&[], &[]), &endpoint(&guest), "dh_guest").await);
+    let message = environment(open(&spec(&[], &[]), &endpoint(&guest), "dh_guest").await);
     assert!(message.contains("42501") && message.contains("GRANT CREATE ON DATABASE"), "{message}");
     admin.target.close().await.unwrap();
 }
@@ -133,12 +133,12 @@ async fn a_setting_that_a_connection_cannot_start_with_is_left_out_with_a_warnin
     // SET takes the library's name; only a new connection looks for the file.
     let settings =
         spec(&["SHOW lock_timeout"], &[("session_preload_libraries", "no_such_library"), ("lock_timeout", "1500")]);
-    let target = super::super::open(&settings, &endpoint(&server.url), "dh_start").await.unwrap();
+    let target = open(&settings, &endpoint(&server.url), "dh_start").await.unwrap();
     let description = target.description();
     let [warning] = &description.warnings[..] else { panic!("{:?}", description.warnings) };
     assert!(warning.contains("session_preload_libraries") && warning.contains("no_such_library"), "{warning}");
     assert!(!description.settings.contains_key("session_preload_libraries"), "{:?}", description.settings);
-    let case = Case { target, statements: settings.statements.clone() };
+    let case = Case { target, requests: settings.requests.clone() };
     let mut session = case.session(0).await;
     let found = done(case.call(&mut *session, "SHOW lock_timeout", []).await).rows;
     assert_eq!(found, [[Value::text("1500ms")]], "the other setting stays");

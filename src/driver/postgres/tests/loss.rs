@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::driver::proxy::{Cut, Proxy};
-use crate::model::Isolation;
+use crate::port::Isolation;
 
 const INSERT: &str = "INSERT INTO t VALUES ($1)";
 const COUNT: &str = "SELECT count(*) FROM t";
@@ -27,28 +27,36 @@ async fn a_lost_reply_is_unknown_only_if_something_may_have_happened() {
     let session = &mut *case.session(0).await;
 
     // COMMIT arrived, its reply did not.
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(session, INSERT, [Value::Int(1)]).await);
     proxy.cut_at(b"COMMIT", Cut::AfterForwarding);
-    let reply = session.commit(soon()).await.unwrap();
+    let reply = session.transactions().unwrap().commit(soon()).await.unwrap();
     assert_refused(&reply, OutcomeKind::Unknown, "connection-lost");
     assert_eq!(case.observe(COUNT).await, Value::Int(1), "it had happened");
     renewed(session).await;
 
     // COMMIT did not arrive: we cannot tell that from the above.
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(session, INSERT, [Value::Int(2)]).await);
     proxy.cut_at(b"COMMIT", Cut::Before);
-    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Unknown, "connection-lost");
+    assert_refused(
+        &session.transactions().unwrap().commit(soon()).await.unwrap(),
+        OutcomeKind::Unknown,
+        "connection-lost",
+    );
     renewed(session).await;
     assert_eq!(case.observe(COUNT).await, Value::Int(1), "it had not happened");
 
     // Lost before COMMIT was sent: certainly rolled back, and the COMMIT is refused, too.
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     proxy.cut_at(b"33", Cut::AfterForwarding);
     let reply = case.call(session, INSERT, [Value::Int(33)]).await;
     assert_refused(&reply, OutcomeKind::Disconnected, "connection-lost");
-    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Disconnected, "connection-lost");
+    assert_refused(
+        &session.transactions().unwrap().commit(soon()).await.unwrap(),
+        OutcomeKind::Disconnected,
+        "connection-lost",
+    );
     renewed(session).await;
     assert_eq!(case.observe(COUNT).await, Value::Int(1));
 
@@ -98,12 +106,12 @@ async fn a_server_that_never_answers_is_given_up_at_the_deadline() {
     let session = &mut *case.session(0).await;
     for (in_transaction, kind) in [(false, OutcomeKind::Unknown), (true, OutcomeKind::Timeout)] {
         if in_transaction {
-            done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+            done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
         }
         proxy.cut_at(b"55", Cut::Silence);
         let started = Instant::now();
         let deadline = started + Duration::from_millis(200);
-        let reply = session.call(&case.operation(INSERT, [Value::Int(55)]), deadline, None).await.unwrap();
+        let reply = session.call(&mut case.bound(INSERT, [Value::Int(55)]), deadline, None).await.unwrap();
         assert_refused(&reply, kind, "deadline");
         assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
         renewed(session).await;
@@ -127,7 +135,7 @@ async fn a_terminated_server_process_is_rejected_or_unknown() {
         (SLOW_INSERT, true, OutcomeKind::Disconnected),
     ] {
         if in_transaction {
-            done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+            done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
         }
         let (reply, _) = tokio::join!(case.call(session, text, []), async {
             case.until_active(text).await;

@@ -8,17 +8,19 @@ mod sessions;
 mod tls;
 mod values;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::driver::{Done, Reply, Session, Target, TargetError};
-use crate::model::{Driver, Endpoint, Operation, Place, TargetSpec};
+use super::POSTGRES;
+use super::driver::{ARGS, SQL};
+use crate::driver::testing::{place, planned, request};
 use crate::outcome::OutcomeKind;
+use crate::port::{
+    Bound, Done, Driver, Endpoint, Entry, Options, Reply, Request, RequestAt, Session, Source, Target, TargetError,
+    TargetSpec,
+};
 use crate::server::PrivateServer;
 use crate::server::find::{self, SearchPath};
 use crate::server::postgres::{PostgresOptions, start};
@@ -46,22 +48,25 @@ fn endpoint(url: &str) -> Endpoint {
 }
 
 fn spec(statements: &[&str], settings: &[(&str, &str)]) -> TargetSpec {
+    let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     TargetSpec {
         name: "db".to_owned(),
-        driver: Driver::Postgres,
-        settings: settings
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect::<BTreeMap<_, _>>(),
+        driver: &POSTGRES,
+        options: Options::new(super::driver::PostgresOptions { settings }),
         url: None,
         unset_variable: None,
-        statements: statements.iter().map(|text| Arc::from(*text)).collect(),
-        place: Place { file: Arc::new(PathBuf::from("test.toml")), line: 1, column: 1 },
+        requests: statements.iter().map(|text| planned(&sql(text, []))).collect(),
+        place: place(),
     }
 }
 
-fn sql(text: &str, args: impl IntoIterator<Item = Value>) -> Operation<Value> {
-    Operation::Sql { statement: 0, text: Arc::from(text), args: args.into_iter().collect() }
+async fn open(spec: &TargetSpec, endpoint: &Endpoint, namespace: &str) -> Result<Box<dyn Target>, TargetError> {
+    POSTGRES.open(spec, &Source::Server(endpoint.clone()), namespace).await
+}
+
+fn sql(text: &str, args: impl IntoIterator<Item = Value>) -> Request<Value> {
+    let args = Entry::Many(args.into_iter().collect());
+    request(&POSTGRES, SQL, vec![(SQL, Entry::One(Value::text(text))), (ARGS, args)])
 }
 
 /// How long anything may take, on a machine that is busy with something else.
@@ -83,7 +88,7 @@ async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
 /// A target whose schema was set up, with the statements that its sessions race with.
 struct Case {
     target: Box<dyn Target>,
-    statements: Vec<Arc<str>>,
+    requests: Vec<RequestAt>,
 }
 
 impl Case {
@@ -92,9 +97,9 @@ impl Case {
     }
 
     async fn with(url: &str, setup: &str, spec: &TargetSpec) -> Case {
-        let target = super::open(spec, &endpoint(url), "dh_test_1").await.unwrap();
+        let target = open(spec, &endpoint(url), "dh_test_1").await.unwrap();
         target.apply(&sql(setup, [])).await.unwrap();
-        Case { target, statements: spec.statements.clone() }
+        Case { target, requests: spec.requests.clone() }
     }
 
     async fn session(&self, worker: usize) -> Box<dyn Session> {
@@ -103,9 +108,9 @@ impl Case {
         session
     }
 
-    fn operation(&self, text: &str, args: impl IntoIterator<Item = Value>) -> Operation<Value> {
-        let statement = self.statements.iter().position(|statement| **statement == *text).unwrap();
-        Operation::Sql { statement, text: self.statements[statement].clone(), args: args.into_iter().collect() }
+    fn bound(&self, text: &str, args: impl IntoIterator<Item = Value>) -> Bound {
+        let index = self.requests.iter().position(|it| it.request.statement() == Some(text)).unwrap();
+        self.target.bind(index, &sql(text, args), 0).unwrap()
     }
 
     async fn try_call(
@@ -114,7 +119,7 @@ impl Case {
         text: &str,
         args: impl IntoIterator<Item = Value>,
     ) -> Result<Reply, TargetError> {
-        session.call(&self.operation(text, args), soon(), None).await
+        session.call(&mut self.bound(text, args), soon(), None).await
     }
 
     async fn call(&self, session: &mut dyn Session, text: &str, args: impl IntoIterator<Item = Value>) -> Reply {
@@ -164,7 +169,7 @@ fn assert_refused(reply: &Reply, kind: OutcomeKind, code: &str) {
 #[track_caller]
 fn fault<T>(result: Result<T, TargetError>) -> String {
     match result {
-        Err(TargetError::Fault { message } | TargetError::Statement { message, .. }) => message,
+        Err(TargetError::Fault { message } | TargetError::Request { message, .. }) => message,
         Err(error) => panic!("not a fault: {error:?}"),
         Ok(_) => panic!("not an error"),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::model::Isolation;
+use crate::port::Isolation;
 
 const SETUP: &str = "
     CREATE TABLE account (id int PRIMARY KEY, balance int NOT NULL CHECK (balance >= 0), owner int REFERENCES account (id));
@@ -57,7 +57,7 @@ async fn refusals_have_the_outcomes_of_the_table() {
 
     // Deadlock: each holds one row and wants the other's.
     for session in [&mut *one, &mut *two] {
-        done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+        done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     }
     done(case.call(one, LOCK, [int(1)]).await);
     done(case.call(two, LOCK, [int(2)]).await);
@@ -71,26 +71,26 @@ async fn refusals_have_the_outcomes_of_the_table() {
 
     // Busy: the row is held.
     one.reset().await.unwrap();
-    done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(one.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(one, LOCK, [int(1)]).await);
     let reply = case.call(two, NOWAIT, [int(1)]).await;
     assert_refused(&reply, OutcomeKind::Busy, "55P03");
-    done(one.commit(soon()).await.unwrap());
+    done(one.transactions().unwrap().commit(soon()).await.unwrap());
 
     // Serialization: the row has changed since the transaction's snapshot.
-    done(one.begin(Isolation::RepeatableRead, soon()).await.unwrap());
+    done(one.transactions().unwrap().begin(Isolation::RepeatableRead, soon()).await.unwrap());
     done(case.call(one, READ, [int(1)]).await);
     assert_eq!(done(case.call(two, ADD, [int(1), int(5)]).await).affected, 1);
     let reply = case.call(one, ADD, [int(1), int(5)]).await;
     assert_refused(&reply, OutcomeKind::Serialization, "40001");
 
     // COMMIT of what has failed is not a success, and the next transaction is fresh.
-    let reply = one.commit(soon()).await.unwrap();
+    let reply = one.transactions().unwrap().commit(soon()).await.unwrap();
     assert_refused(&reply, OutcomeKind::Serialization, "40001");
     assert_eq!(case.observe("SELECT balance FROM account WHERE id = 1").await, int(105));
-    done(one.begin(Isolation::Serializable, soon()).await.unwrap());
+    done(one.transactions().unwrap().begin(Isolation::Serializable, soon()).await.unwrap());
     done(case.call(one, ADD, [int(1), int(5)]).await);
-    done(one.commit(soon()).await.unwrap());
+    done(one.transactions().unwrap().commit(soon()).await.unwrap());
     assert_eq!(case.observe("SELECT balance FROM account WHERE id = 1").await, int(110));
 
     // Our own deadline: cancelled and rolled back, and the connection is as good as before. There is little time for
@@ -99,7 +99,7 @@ async fn refusals_have_the_outcomes_of_the_table() {
     for seconds in [1, 5, 25] {
         let started = Instant::now();
         let deadline = started + Duration::from_secs(seconds);
-        let reply = one.call(&case.operation(SLEEP, []), deadline, None).await.unwrap();
+        let reply = one.call(&mut case.bound(SLEEP, []), deadline, None).await.unwrap();
         assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
         let was_cancelled = matches!(&reply, Reply::Refused(refusal) if refusal.code == "57014");
         if was_cancelled || seconds == 25 {
@@ -122,7 +122,7 @@ async fn faults_of_the_scenario_say_where_they_are() {
         ("SELECT point(1, 2) AS spot", ["`spot`", "`point`", "spot::text"]),
     ];
     for (text, parts) in wrong {
-        let target = super::super::open(&spec(&[text], &[]), &endpoint(&server.url), "dh_wrong").await.unwrap();
+        let target = open(&spec(&[text], &[]), &endpoint(&server.url), "dh_wrong").await.unwrap();
         target.apply(&sql("CREATE TABLE t (a int)", [])).await.unwrap();
         let mut session = target.session(0).await.unwrap();
         // When it is opened fixtures may still make what is missing; before a round they no longer can.
@@ -146,9 +146,13 @@ async fn faults_of_the_scenario_say_where_they_are() {
     assert_refused(&misfit, OutcomeKind::Crash, "22P02");
     let message = case.target.never_asked().unwrap().to_string();
     assert!(message.contains("argument $1") && message.contains("22P02") && message.contains("list"), "{message}");
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     let message = fault(case.try_call(session, "SELECT a FROM t WHERE a = $1", []).await);
-    assert_refused(&session.commit(soon()).await.unwrap(), OutcomeKind::Disconnected, "connection-lost");
+    assert_refused(
+        &session.transactions().unwrap().commit(soon()).await.unwrap(),
+        OutcomeKind::Disconnected,
+        "connection-lost",
+    );
     session.prepare().await.unwrap();
     assert_eq!(done(case.call(session, "SELECT a FROM t WHERE a = $1", [Value::Int(7)]).await).affected, 1);
     assert_eq!(case.target.never_asked(), None, "it did fit once");
@@ -164,7 +168,9 @@ async fn faults_of_the_scenario_say_where_they_are() {
         let message = fault(case.target.apply(&sql("COPY t FROM STDIN", [])).await);
         assert!(message.contains("COPY"), "{message}");
     }
-    let message = fault(case.target.apply(&Operation::LatestVersion { actor: Value::Null }).await);
+    let message = fault(
+        case.target.apply(&Request { spec: &crate::judge::fixture::READ, fields: Vec::new(), pause: None }).await,
+    );
     assert!(message.contains("latest-version"), "{message}");
     case.target.close().await.unwrap();
 }

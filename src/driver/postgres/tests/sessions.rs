@@ -5,8 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use super::*;
-use crate::driver::{Holder, Wait};
-use crate::model::Isolation;
+use crate::port::{Holder, Isolation, Wait};
 
 const LOCK: &str = "SELECT a FROM t WHERE a = 1 FOR UPDATE";
 /// Takes longer than any test has patience.
@@ -20,35 +19,35 @@ async fn waits_name_workers_and_strangers() {
     let mut sessions = Vec::new();
     for worker in [10, 20, 30] {
         let mut session = case.session(worker).await;
-        done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+        done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
         sessions.push(session);
     }
     assert_eq!(case.target.waits().await.unwrap(), []);
     let [one, two, three] = &mut sessions[..] else { unreachable!() };
     done(case.call(&mut **one, LOCK, []).await);
-    let operation = case.operation(LOCK, []);
+    let mut operation = case.bound(LOCK, []);
     let (waits, two_got_it) = {
-        let mut waiting = two.call(&operation, soon(), None);
+        let mut waiting = two.call(&mut operation, soon(), None);
         let waits = tokio::select! {
             _ = &mut waiting => panic!("the row is held"),
             waits = seen_waits(&*case.target, 1) => waits,
         };
-        let (reply, _) = tokio::join!(waiting, one.commit(soon()));
+        let (reply, _) = tokio::join!(waiting, one.transactions().unwrap().commit(soon()));
         (waits, reply.unwrap())
     };
     done(two_got_it);
     assert_eq!(waits, [Wait { waiter: 20, holders: vec![Holder::Worker(10)] }]);
 
     // A stranger holds the table; the session that waits for it is named, also after it was connected anew.
-    done(two.commit(soon()).await.unwrap());
-    drop(one.call(&operation, soon(), None).now_or_never());
+    done(two.transactions().unwrap().commit(soon()).await.unwrap());
+    drop(one.call(&mut operation, soon(), None).now_or_never());
     renewed(&mut **one).await;
     let (stranger, connection) =
         tokio_postgres::connect(&format!("{}?application_name=psql", server.url), tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     stranger.batch_execute("BEGIN; LOCK TABLE dh_test_1.t").await.unwrap();
     let waits = tokio::select! {
-        _ = one.call(&operation, soon(), None) => panic!("the table is locked"),
+        _ = one.call(&mut operation, soon(), None) => panic!("the table is locked"),
         waits = seen_waits(&*case.target, 1) => waits,
     };
     let [Wait { waiter: 10, holders }] = &waits[..] else { panic!("{waits:?}") };
@@ -110,15 +109,15 @@ async fn a_transaction_that_a_step_has_ended_is_a_fault() {
     let (insert, rollback) = ("INSERT INTO t VALUES (2)", "ROLLBACK");
     let case = Case::open(&server.url, SETUP, &[insert, rollback]).await;
     let session = &mut *case.session(0).await;
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(session, insert, []).await);
     done(case.call(session, rollback, []).await);
-    let message = session.commit(soon()).await.unwrap_err().to_string();
+    let message = session.transactions().unwrap().commit(soon()).await.unwrap_err().to_string();
     assert!(message.contains("had ended before its COMMIT"), "{message}");
     session.reset().await.unwrap();
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(session, insert, []).await);
-    done(session.commit(soon()).await.unwrap());
+    done(session.transactions().unwrap().commit(soon()).await.unwrap());
     case.target.close().await.unwrap();
 }
 
@@ -131,24 +130,24 @@ async fn waits_for_a_safe_snapshot_are_seen() {
     let case = Case::open(&server.url, SETUP, &[READ_ONLY, COUNT, insert]).await;
     let (mut writer, mut reader) = (case.session(1).await, case.session(2).await);
     for session in [&mut writer, &mut reader] {
-        done(session.begin(Isolation::Serializable, soon()).await.unwrap());
+        done(session.transactions().unwrap().begin(Isolation::Serializable, soon()).await.unwrap());
     }
     done(case.call(&mut *writer, insert, []).await);
     done(case.call(&mut *reader, READ_ONLY, []).await);
-    let count = case.operation(COUNT, []);
+    let mut count = case.bound(COUNT, []);
     let (waits, read) = {
-        let mut reading = reader.call(&count, soon(), None);
+        let mut reading = reader.call(&mut count, soon(), None);
         let waits = tokio::select! {
             _ = &mut reading => panic!("the writer may yet make the snapshot unsafe"),
             waits = seen_waits(&*case.target, 1) => waits,
             () = tokio::time::sleep(PATIENCE) => Vec::new(),
         };
-        let (read, _) = tokio::join!(reading, writer.commit(soon()));
+        let (read, _) = tokio::join!(reading, writer.transactions().unwrap().commit(soon()));
         (waits, read.unwrap())
     };
     assert_eq!(waits, [Wait { waiter: 2, holders: vec![Holder::Worker(1)] }]);
     done(read);
-    done(reader.commit(soon()).await.unwrap());
+    done(reader.transactions().unwrap().commit(soon()).await.unwrap());
     drop((writer, reader));
     case.target.close().await.unwrap();
 }
@@ -178,9 +177,9 @@ async fn tables_that_were_made_anew_are_prepared_anew() {
     // By a fixture that shows it: known before the transaction begins.
     let anew = sql("DROP TABLE t; CREATE TABLE t (a int, b int); INSERT INTO t VALUES (NULL, NULL)", []);
     case.target.apply(&anew).await.unwrap();
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     assert_eq!(done(case.call(session, read, []).await).rows, row(2));
-    done(session.commit(soon()).await.unwrap());
+    done(session.transactions().unwrap().commit(soon()).await.unwrap());
 
     // Behind a function: known when the server refuses the statement.
     case.target.apply(&sql(through_function, [])).await.unwrap();
@@ -189,12 +188,12 @@ async fn tables_that_were_made_anew_are_prepared_anew() {
         .apply(&sql("DO 'BEGIN EXECUTE format(''%s TABLE t ADD COLUMN d int'', chr(65) || ''LTER''); END'", []))
         .await
         .unwrap();
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     assert_refused(&case.call(session, read, []).await, OutcomeKind::Crash, "0A000");
     session.reset().await.unwrap();
-    done(session.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     assert_eq!(done(case.call(session, read, []).await).rows, row(4));
-    done(session.commit(soon()).await.unwrap());
+    done(session.transactions().unwrap().commit(soon()).await.unwrap());
     assert_eq!(case.observe("SELECT count(*) FROM t").await, Value::Int(1));
     case.target.close().await.unwrap();
 }
@@ -208,7 +207,7 @@ async fn a_failed_attempt_rolls_back_and_keeps_what_its_session_holds_until_the_
     let one = &mut *case.session(0).await;
     let two = &mut *case.session(1).await;
     let locked = |reply| done(reply).rows == [[Value::Bool(true)]];
-    done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(one.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(one, insert, []).await);
     assert!(locked(case.call(one, advisory, []).await));
     assert!(!locked(case.call(two, advisory, []).await));
@@ -219,7 +218,7 @@ async fn a_failed_attempt_rolls_back_and_keeps_what_its_session_holds_until_the_
     assert!(locked(case.call(two, advisory, []).await));
 
     // A call that was dropped in the middle leaves neither its statement nor its locks behind.
-    done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(one.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(one, LOCK, []).await);
     tokio::select! {
         reply = case.call(one, SLEEP, []) => panic!("it sleeps: {reply:?}"),
@@ -266,7 +265,7 @@ async fn what_a_connection_that_was_given_up_had_in_flight_is_over_once_it_is_se
     let lock = "LOCK TABLE t";
     let case = Case::open(&server.url, SETUP, &[insert, lock]).await;
     let (one, two) = (&mut *case.session(1).await, &mut *case.session(2).await);
-    done(one.begin(Isolation::ReadCommitted, soon()).await.unwrap());
+    done(one.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     done(case.call(one, lock, []).await);
     tokio::select! {
         reply = case.call(two, insert, []) => panic!("the table is locked: {reply:?}"),
@@ -274,7 +273,7 @@ async fn what_a_connection_that_was_given_up_had_in_flight_is_over_once_it_is_se
     }
     two.reset().await.unwrap();
     case.target.settle().await.unwrap();
-    done(one.commit(soon()).await.unwrap());
+    done(one.transactions().unwrap().commit(soon()).await.unwrap());
     assert_eq!(case.observe("SELECT count(*) FROM t").await, Value::Int(1), "it was stored after its client's end");
     case.target.close().await.unwrap();
 }

@@ -85,7 +85,7 @@ async fn each_sslmode_verifies_what_libpq_does() {
         ];
         for (host, options, encrypted) in rows {
             let url = format!("postgres://postgres@{host}:{port}/postgres?{options}");
-            let opened = super::super::open(&spec(&[], &[]), &endpoint(&url), "dh_tls").await;
+            let opened = open(&spec(&[], &[]), &endpoint(&url), "dh_tls").await;
             let Some(encrypted) = encrypted else {
                 let message = environment(opened);
                 assert!(message.contains("TLS") && message.contains("certificate"), "{options}: {message}");

@@ -197,6 +197,20 @@ pub(super) fn silent(sql: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a statement does nothing but sleep: it is `SELECT pg_sleep(…)` or `SELECT SLEEP(…)` and nothing else. What calls
+/// another function inside the parentheses may do more.
+pub(super) fn only_sleeps(sql: &str) -> bool {
+    let text = sql.trim().trim_end_matches(';').trim_end().to_ascii_lowercase();
+    let Some((word, call)) = text.split_once(char::is_whitespace) else { return false };
+    let Some((name, arguments)) = call.trim().split_once('(') else { return false };
+    let sleeps = ["pg_sleep", "pg_sleep_for", "pg_sleep_until", "sleep"];
+    let name = name.trim().trim_start_matches("pg_catalog.");
+    word == "select"
+        && sleeps.contains(&name)
+        && arguments.find(['(', ')']) == Some(arguments.len() - 1)
+        && arguments.ends_with(')')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,5 +278,29 @@ mod tests {
         assert_eq!(silent("SELECT id FROM job FOR UPDATE SKIP LOCKED LIMIT 1"), Some("SKIP LOCKED"));
         assert_eq!(silent("INSERT INTO t VALUES ('DO NOTHING') -- skip locked"), None);
         assert_eq!(silent("INSERT INTO t VALUES (1) ON CONFLICT (id) DO UPDATE SET n = 2"), None);
+    }
+
+    #[test]
+    fn a_statement_only_sleeps_if_it_does_nothing_else() {
+        for text in [
+            "SELECT pg_sleep(0.1)",
+            " select  PG_SLEEP_FOR('5 ms') ; ",
+            "SELECT\nSLEEP($1)",
+            "SELECT pg_catalog.pg_sleep(1)",
+        ] {
+            assert!(only_sleeps(text), "{text}");
+        }
+        let others = [
+            "SELECT pg_sleep(1), balance FROM account",
+            "SELECT pg_sleep(take_lock())",
+            "SELECT balance FROM account",
+            "SELECT pg_sleep(1); UPDATE account SET balance = 0",
+            "UPDATE account SET balance = 0",
+            "SELECT",
+            "",
+        ];
+        for text in others {
+            assert!(!only_sleeps(text), "{text}");
+        }
     }
 }

@@ -111,6 +111,11 @@ pub fn known(name: &str) -> Option<ServerHeader> {
     KNOWN.into_iter().find(|header| header.name.eq_ignore_ascii_case(name))
 }
 
+/// A header's name as the server spells it, which compares it with case; any other as it is.
+pub fn spelled(name: &str) -> &str {
+    known(name).map_or(name, |known| known.name)
+}
+
 const fn header(name: &'static str, feature: Feature) -> ServerHeader {
     ServerHeader { name, feature }
 }
