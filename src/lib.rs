@@ -1,6 +1,10 @@
 //! deadheat makes racing workers start together against a real database or broker, counts who won
 //! and who was refused, and says whether that is what should have happened.
+//!
+//! From Rust, start with [`Run`] for scenario files and with [`race`] for closures. The other modules are the inside of the
+//! program, and change without notice.
 
+mod api;
 pub mod cli;
 pub mod compare;
 pub mod diagnostic;
@@ -22,3 +26,8 @@ pub mod secrets;
 pub mod server;
 pub mod statistics;
 pub mod value;
+
+pub use api::{Context, Error, Race, Refused, Report, Run, race};
+pub use judge::RunVerdict;
+pub use outcome::OutcomeKind;
+pub use port::Drivers;

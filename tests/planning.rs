@@ -79,7 +79,7 @@ fn a_matrix_makes_a_case_of_each_cell() {
     assert_eq!(case.barriers[1].name, "checked");
     assert_eq!(case.barriers[1].parties, (0..50).collect::<Vec<_>>());
     let append = &case.request(&case.groups[0].steps[0]).unwrap().request;
-    assert_eq!((append.spec.key, append.pause.unwrap().barrier), ("append", 1));
+    assert_eq!((append.spec.key, append.pauses[0].barrier), ("append", 1));
     assert_eq!(cases[1].controls[0].id, "version-conflict[backend=sqlite]/check, then publish");
     assert_eq!(cases[1].controls[0].rounds, 50);
 }

@@ -171,7 +171,7 @@ async fn carry_out(counter: &AtomicI64, call: Call, pause: Option<&dyn Pause>) -
     let found = counter.load(Ordering::SeqCst);
     let Call::Add { amount, expected } = call else { return Reply::Done(Done::result(Value::Int(found))) };
     if let Some(pause) = pause
-        && let Err(BarrierBroken) = pause.reached().await
+        && let Err(BarrierBroken) = pause.reached("between").await
     {
         return refused(OutcomeKind::BrokenBarrier, "barrier", "the pause was not completed".to_owned());
     }

@@ -1,6 +1,5 @@
 //! `deadheat run`: the main job.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Failure;
@@ -9,6 +8,7 @@ use super::output::Output;
 use super::progress::Progress;
 use super::select::{self, Purpose};
 use super::{again, ci, limits, signals};
+use crate::api::from_environment;
 use crate::duration::as_ns;
 use crate::engine::EngineError;
 use crate::judge::RunVerdict;
@@ -20,7 +20,6 @@ use crate::report::{RunFolder, forms, run_name, terminal};
 use crate::run::endpoints::{EndpointError, Endpoints, Sources};
 use crate::run::{self, Again, Event, Inputs, OpenTargets, Options, RunError, Stop};
 use crate::secrets;
-use crate::server::find::SearchPath;
 use crate::server::leftover;
 
 /// How long the second Ctrl-C gives to what can be removed at once.
@@ -245,16 +244,7 @@ pub(super) async fn sweep(output: &Output, stop: &Stop) {
 }
 
 pub(super) fn sources(targets: &[(String, String)], allow_remote: bool) -> Sources {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-    let root = variable("DEADHEAT_SERVER_ROOT").unwrap_or_else(|| "/".to_owned());
-    Sources {
-        given: targets.iter().cloned().collect(),
-        postgres_url: variable("DEADHEAT_POSTGRES_URL"),
-        nats_url: variable("DEADHEAT_NATS_URL"),
-        compose: variable("DEADHEAT_NO_COMPOSE").is_none(),
-        search: SearchPath::below(Path::new(&root), std::env::var_os("PATH").as_deref()),
-        allow_remote,
-    }
+    from_environment(targets.iter().cloned().collect(), allow_remote)
 }
 
 /// The report of a run that begins now.

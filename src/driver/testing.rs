@@ -18,7 +18,7 @@ pub(super) fn request(driver: &dyn Driver, key: &str, given: Vec<(&str, Entry<Va
             Need::Required | Need::Optional => Entry::Absent,
         }));
     }
-    Request { spec, fields, pause: None }
+    Request { spec, fields, pauses: Vec::new() }
 }
 
 /// Names with values.

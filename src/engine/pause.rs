@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use futures::{FutureExt, TryFutureExt};
 
 use super::round::Round;
 use crate::model::Case;
 use crate::outcome::OutcomeKind;
-use crate::port::{BarrierBroken, Pause, Refusal};
+use crate::port::{BarrierBroken, Pause, PauseAt, Refusal};
 
 /// Waits at a barrier as `worker`, notes when it was released, and returns when the worker was past it.
 pub(super) async fn pass(
@@ -22,17 +22,20 @@ pub(super) async fn pass(
     Ok(passed.at_ns)
 }
 
-/// A barrier as an operation's pause point.
+/// Barriers as an operation's pause points.
 pub(super) struct PauseAtBarrier<'a> {
     pub(super) round: &'a Round,
-    pub(super) barrier: usize,
+    pub(super) pauses: &'a [PauseAt],
     pub(super) worker: usize,
     pub(super) released_ns: &'a AtomicU64,
 }
 
 impl Pause for PauseAtBarrier<'_> {
-    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
-        pass(self.round, self.barrier, self.worker, self.released_ns).map_ok(drop).boxed()
+    fn reached<'a>(&'a self, point: &'a str) -> BoxFuture<'a, Result<(), BarrierBroken>> {
+        match self.pauses.iter().find(|pause| *pause.point == *point) {
+            Some(pause) => pass(self.round, pause.barrier, self.worker, self.released_ns).map_ok(drop).boxed(),
+            None => ready(Ok(())).boxed(),
+        }
     }
 }
 

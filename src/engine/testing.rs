@@ -192,7 +192,7 @@ impl Session for FakeSession {
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
         Box::pin(async move {
             if let Some(pause) = pause
-                && let Err(BarrierBroken) = pause.reached().await
+                && let Err(BarrierBroken) = pause.reached("checked").await
             {
                 return Ok(refused(OutcomeKind::BrokenBarrier));
             }

@@ -365,9 +365,9 @@ impl WorkerTask {
                 &mut late
             }
         };
-        let pause = asked.pause.map(|pause| PauseAtBarrier {
+        let pause = (!asked.pauses.is_empty()).then(|| PauseAtBarrier {
             round,
-            barrier: pause.barrier,
+            pauses: &asked.pauses,
             worker: self.worker,
             released_ns: &self.released_ns,
         });

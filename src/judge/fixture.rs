@@ -111,14 +111,14 @@ pub(crate) static WRITE: RequestSpec = RequestSpec {
 
 /// A request without values.
 pub(crate) fn request(spec: &'static RequestSpec) -> Request<Template> {
-    Request { spec, fields: Vec::new(), pause: None }
+    Request { spec, fields: Vec::new(), pauses: Vec::new() }
 }
 
 /// A statement.
 pub(crate) fn statement(text: &str) -> RequestAt {
     let spec = &crate::driver::builtin().requests(Usage::Step)[0];
     let text = Entry::One(Template::Literal(Value::text(text)));
-    RequestAt { request: Request { spec, fields: vec![text, Entry::Absent], pause: None }, place: place(5) }
+    RequestAt { request: Request { spec, fields: vec![text, Entry::Absent], pauses: Vec::new() }, place: place(5) }
 }
 
 /// Builds cases.

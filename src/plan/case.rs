@@ -317,8 +317,8 @@ impl Builder<'_> {
     ) -> Option<(usize, Request<Template>)> {
         let target = self.scenario.target_for(request.spec, span, on).map_err(|fault| self.push(fault)).ok()?;
         let mut request = request.templates();
-        if let Some(pause) = &mut request.pause {
-            pause.barrier = self.barrier(pause.point, None);
+        for pause in &mut request.pauses {
+            pause.barrier = self.barrier(&pause.point, None);
         }
         Some((target, request))
     }
@@ -425,7 +425,7 @@ fn members(sizes: &[u64]) -> Vec<std::ops::Range<usize>> {
 fn barrier_of(step: &model::Step) -> Option<(&str, &Span)> {
     match &step.action {
         model::Action::Barrier(name) => Some((&name.value, &name.span)),
-        model::Action::Call(request) => request.pause.map(|pause| (pause.point, &step.span)),
+        model::Action::Call(request) => request.pauses.first().map(|pause| (&*pause.point, &step.span)),
         _ => None,
     }
 }

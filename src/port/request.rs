@@ -1,5 +1,7 @@
 //! A request: a row of a driver's table with its fields filled in.
 
+use std::sync::Arc;
+
 use crate::expression::{EvaluateError, Expression, Scope, Template};
 use crate::value::Value;
 
@@ -15,7 +17,7 @@ pub struct Request<V> {
     /// What its fields hold, by [`RequestSpec::fields`].
     pub fields: Vec<Entry<V>>,
     /// Where a worker waits inside it.
-    pub pause: Option<PauseAt>,
+    pub pauses: Vec<PauseAt>,
 }
 
 /// A request of a worker's step, and where the step stands.
@@ -28,10 +30,10 @@ pub struct RequestAt {
 }
 
 /// A pause inside a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PauseAt {
     /// The word of the point, which is also its barrier's name.
-    pub point: &'static str,
+    pub point: Arc<str>,
     /// The barrier's index in its case; meaningless before the case is planned.
     pub barrier: usize,
 }
@@ -78,7 +80,7 @@ impl<V> Request<V> {
     /// The request with every value mapped.
     pub fn try_map<'a, W, E>(&'a self, mut map: impl FnMut(&'a V) -> Result<W, E>) -> Result<Request<W>, E> {
         let fields = self.fields.iter().map(|entry| entry.try_map(&mut map)).collect::<Result<_, E>>()?;
-        Ok(Request { spec: self.spec, fields, pause: self.pause })
+        Ok(Request { spec: self.spec, fields, pauses: self.pauses.clone() })
     }
 
     /// What the field `key` holds.

@@ -151,8 +151,9 @@ impl fmt::Debug for Bound {
 
 /// A barrier inside a target's operation.
 pub trait Pause: Send + Sync {
-    /// Called by the target at the operation's pause point; returns when the worker may go on.
-    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>>;
+    /// Called by the target at one of the operation's pause points; returns when the worker may go on. Where nobody waits
+    /// at that point it returns at once.
+    fn reached<'a>(&'a self, point: &'a str) -> BoxFuture<'a, Result<(), BarrierBroken>>;
 }
 
 /// The barrier at a pause point was never completed: the operation must end without its effect.

@@ -24,13 +24,13 @@ pub(super) fn read<'a>(
 ) -> Option<Request<TemplateAt>> {
     let span = table.key_span(kind)?;
     let mut complete = true;
-    let (fields, pause) = match spec.layout {
+    let (fields, pauses) = match spec.layout {
         Layout::Statement { .. } => {
             let (main, further) = spec.fields.split_first()?;
             let text = table.get(reader, kind, |reader, node| text(reader, node, kind != main.key));
             let further = fields(reader, table, further, &span, &mut complete);
             let fields = std::iter::once(text.map(Entry::One)).chain(further).collect();
-            (fields, None)
+            (fields, Vec::new())
         }
         Layout::Table => {
             let node = table.take(kind)?;
@@ -41,10 +41,10 @@ pub(super) fn read<'a>(
             let pause =
                 if pauses.is_empty() { None } else { inner.get(reader, PAUSE, |it, node| pause(it, node, pauses)) };
             inner.finish(reader);
-            (fields, pause)
+            (fields, pause.into_iter().collect())
         }
     };
-    let request = Request { spec, fields: fields.into_iter().collect::<Option<_>>()?, pause };
+    let request = Request { spec, fields: fields.into_iter().collect::<Option<_>>()?, pauses };
     spec.rules.check(&Written { request: &request, usage, span: &span, complete }, reader);
     Some(request)
 }
@@ -110,5 +110,5 @@ fn value<'a>(reader: &mut Reader<'a>, node: Node<'a>, shape: Shape, complete: &m
 fn pause<'a>(reader: &mut Reader<'a>, node: Node<'a>, points: &[PausePoint]) -> Option<PauseAt> {
     let words: Vec<&'static str> = points.iter().map(|point| point.word).collect();
     let word = reader.word(node, &words)?;
-    Some(PauseAt { point: word, barrier: 0 })
+    Some(PauseAt { point: Arc::from(word), barrier: 0 })
 }

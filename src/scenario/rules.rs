@@ -213,7 +213,7 @@ fn barriers(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
                     diagnostics.push(diagnostic.see(&table.span, "and here").help("remove one of them"));
                 }
             }
-            Action::Call(request) => waited.extend(request.pause.map(|pause| pause.point)),
+            Action::Call(request) => waited.extend(request.pauses.iter().map(|pause| &*pause.point)),
             _ => {}
         }
     }

@@ -246,7 +246,7 @@ impl event_store::Pause for StorePause<'_> {
     fn reached<'a>(&'a self, point: PausePoint) -> BoxFuture<'a, Result<(), PauseBroken>> {
         Box::pin(async move {
             let broken = |_| PauseBroken { reason: format!("the barrier `{}` was not completed", point.as_str()) };
-            self.0.reached().await.map_err(broken)
+            self.0.reached(point.as_str()).await.map_err(broken)
         })
     }
 }

@@ -204,7 +204,7 @@ async fn an_append_whose_cache_was_behind_is_no_conflict_if_what_is_stored_was_n
 struct ForEver;
 
 impl Pause for ForEver {
-    fn reached(&self) -> BoxFuture<'_, Result<(), BarrierBroken>> {
+    fn reached<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), BarrierBroken>> {
         std::future::pending().boxed()
     }
 }

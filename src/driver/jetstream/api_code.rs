@@ -3,7 +3,7 @@
 use crate::outcome::OutcomeKind;
 
 /// The stream's, or the subject's, last sequence is not the expected one.
-const WRONG_LAST_SEQUENCE: u64 = 10071;
+pub const WRONG_LAST_SEQUENCE: u64 = 10071;
 /// The same from a clustered stream, which does not tell the sequence.
 const WRONG_LAST_SEQUENCE_CONSTANT: u64 = 10164;
 /// Another message with the same id is just being stored by a clustered stream.

@@ -34,7 +34,7 @@ pub(super) fn is_lost_connection(code: &str) -> bool {
 }
 
 /// Whether the code, one of a lost connection, says that there was no connection to ask anything over.
-pub(super) fn was_never_made(code: &str) -> bool {
+pub(crate) fn was_never_made(code: &str) -> bool {
     ["08001", "08004", "57P03"].contains(&code)
 }
 

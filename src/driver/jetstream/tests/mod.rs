@@ -342,7 +342,7 @@ async fn what_a_stream_cannot_do_is_a_fault() {
     ] {
         assert!(is_fault(try_call(session.as_mut(), &publish.request()).await));
     }
-    let latest = Request { spec: &crate::judge::fixture::READ, fields: Vec::new(), pause: None };
+    let latest = Request { spec: &crate::judge::fixture::READ, fields: Vec::new(), pauses: Vec::new() };
     assert!(is_fault(try_call(session.as_mut(), &latest).await));
     assert!(matches!(target.apply(&latest).await, Err(TargetError::Fault { .. })));
     assert!(matches!(target.observe(&latest).await, Err(TargetError::Fault { .. })));

@@ -169,7 +169,9 @@ async fn faults_of_the_scenario_say_where_they_are() {
         assert!(message.contains("COPY"), "{message}");
     }
     let message = fault(
-        case.target.apply(&Request { spec: &crate::judge::fixture::READ, fields: Vec::new(), pause: None }).await,
+        case.target
+            .apply(&Request { spec: &crate::judge::fixture::READ, fields: Vec::new(), pauses: Vec::new() })
+            .await,
     );
     assert!(message.contains("latest-version"), "{message}");
     case.target.close().await.unwrap();
