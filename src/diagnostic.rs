@@ -90,13 +90,13 @@ codes! {
     WrongType = "wrong-type",
     /// A value of the right type that the key does not allow.
     BadValue = "bad-value",
-    /// Text that is no duration.
+    /// Text that is not a duration.
     BadDuration = "bad-duration",
-    /// Text that is no count.
+    /// Text that is not a count.
     BadCount = "bad-count",
-    /// Text that is no CEL expression.
+    /// Text that is not a CEL expression.
     BadExpression = "bad-expression",
-    /// Text that is no regular expression.
+    /// Text that is not a regular expression.
     BadPattern = "bad-pattern",
     /// A file that cannot be read.
     UnreadableFile = "unreadable-file",

@@ -74,7 +74,7 @@ impl fmt::Display for OutcomeKind {
     }
 }
 
-/// The word is no outcome.
+/// The word is not an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an outcome; the outcomes are success, conflict, deadlock, busy, serialization, duplicate, rejected, disconnected, timeout, unknown, broken-barrier and crash"

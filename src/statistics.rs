@@ -30,7 +30,7 @@ pub const LEAST_SAMPLES: usize = 6;
 /// The level of tests; intervals cover 95 %.
 pub const ALPHA: f64 = 0.05;
 
-/// Beyond so many times the rounds there are, "how many more" is no useful answer.
+/// How many times the rounds that there are "how many more" may be: above it, the answer helps nobody.
 const MORE_AT_MOST: f64 = 100.0;
 
 /// The generator of everything random here: small, fast, and the same on every machine.
@@ -96,7 +96,7 @@ fn usable(samples: &[f64]) -> bool {
 }
 
 impl Effect {
-    /// What the effect means when ratios from `1 / (1 + threshold)` to `1 + threshold` are none to speak of. Only a whole interval counts.
+    /// What the effect means when ratios from `1 / (1 + threshold)` to `1 + threshold` are too small to count. Only a whole interval counts.
     pub fn change(&self, threshold: f64) -> Change {
         let slow = 1.0 + threshold;
         if self.low > slow && self.p < ALPHA {

@@ -1,4 +1,4 @@
-//! What becomes of a finished run: the forms of its report, what CI services are told, and judging its rounds anew.
+//! What becomes of a finished run: the forms of its report, what CI services are told, and judging its rounds again.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -44,7 +44,7 @@ fn arguments() -> Result<Arguments> {
             "--trials" => parsed.trials = number()?,
             "--rounds" => parsed.rounds = number()?,
             name if SUBJECTS.contains(&name) => parsed.subjects.push(name.to_owned()),
-            other => return Err(format!("`{other}` is no subject; there are {}", SUBJECTS.join(", ")).into()),
+            other => return Err(format!("`{other}` is not a subject; there are {}", SUBJECTS.join(", ")).into()),
         }
     }
     Ok(parsed)

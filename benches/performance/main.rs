@@ -38,7 +38,7 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     if let Some(unknown) = arguments.iter().find(|argument| !NAMES.contains(&argument.as_str())) {
-        return Err(format!("`{unknown}` is no benchmark; there are {}", NAMES.join(", ")).into());
+        return Err(format!("`{unknown}` is not a benchmark; there are {}", NAMES.join(", ")).into());
     }
     let names: Vec<&str> =
         NAMES.into_iter().filter(|name| arguments.is_empty() || arguments.iter().any(|it| it == name)).collect();

@@ -2,7 +2,7 @@
 
 use crate::harness::Result;
 
-/// So many pairs are measured, after one that is thrown away.
+/// How many pairs are measured, after one that is thrown away.
 pub(crate) const PAIRS: usize = 24;
 
 /// What a ratio must keep to.

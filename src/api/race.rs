@@ -39,7 +39,7 @@ pub struct Race {
     settings: Settings,
 }
 
-/// A race of so many workers, who all do the same.
+/// A race of this number of workers, who all do the same.
 pub fn race(workers: usize) -> Race {
     Race {
         name: "race".to_owned(),

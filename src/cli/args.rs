@@ -46,7 +46,7 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// List the cases and controls of scenarios
     List(ListArgs),
-    /// Print a stored report once more, in any form, without racing anything
+    /// Print a stored report in any form, without racing anything
     Show(ShowArgs),
     /// Judge the stored rounds of a report by a scenario's expectations as they are now
     Judge(JudgeArgs),
@@ -68,10 +68,10 @@ pub(crate) struct Selection {
     /// Scenario files, or directories to look for them in
     #[arg(default_value = "scenarios", value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Only scenarios with this tag; may be given several times
+    /// Choose only scenarios with this tag; may be given several times [default: all]
     #[arg(long, value_name = "TAG")]
     pub(crate) tag: Vec<String>,
-    /// Only cases whose id contains this text, such as `backend=sqlite`; may be given several times
+    /// Choose only cases whose id contains this text, such as `backend=sqlite`; may be given several times [default: all]
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
     /// Set a param (`writers=200`), or narrow an axis of the matrix (`backend=memory,sqlite`)
@@ -84,10 +84,10 @@ pub(crate) struct Selection {
 /// What a scenario may ask for.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Limits {
-    /// Largest number of cells that a scenario's matrix may have, and of controls
+    /// Largest number of cells in a scenario's matrix, and of controls
     #[arg(long, value_name = "N", default_value_t = MAX_CASES)]
     pub(crate) max_cases: usize,
-    /// Let scenarios read SQL files outside their own directories
+    /// Let scenarios read SQL files outside their own directories [default: refused]
     #[arg(long)]
     pub(crate) allow_outside: bool,
 }
@@ -103,38 +103,39 @@ impl Limits {
 pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Race so many rounds of each case, instead of what the scenario says
+    /// Number of rounds per case [default: from the scenario]
     #[arg(long, value_name = "N", value_parser = rounds)]
     pub(crate) rounds: Option<u64>,
-    /// Race all cases over and over for so long, such as `10m`; each has at least one round
+    /// Race all cases over and over for this duration, such as `10m`; each has at least one round [default: one pass]
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     pub(crate) lasting: Option<Duration>,
-    /// Race all cases over and over until a round fails
+    /// Race all cases over and over until a round fails [default: one pass]
     #[arg(long)]
     pub(crate) until_fail: bool,
-    /// Fix what the harness chooses: the order in which workers are told to begin
+    /// Seed of the orders in which workers begin [default: random]
     #[arg(long, value_name = "N", value_parser = seed)]
     pub(crate) seed: Option<u64>,
-    /// Race one round of a stored run once more, with its seed, its params and its order of workers, such as
+    /// Race one round of a stored run again, with its seed, its params and its order of workers, such as
     /// `reports/2026-11-27T14-06-36#23`; `--filter` chooses among its cases
     #[arg(long, value_name = "REPORT#ROUND", value_parser = again::parse, conflicts_with_all = ["paths", "tag", "param", "rounds", "lasting", "until_fail", "seed"])]
     pub(crate) again: Option<Again>,
-    /// Where a target is, such as `db=postgres://user@127.0.0.1/test`
+    /// URL of a target's server, such as `db=postgres://user@127.0.0.1/test`; may be given several times [default: a server
+    /// is found or started]
     #[arg(long, value_name = "NAME=URL", value_parser = pair)]
     pub(crate) target: Vec<(String, String)>,
-    /// Allow targets on other machines
+    /// Allow targets on other machines [default: this machine only]
     #[arg(long)]
     pub(crate) allow_remote: bool,
-    /// Where the run's folder is created
+    /// Directory in which the run's folder is created
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(crate) out: PathBuf,
-    /// Fail when a case has no server, instead of skipping it
+    /// End with exit code 10 when a case has no server [default: the case is skipped]
     #[arg(long)]
     pub(crate) no_skip: bool,
-    /// Stop at the first round that fails
+    /// Stop at the first round that fails [default: race all]
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// Print failures and the end of the run only
+    /// Print only failures and the end of the run
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -143,7 +144,7 @@ pub(crate) struct RunArgs {
 pub(crate) struct CheckArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// How faults are printed
+    /// Form of the faults
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
@@ -152,7 +153,7 @@ pub(crate) struct CheckArgs {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// How the list is printed
+    /// Form of the list
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
@@ -168,12 +169,12 @@ pub(crate) enum Format {
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// A report.json, or a run's folder; the newest run below `reports` if none is named
+    /// A report.json, or a run's folder [default: the newest run below `reports`]
     pub(crate) report: Option<PathBuf>,
-    /// The form
+    /// Form of the report
     #[arg(long, value_enum, default_value_t = Form::Terminal)]
     pub(crate) format: Form,
-    /// Write to this file instead of stdout; for `hgrm`, write one file for each case and step into this folder
+    /// File to write; for `hgrm` a folder, which gets a file for each case and step [default: stdout]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -201,9 +202,9 @@ pub(crate) enum Form {
 
 #[derive(Debug, Args)]
 pub(crate) struct JudgeArgs {
-    /// A run's folder, or the report.json in it; the newest run below `reports` if none is named
+    /// A run's folder, or the report.json in it [default: the newest run below `reports`]
     pub(crate) report: Option<PathBuf>,
-    /// The scenario file whose expectations are to be met
+    /// Scenario file whose expectations must be met
     #[arg(long, value_name = "FILE")]
     pub(crate) scenario: PathBuf,
     #[command(flatten)]
@@ -212,7 +213,7 @@ pub(crate) struct JudgeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct SchemaArgs {
-    /// Of what
+    /// File that the schema describes
     #[arg(value_enum, default_value_t = SchemaOf::Scenario)]
     pub(crate) of: SchemaOf,
 }
@@ -237,31 +238,32 @@ pub(crate) struct CompletionsArgs {
 #[derive(Debug, Args)]
 #[command(after_help = COMPARE_HELP)]
 pub(crate) struct CompareArgs {
-    /// What was there before: a report.json, a run's folder, or a branch, of which the newest run is taken
+    /// What was there before: a report.json, a run's folder, or a branch, which means its newest run
     #[arg(value_name = "BASE", required_unless_present = "live", requires = "head")]
     pub(crate) base: Option<String>,
     /// What is compared with it
     #[arg(value_name = "HEAD", required_unless_present = "live")]
     pub(crate) head: Option<String>,
-    /// Where the runs of branches are looked for, and where --live leaves its own
+    /// Directory in which the runs of branches are, and in which --live creates its own
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(crate) reports: PathBuf,
-    /// Print it for a terminal, as Markdown, as JSON, or as one HTML page with plots
+    /// Form of the comparison
     #[arg(long, value_enum, default_value_t = CompareFormat::Terminal)]
     pub(crate) format: CompareFormat,
-    /// Up to which share a metric may change, such as `makespan=5%`; may be given several times
+    /// Largest share by which a metric may change, such as `makespan=5%`; may be given several times [default: from
+    /// the scenario, else 10%, and 20% of a p99]
     #[arg(long, value_name = "METRIC=SHARE", value_parser = threshold)]
     pub(crate) threshold: Vec<(String, f64)>,
-    /// What fails the comparison besides worse verdicts and changed counts
+    /// What else fails the comparison, next to worse verdicts and changed counts [default: with --live a regression]
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) fail_on: Vec<FailOnWord>,
-    /// Compare runs of different machines, servers or worker counts all the same
+    /// Compare runs of different machines, servers or worker counts [default: exit code 5]
     #[arg(long, conflicts_with = "live")]
     pub(crate) force: bool,
-    /// Fix the resampling, and with --live the order
+    /// Seed of the resampling, and with --live of the order [default: random]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Race two variants of this scenario in turns instead, on the same servers
+    /// Scenario of which two variants are raced in turns on the same servers, instead of comparing stored runs
     #[arg(long, value_name = "SCENARIO", conflicts_with_all = ["base", "head"])]
     pub(crate) live: Option<PathBuf>,
     /// What the variant BASE sets: a param, an axis, or a target's URL
@@ -270,47 +272,47 @@ pub(crate) struct CompareArgs {
     /// What the variant HEAD sets
     #[arg(long = "head", value_name = "NAME=VALUE", value_parser = pair, requires = "live", conflicts_with = "base")]
     pub(crate) set_head: Vec<(String, String)>,
-    /// Rounds of each variant
+    /// Number of rounds of each variant
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..), requires = "live", conflicts_with = "base")]
     pub(crate) rounds: u64,
-    /// Rounds of each variant that are raced first and do not count
+    /// Number of rounds of each variant that are raced first and do not count
     #[arg(long, value_name = "N", default_value_t = 3, requires = "live", conflicts_with = "base")]
     pub(crate) warm_up: u64,
     /// Set a param of both variants, or narrow an axis
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair, requires = "live", conflicts_with = "base")]
     pub(crate) param: Vec<(String, String)>,
-    /// Only cases whose id contains this text; may be given several times
+    /// Choose only cases whose id contains this text; may be given several times [default: all]
     #[arg(long, value_name = "TEXT", requires = "live", conflicts_with = "base")]
     pub(crate) filter: Vec<String>,
-    /// Where a target of both variants is
+    /// URL of a target's server, for both variants; may be given several times [default: a server is found or started]
     #[arg(long, value_name = "NAME=URL", value_parser = pair, requires = "live", conflicts_with = "base")]
     pub(crate) target: Vec<(String, String)>,
-    /// Allow targets on other machines
+    /// Allow targets on other machines [default: this machine only]
     #[arg(long, requires = "live", conflicts_with = "base")]
     pub(crate) allow_remote: bool,
-    /// Largest number of cells that the scenario's matrix may have, and of controls
+    /// Largest number of cells in the scenario's matrix, and of controls
     #[arg(long, value_name = "N", default_value_t = MAX_CASES, requires = "live", conflicts_with = "base")]
     pub(crate) max_cases: usize,
-    /// Let the scenario read SQL files outside its own directory
+    /// Let the scenario read SQL files outside its own directory [default: refused]
     #[arg(long, requires = "live", conflicts_with = "base")]
     pub(crate) allow_outside: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TrendArgs {
-    /// The folder that holds the runs' folders
+    /// Directory that holds the runs' folders
     #[arg(default_value = "reports", value_name = "DIR")]
     pub(crate) reports: PathBuf,
-    /// Only runs of this branch
+    /// Show only runs of this branch [default: all]
     #[arg(long, value_name = "NAME")]
     pub(crate) branch: Option<String>,
-    /// Only cases whose id contains this text; may be given several times
+    /// Choose only cases whose id contains this text; may be given several times [default: all]
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Vec<String>,
-    /// Only so many of the newest runs
+    /// Number of the newest runs that are shown
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = last)]
     pub(crate) last: usize,
-    /// Write a page with a chart for each case
+    /// File that gets a page with a chart for each case [default: none]
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }

@@ -28,7 +28,7 @@ pub(super) fn make_room<'a>(planned: impl Iterator<Item = &'a PlannedScenario>) 
     ))
 }
 
-/// So many files are open in a case; 0 where no worker connects anywhere.
+/// How many files are open in a case; 0 where no worker connects anywhere.
 fn needed(case: &Case) -> u64 {
     let connects = |target: &&TargetSpec| target.driver.sessions_take_files(&target.options);
     let connections = case.targets.iter().filter(connects).count() as u64;

@@ -54,7 +54,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version are no errors. clap's own code for errors is 2, which make uses for its own.
+            // Help and version are not errors. clap's own code for errors is 2, which make uses for its own.
             let verdict = if error.use_stderr() { RunVerdict::Usage } else { RunVerdict::Pass };
             print_parse_error(&error, &args, &output);
             return verdict.exit_code().into();

@@ -11,7 +11,7 @@ use crate::statistics::{self, Change, Effect, LEAST_SAMPLES, median, rank_correl
 /// The gate of a scenario that names none.
 const DEFAULT_GATE: &str = "makespan";
 
-/// Up to which share a change of a makespan or a median is none to speak of.
+/// Up to which share a change of a makespan or a median is too small to count.
 const THRESHOLD: f64 = 0.1;
 
 /// The same for a p99, which varies more.

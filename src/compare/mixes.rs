@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use crate::statistics::mixes_differ;
 
-    /// A race whose listed mixes have so many successes each, one round each, and others that are not listed.
+    /// A race whose listed mixes have these successes, one round each, and others that are not listed.
     fn race(listed: std::ops::Range<u64>, others: u64) -> Race {
         let mut race = run(&USUAL, 1.0, 1).0.scenarios.remove(0).cases.remove(0).race;
         let mix = |count| Mix { counts: [(OutcomeWord::Success, count)].into(), rounds: 1 };

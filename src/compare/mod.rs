@@ -72,7 +72,7 @@ pub struct LiveCase {
 pub struct Options {
     /// Thresholds by metric, as shares; they go before the scenario's and the defaults.
     pub thresholds: BTreeMap<String, f64>,
-    /// What fails the comparison besides worse verdicts and changed counts.
+    /// What else fails the comparison, next to worse verdicts and changed counts.
     pub fail_on: BTreeSet<FailOn>,
     /// Compare what is not comparable.
     pub force: bool,

@@ -84,7 +84,7 @@ fn verdicts_and_exact_counts_are_no_noise() {
     assert_eq!((better.cases[0].outcomes.change, better.verdict), (OutcomeChangeWord::Better, RunVerdictWord::Pass));
 }
 
-/// A run of which so many rounds have two winners.
+/// A run of which this number of rounds has two winners.
 fn broken(rounds: usize, seed: u64) -> (Report, Samples) {
     let mut wrong = USUAL;
     wrong[..rounds].fill("2 success, 1 conflict");

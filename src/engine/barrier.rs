@@ -3,7 +3,7 @@
 //! A plain barrier hangs as soon as one party waits for another's lock or dies. This one counts a party that
 //! failed as arrived (after its rollback, so that nobody waits for the dead), and is released when every party that
 //! is still missing waits, through however many others, for a worker parked here: such a wait cannot end without
-//! the release, so seeing it once is enough, but it is judged anew at each look and never remembered.
+//! the release, so seeing it once is enough, but it is judged again at each look and never remembered.
 //!
 //! Each round has barriers of its own, so that nothing of one round can leak into the next.
 
@@ -175,7 +175,7 @@ impl Barrier {
         Ok(Passed { released_ns, at_ns })
     }
 
-    /// Notes that `worker`'s attempt has ended, after its rollback. Does nothing if it is no party or came before.
+    /// Notes that `worker`'s attempt has ended, after its rollback. Does nothing if it is not a party, or came before.
     #[inline]
     pub(crate) fn fail(&self, worker: usize, clock: &Clock) {
         // Asked before locking: every attempt ends here, mostly long after the release, which is never taken back.
@@ -347,7 +347,7 @@ mod tests {
             tokio::spawn(async move { barrier.arrive(worker, &clock).await.map(|passed| passed.released_ns) })
         }
 
-        /// Lets everybody run who can, on the one thread of these tests; then so many are parked, and the barrier waits.
+        /// Lets everybody run who can, on the one thread of these tests; then this number of workers is parked, and the barrier waits.
         async fn settled(&self, parked: usize) {
             for _ in 0..100 {
                 yield_now().await;

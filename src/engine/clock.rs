@@ -24,7 +24,7 @@ impl Clock {
         as_ns(self.origin.elapsed())
     }
 
-    /// The instant so long after the origin.
+    /// The instant that is this long after the origin.
     pub(crate) fn after(&self, duration: Duration) -> Instant {
         self.origin + duration
     }

@@ -20,10 +20,10 @@ use crate::duration::as_ns;
 use crate::model::record::{Attempt, HeadStart, Outcome, StepRecord};
 use crate::model::{Case, START};
 
-/// Of so many rounds, one has a head start.
+/// One round of this number has a head start.
 const ROUNDS_EACH: u64 = 4;
 
-/// A head start is at most so many typical steps.
+/// The longest head start, in typical steps.
 const STEPS_MAX: f64 = 3.0;
 
 /// It never is longer, so that it does not keep anybody waiting in vain.

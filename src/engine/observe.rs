@@ -15,7 +15,7 @@ use crate::outcome::{OutcomeKind, Tally};
 use crate::port::{Done, Request, ResultShape, Target, TargetError, read};
 use crate::value::Value;
 
-/// At most so many characters of what a broken invariant saw are kept.
+/// How many characters of what a broken invariant saw are kept at most.
 const OBSERVED_MAX: usize = 2000;
 
 /// Evaluates one invariant after the round of these numbers, whose attempts ended as `tally` counts.

@@ -14,7 +14,7 @@ use rand::{RngExt, SeedableRng};
 use super::head_start::HeadStarts;
 use crate::model::Case;
 
-/// Up to so many workers a block has two permutations with all their rotations, above it one.
+/// Up to this number of workers a block has two permutations with all their rotations; above it, one.
 const TWO_PERMUTATIONS_MAX: usize = 8;
 
 /// What decides the orders of a case's rounds.

@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(1), "reads before the barrier do not");
         assert_eq!(answered_first(&case, &attempts, &released(None)), Some(0));
         attempts[1].steps[2].outcome = OutcomeKind::Unknown;
-        assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(2), "silence is no answer");
+        assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(2), "silence is not an answer");
         attempts[2].steps[2].step = Outcome::BEGIN;
         assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(0), "a BEGIN asks for nothing");
         assert_eq!(answered_first(&case, &attempts, &released(Some(70))), None);

@@ -25,14 +25,14 @@ use crate::outcome::Tally;
 use crate::port::{Session, Target};
 use crate::value::Value;
 
-/// So many sessions are opened at once: more only queue up in the server.
+/// How many sessions are opened at once: more only queue up in the server.
 const SESSIONS_OPENED_AT_ONCE: usize = 16;
 
 /// How long the expressions of a fixture's step, or of an invariant, may take.
 pub(super) const EVALUATION_MAX: Duration = Duration::from_secs(10);
 
 /// How much longer than the round's deadline the engine waits for workers, whose steps all end by that deadline and
-/// whose sessions then have to cancel what is in flight and connect anew.
+/// whose sessions then have to cancel what is in flight and connect again.
 const ROUND_GRACE: Duration = Duration::from_secs(35);
 
 /// One case under way.

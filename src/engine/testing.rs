@@ -288,7 +288,7 @@ fn play(shared: &Shared, text: &str, args: &[Value]) -> Result<Reply, TargetErro
         ("refuse", kind) => refused(kind.parse().unwrap()),
         ("fault", _) => return Err(TargetError::Fault { message: "no such table".to_owned() }),
         ("environment", _) => return Err(TargetError::Environment { message: "no such server".to_owned() }),
-        _ => panic!("`{text}` is no script"),
+        _ => panic!("`{text}` is not a script"),
     })
 }
 

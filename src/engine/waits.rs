@@ -45,7 +45,7 @@ impl WaitGraph {
         None
     }
 
-    /// For messages: whom `worker` waits for directly.
+    /// For messages: which workers `worker` waits for directly.
     pub(crate) fn named_holders(&self, worker: usize, name: impl Fn(usize) -> String) -> Vec<String> {
         let holders = self.holders.get(&worker).into_iter().flatten();
         holders

@@ -24,7 +24,7 @@ use crate::outcome::OutcomeKind;
 use crate::port::{BarrierBroken, Done, Pause, Refusal, Reply, Request, Session, Target, TargetError, Transactions};
 use crate::value::Value;
 
-/// At most so many step records are reserved before a round; more only grow the buffer as they come.
+/// How many step records are reserved before a round at most; more grow the buffer as they come.
 const RESERVED_STEPS_MAX: usize = 1 << 20;
 
 /// What a worker is told to do.

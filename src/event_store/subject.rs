@@ -71,7 +71,7 @@ mod tests {
     fn assert_legal(token: &str) {
         assert!(!token.is_empty() && token.len() <= TOKEN_BYTES_MAX);
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        assert!(token.bytes().all(legal), "`{token}` is no subject token");
+        assert!(token.bytes().all(legal), "`{token}` is not a subject token");
     }
 
     #[test]

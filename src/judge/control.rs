@@ -40,7 +40,7 @@ pub enum ControlVerdict {
         /// What it had.
         reason: String,
     },
-    /// Something from outside disturbed so many of its rounds that those that are left do not show whether it is caught: the
+    /// Too many of its rounds were disturbed from outside to show whether it is caught: the
     /// case is inconclusive.
     Disturbed {
         /// Rounds raced.

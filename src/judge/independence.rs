@@ -33,7 +33,7 @@ impl FirstAnswers {
         workers.next().is_none().then_some(worker)
     }
 
-    /// So many independent rounds tell as much as one of these: (1 - r) / (1 + r), where r is the autocorrelation at lag 1 of
+    /// How many independent rounds show as much as one of these: (1 - r) / (1 + r), where r is the autocorrelation at lag 1 of
     /// "the same worker was answered first", at least 0. For a first-order autoregressive process the mean of n values has the
     /// variance of n (1 - r) / (1 + r) independent ones (Bayley and Hammersley, 1946).
     pub fn independent_share(&self) -> f64 {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn rounds_that_stick_to_one_worker_say_less() {
-        assert_eq!(answers([0, 1].repeat(25)).independent_share(), 1.0, "alternating is no worse than chance");
+        assert_eq!(answers([0, 1].repeat(25)).independent_share(), 1.0, "alternating is not worse than chance");
         let sticky = answers([vec![0; 25], vec![1; 25]].concat()).independent_share();
         assert!(sticky < 0.05, "{sticky}");
         assert_eq!(answers([0; 50]).always(), Some(0));

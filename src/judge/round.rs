@@ -300,7 +300,7 @@ impl Round<'_> {
         reasons.join("; ")
     }
 
-    /// Why a round in which everything may have held is no pass, if it is not.
+    /// Why a round in which everything may have held does not pass, if it does not.
     fn lack_of_evidence(&self, whole: &[Says]) -> Option<String> {
         let unknown = self.tally.of(OutcomeKind::Unknown);
         if unknown == 0 || (self.fits_as_observed() && whole.contains(&Says::Holds)) {
@@ -521,7 +521,7 @@ mod tests {
         );
         round.invariants.clear();
         assert_eq!(judge_round(&case, &round).failures[0].observed, "it was never evaluated");
-        // What depends on what nobody knows is no failure, and no pass either.
+        // What depends on what nobody knows is neither a failure nor a pass.
         let mut round = record(&case, 0, "1 unknown");
         round.invariants = vec![InvariantResult::Undefined { reason: "who knows".to_owned() }];
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Inconclusive);
@@ -636,7 +636,7 @@ mod tests {
     }
 
     /// What all ways to give each unknown attempt an end make of the checks, if it can have been that: whether some way makes
-    /// all hold at once, and whether so many of them succeeded in another way that they hold only for want of what was lost.
+    /// all hold at once, and whether enough of them succeeded in another way that they hold only for want of what was lost.
     fn some_end_fits(case: &Case, record: &RoundRecord, cut_early: &[bool]) -> (bool, bool) {
         let lost = OutcomeKind::Disconnected;
         let kinds = [OutcomeKind::Success, OutcomeKind::Conflict, OutcomeKind::Busy, OutcomeKind::Unknown, lost];

@@ -405,7 +405,7 @@ impl CaseTally {
             assert_eq!(recorded + left_out, count, "every attempt that ended in {kind} was measured once");
         }
         let refused = self.refusals.values().map(|refusal| refusal.count).sum::<u64>() + self.other_refusals;
-        assert_eq!(refused + self.tally.of(OutcomeKind::Success), attempts, "what is no success is a refusal");
+        assert_eq!(refused + self.tally.of(OutcomeKind::Success), attempts, "what is not a success is a refusal");
         let mixed = self.mixes.values().sum::<u64>() + self.other_mixes;
         let measured = self.makespan.len() + left_out.rounds;
         assert_eq!([mixed, self.overlap.len(), measured], [self.rounds; 3], "every round is counted once");

@@ -87,7 +87,7 @@ impl Histogram {
     }
 
     /// The distribution in steps that halve with each half of the distance left to 1: values, the quantiles that they are at, and how many
-    /// values are no greater. Quantiles rise strictly and end at 1.
+    /// values are not greater. Quantiles rise strictly and end at 1.
     pub fn percentiles(&self, ticks_per_half: u32) -> impl Iterator<Item = (u64, f64, u64)> + '_ {
         let (mut so_far, mut last) = (0, -1.0);
         let steps = self.0.iter_quantiles(ticks_per_half).map(move |step| {

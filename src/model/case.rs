@@ -198,7 +198,7 @@ pub struct Step {
 pub enum Action {
     /// Waits at a barrier: index into [`Case::barriers`].
     Barrier(usize),
-    /// Pauses for so long: a duration such as `20ms`.
+    /// Pauses for a duration, such as `20ms`.
     Sleep(Template),
     /// Goes on only if the expression is true.
     Assert(Expression),

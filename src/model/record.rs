@@ -36,7 +36,7 @@ pub struct RoundRecord {
 pub struct HeadStart {
     /// The workers that were ahead, ascending.
     pub ahead: Vec<usize>,
-    /// For so long the others were held back after the release.
+    /// How long the others were held back after the release.
     pub lead_ns: u64,
 }
 
@@ -153,7 +153,7 @@ pub enum ArrivalKind {
     Late,
 }
 
-/// A worker for whom a barrier waited in vain.
+/// A worker that a barrier waited for in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     /// The worker's number.

@@ -148,7 +148,7 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         planned.extend(case.map(|case| PlannedCase { case, controls }));
     }
     if overrides.filters.is_empty() {
-        // A param may have been set to what a control sets: that is no oddity of the file.
+        // A param may have been set to what a control sets: that is not a fault of the file.
         if overrides.params.is_empty() {
             diagnostics.extend(idle_controls(scenario, &controls));
         }
@@ -194,7 +194,7 @@ pub(super) fn broken_by<'a>(scenario: &'a Scenario, cell: &Cell) -> impl Iterato
     })
 }
 
-/// The warning that nothing shows whether the checks of some cases, of so many, would notice anything.
+/// The warning that nothing shows whether the checks of some of `all` cases would notice anything.
 fn no_control(scenario: &Scenario, cases: &[String], of: usize) -> Option<Diagnostic> {
     let first = cases.first()?;
     let (message, place, label) = match scenario.controls.first() {

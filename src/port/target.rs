@@ -208,7 +208,7 @@ pub struct Refusal {
 pub struct Wait {
     /// Who waits.
     pub waiter: usize,
-    /// For whom, directly.
+    /// The holders, directly.
     pub holders: Vec<Holder>,
 }
 
@@ -238,13 +238,13 @@ pub struct Description {
 
 impl TargetError {
     /// This error, and what came of cleaning up after it if that failed as well.
-    pub(crate) fn besides(mut self, cleaned: Result<(), TargetError>) -> Self {
+    pub(crate) fn with_cleanup(mut self, cleaned: Result<(), TargetError>) -> Self {
         if let Err(error) = cleaned {
             let (TargetError::Fault { message }
             | TargetError::Request { message, .. }
             | TargetError::Lost { message }
             | TargetError::Environment { message }) = &mut self;
-            message.push_str(&format!("\nbesides: {error}"));
+            message.push_str(&format!("\ncleanup also failed: {error}"));
         }
         self
     }

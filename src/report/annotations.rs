@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::checks::{CheckResult, case_checks, growth_check, repeat_command};
 use super::schema::*;
 
-/// GitHub shows at most so many errors, and so many warnings, of one step.
+/// How many errors GitHub shows of one step, and how many warnings.
 const SHOWN: usize = 10;
 
 /// One workflow command a line: `error` for what failed, `warning` for what proved nothing or was skipped.

@@ -233,7 +233,7 @@ mod tests {
         assert!(kept.contains("the attempts of round 0 are 2, but must be 3"), "{kept}");
     }
 
-    /// So many rounds with a head start, with so many successes and two conflicts for each round.
+    /// Rounds with a head start, with some successes and two conflicts for each round.
     fn head_starts(rounds: u64, success: u64) -> HeadStartsReport {
         let counts = [(OutcomeWord::Success, success), (OutcomeWord::Conflict, 2 * rounds)];
         HeadStartsReport { rounds, counts: counts.into() }

@@ -1,4 +1,4 @@
-//! Reads `rounds.csv` back: what each round ended like, for judging it anew.
+//! Reads `rounds.csv` back: what each round ended like, for judging it again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -114,7 +114,7 @@ fn number<T: std::str::FromStr>(field: &str) -> Result<T, SamplesErrorKind> {
     field.parse().map_err(|_| SamplesErrorKind::Malformed(format!("`{field}` is not a number")))
 }
 
-/// Nanoseconds from microseconds; an empty field is no value.
+/// Nanoseconds from microseconds; an empty field is not a value.
 fn add(
     samples: &mut BTreeMap<String, RoundValues>,
     metric: &str,

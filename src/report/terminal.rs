@@ -81,7 +81,7 @@ impl Style {
 }
 
 /// Width of the verdict's word, and indent of everything below it.
-/// At most so many characters of a crash's message.
+/// How many characters of a crash's message are shown at most.
 const CRASH_MAX: usize = 500;
 const MARGIN: usize = 5;
 

@@ -119,7 +119,7 @@ fn lane(round: &RoundReport, attempt: &AttemptReport, scale: &Scale) -> String {
     cells.into_iter().collect()
 }
 
-/// Where and why an attempt ended, and whom it waited for.
+/// Where and why an attempt ended, and which workers it waited for.
 fn remarks(round: &RoundReport, attempt: &AttemptReport) -> String {
     let mut text = String::new();
     if let Some(step) = &attempt.step {

@@ -70,7 +70,7 @@ pub(super) fn and_cleaned<T>(done: Result<T, RunError>, cleaned: Result<(), RunE
         Ok(done) => cleaned.map(|()| done),
         // Whoever stops the run at once says himself what stays behind.
         Err(RunError::Stopped) => Err(RunError::Stopped),
-        Err(error) => Err(error.besides(cleaned)),
+        Err(error) => Err(error.with_cleanup(cleaned)),
     }
 }
 

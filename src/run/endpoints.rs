@@ -32,7 +32,7 @@ const CONNECTIONS_TO_SPARE: u32 = 20;
 /// How often it is looked whether a private server has ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
-/// So many lines of a dead server's log are shown.
+/// How many lines of a dead server's log are shown.
 const LOG_LINES: usize = 15;
 
 /// What the user said about servers.
@@ -169,7 +169,7 @@ impl Endpoints {
     }
 
     /// What there is to say of private servers that have died: how they ended, and the end of their logs. If none has, looks
-    /// again for so long: a process that dies closes its connections before its end can be seen.
+    /// again within this time: a process that dies closes its connections before its end can be seen.
     pub async fn obituaries(&self, patience: Duration) -> Vec<String> {
         let servers: Vec<&PrivateServer> = self
             .found
@@ -238,7 +238,7 @@ impl Sources {
         given.map(|(url, origin)| Endpoint { url: url.clone(), origin: origin.to_owned() })
     }
 
-    /// Refuses what is no URL, and hosts elsewhere unless they are allowed.
+    /// Refuses what is not a URL, and hosts elsewhere unless they are allowed.
     fn permit(&self, target: &TargetSpec, kind: ServerKind, endpoint: &Endpoint) -> Result<(), EndpointError> {
         let wanted = match kind {
             ServerKind::Postgres => "`postgres://host:5432/database`",

@@ -17,7 +17,7 @@ pub enum RunError {
     #[error(transparent)]
     Samples(#[from] SamplesError),
     /// One of the others, after which cleaning up failed as well.
-    #[error("{cause}\nbesides: {cleaning}")]
+    #[error("{cause}\ncleanup also failed: {cleaning}")]
     Uncleaned {
         /// What ended the run.
         cause: Box<RunError>,
@@ -83,7 +83,7 @@ impl RunError {
     }
 
     /// This error, and what came of cleaning up after it if that failed as well.
-    pub(super) fn besides(self, cleaned: Result<(), RunError>) -> Self {
+    pub(super) fn with_cleanup(self, cleaned: Result<(), RunError>) -> Self {
         match cleaned {
             Ok(()) => self,
             Err(cleaning) => RunError::Uncleaned { cause: Box::new(self), cleaning: Box::new(cleaning) },

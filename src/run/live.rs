@@ -270,10 +270,10 @@ fn report(case: &Case, tally: &CaseTally, targets: &[Description], began: Instan
     build::case_report(case, tally, &verdict, Vec::new(), targets, began.elapsed())
 }
 
-/// How the cases of `report` ended, and `besides` what else became of the run.
-fn verdict(report: &Report, besides: Option<RunVerdict>) -> RunVerdict {
+/// How the cases of `report` ended, and what `other` says of the run.
+fn verdict(report: &Report, other: Option<RunVerdict>) -> RunVerdict {
     let cases = report.scenarios.iter().flat_map(|scenario| &scenario.cases);
-    RunVerdict::decide(cases.map(|case| RunVerdict::from(Verdict::from(case.verdict))).chain(besides))
+    RunVerdict::decide(cases.map(|case| RunVerdict::from(Verdict::from(case.verdict))).chain(other))
 }
 
 /// Adds a case's report to that of its scenario.

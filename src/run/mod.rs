@@ -40,7 +40,7 @@ use case::{race, race_control};
 /// How a run is to go.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Race the scenarios over and over for so long; every case has at least one round.
+    /// How long the scenarios are raced over and over; every case has at least one round.
     pub lasting: Option<Duration>,
     /// Race the scenarios over and over until a round fails.
     pub until_fail: bool,

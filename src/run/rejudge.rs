@@ -1,6 +1,6 @@
 //! Judges stored rounds by expectations that were changed after the race. Pure: rows in, changes out.
 //!
-//! Counts, `sometimes`, latency and growth are judged anew; what invariants said in each round stands as recorded, since the state they read
+//! Counts, `sometimes`, latency and growth are judged again; what invariants said in each round stands as recorded, since the state they read
 //! is gone. A round's row is made a record again, so that the very checks of a run judge it.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ use crate::report::schema::{
 use crate::report::words::number;
 use crate::report::{base_id, build};
 
-/// A scenario judged anew.
+/// A scenario judged again.
 #[derive(Debug)]
 pub struct Rejudged {
     /// The cases that were judged.

@@ -37,7 +37,7 @@ pub(super) struct Reading {
     pub unread: Unread,
 }
 
-/// What is no TOML is wrong everywhere, and the rest of a file after a syntax error often is.
+/// What is not TOML is wrong everywhere, and the rest of a file after a syntax error often is.
 const SYNTAX_ERRORS_SHOWN: usize = 3;
 
 /// Reads the text of a scenario, whose files are in `directory`.

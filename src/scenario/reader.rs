@@ -29,7 +29,7 @@ pub(crate) struct Node<'a> {
     pub span: Span,
 }
 
-/// What stands in the file but could not be read. That it is missing elsewhere is no fault of its own.
+/// What stands in the file but could not be read. That it is missing elsewhere is not a fault of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Unread {
     /// Names of steps, of groups, and of values that expressions would use.

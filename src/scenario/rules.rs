@@ -235,7 +235,7 @@ fn checks(scenario: &Scenario, diagnostics: &mut Vec<Diagnostic>) {
     for growth in &checks.growth {
         let over = &growth.over;
         let Some(axis) = scenario.axes.iter().find(|axis| axis.name.value == over.value) else {
-            let message = format!("`{}` is no axis of the matrix", over.value);
+            let message = format!("`{}` is not an axis of the matrix", over.value);
             let mut diagnostic = Diagnostic::error(Code::BadGrowth, message).at(&over.span, "not an axis");
             diagnostic.help = suggestion(&over.value, scenario.axes.iter().map(|axis| axis.name.value.as_str()))
                 .or_else(|| Some("growth is judged over the values of an axis: add a `[matrix]`".to_owned()));

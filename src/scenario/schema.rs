@@ -266,7 +266,7 @@ fn step(drivers: &Drivers) -> Value {
     keys.extend([
         ("name", text("The name of a step that is written in place, for reports and controls.")),
         ("barrier", text("Waits until every worker that has this barrier has come to it.")),
-        ("sleep", text("Pauses for so long, such as `20ms`.")),
+        ("sleep", text("Pauses for this duration, such as `20ms`.")),
         ("assert", text("A CEL expression; unless it is true the attempt ends, as `rejected` or as `otherwise` says.")),
         ("let", refer("Binds names for later steps.", "bindings")),
         (

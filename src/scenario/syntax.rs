@@ -13,7 +13,7 @@ pub(super) fn within(whole: &Span, base: Option<usize>, text: &str, offset: Opti
     place().unwrap_or_else(|| whole.clone())
 }
 
-/// The offset of `word` in an expression, where it stands alone and is no field.
+/// The offset of `word` in an expression, where it stands alone and is not a field.
 pub(super) fn find_word(text: &str, word: &str) -> Option<usize> {
     let part_of_word = |character: char| character.is_alphanumeric() || character == '_';
     text.match_indices(word).map(|(at, _)| at).find(|at| {

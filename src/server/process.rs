@@ -26,7 +26,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// How many lines of a log an error shows.
 const TAIL_LINES: usize = 20;
 
-/// What to start, and as whom.
+/// What to start, and as which user.
 pub(super) struct Launch<'a> {
     pub kind: ServerKind,
     pub program: &'a Path,

@@ -1,4 +1,4 @@
-//! Bootstrap intervals: how an estimate would vary if the rounds had been drawn anew from rounds like these.
+//! Bootstrap intervals: how an estimate would vary if the rounds had been drawn again from rounds like these.
 //!
 //! B. Efron and R. J. Tibshirani, *An Introduction to the Bootstrap*, Chapman & Hall 1993, chapters 13 (percentile) and 14 (BCa).
 

@@ -7,7 +7,7 @@ use super::{RESAMPLES, generator};
 /// The p of "both sides' rounds fall into these sorts alike": `sorts` has, for each sort, how many rounds of BASE and of HEAD fell into it.
 ///
 /// With two sorts, Fisher's exact test; with more, its generalisation by G. H. Freeman and J. H. Halton (*Note on an exact treatment of contingency,
-/// goodness of fit and other problems of significance*, Biometrika 38, 1951), with 10 000 tables drawn by dealing out the rounds anew instead of all that are possible.
+/// goodness of fit and other problems of significance*, Biometrika 38, 1951), with 10 000 tables drawn by dealing out the rounds again instead of all that are possible.
 pub fn mixes_differ(sorts: &[(u64, u64)], seed: u64) -> f64 {
     let sorts: Vec<(u64, u64)> = sorts.iter().copied().filter(|(base, head)| base + head > 0).collect();
     let base: u64 = sorts.iter().map(|(base, _)| base).sum();
@@ -20,7 +20,7 @@ pub fn mixes_differ(sorts: &[(u64, u64)], seed: u64) -> f64 {
     }
 }
 
-/// Two-sided: the sum of the probabilities of all tables that are no more likely than the one observed. `observed` of the `of_sort` rounds of the first sort are among
+/// Two-sided: the sum of the probabilities of all tables that are at most as likely as the observed one. `observed` of the `of_sort` rounds of the first sort are among
 /// the `base` rounds of BASE, of `total` rounds.
 fn fisher(observed: u64, of_sort: u64, base: u64, total: u64) -> f64 {
     let logs = log_factorials(total);

@@ -4,7 +4,7 @@ use rand::RngExt;
 
 use super::{RESAMPLES, generator};
 
-/// With so many pairs or fewer, all flips are tried and p is exact.
+/// The most pairs for which all flips are tried, so that p is exact.
 pub const EXACT_PAIRS: usize = 16;
 
 /// The two-sided p of "the differences are as often positive as negative, by as much": how many of the ways to flip their signs give a sum at least as far

@@ -1,6 +1,6 @@
 //! Tests by ranks, and the normal distribution that they need.
 
-/// Without ties and with so many samples a side or fewer, the test of Mann and Whitney is exact.
+/// The most samples a side for which the test of Mann and Whitney is exact, if there are no ties.
 const EXACT_SAMPLES: usize = 20;
 
 /// The two-sided p of "values of one side are as often the greater as those of the other".

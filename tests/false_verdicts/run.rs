@@ -40,7 +40,7 @@ pub(crate) struct Ran {
     pub(crate) seen: Seen,
 }
 
-/// Races `case` of `file` for so many rounds.
+/// Races `case` of `file` for this number of rounds.
 pub(crate) async fn run(servers: Servers, file: &Path, case: &PlannedCase, rounds: u64, cut: Option<Cut>) -> Ran {
     let postgres = Proxy::start(Protocol::Postgres, servers.postgres, cut).await;
     let nats = Proxy::start(Protocol::Nats, servers.nats, cut).await;

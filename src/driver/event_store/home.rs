@@ -60,7 +60,7 @@ impl Home {
                 let created = home.create_tables(options).await;
                 match created {
                     Ok(()) => Ok(home),
-                    Err(error) => Err(error.besides(home.close().await)),
+                    Err(error) => Err(error.with_cleanup(home.close().await)),
                 }
             }
             Backend::JetStream => {
@@ -105,7 +105,7 @@ impl Home {
 
     /// As [`Home::connection`], in place of one that may still be busy. What that one was doing in PostgreSQL is over when
     /// this returns: else a write could take effect in a later round.
-    pub(super) async fn connection_anew(&self, name: &str) -> Result<Box<dyn Connection>, TargetError> {
+    pub(super) async fn connection_again(&self, name: &str) -> Result<Box<dyn Connection>, TargetError> {
         if let Home::Postgres(schema) = self {
             schema.terminate(name).await?;
         }

@@ -61,7 +61,7 @@ async fn open(
     let home = Arc::new(Home::open(name, options, source, space).await?);
     match furnish(&home, options, source).await {
         Ok(target) => Ok(Box::new(target)),
-        Err(error) => Err(error.besides(home.close().await)),
+        Err(error) => Err(error.with_cleanup(home.close().await)),
     }
 }
 
@@ -135,7 +135,7 @@ impl StoreTarget {
             return Ok(store.clone());
         }
         *control = None;
-        let connection = patiently(|| self.home.connection_anew(CONTROL_NAME)).await?;
+        let connection = patiently(|| self.home.connection_again(CONTROL_NAME)).await?;
         let store = Arc::new(EventStore::new(self.past.clone(), connection));
         *control = Some(store.clone());
         Ok(store)

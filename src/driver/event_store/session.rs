@@ -39,7 +39,7 @@ impl StoreSession {
     async fn renew(&mut self) -> Result<(), TargetError> {
         if self.lost || self.store.is_lost() {
             let name = format!("session-{}", self.worker);
-            let connection = patiently(|| self.home.connection_anew(&name)).await?;
+            let connection = patiently(|| self.home.connection_again(&name)).await?;
             self.store = EventStore::new(self.store.instance().clone(), connection);
             self.lost = false;
         }

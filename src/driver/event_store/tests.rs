@@ -48,7 +48,7 @@ impl Cuttable {
         let events = events();
         match read(self.target.as_ref(), &events).await.unwrap().result {
             Value::List(events) => events.len(),
-            other => panic!("{other} is no list"),
+            other => panic!("{other} is not a list"),
         }
     }
 
@@ -255,7 +255,7 @@ async fn a_write_that_waits_in_postgres_at_the_deadline_is_unknown_and_does_not_
     let events = events();
     match target.observe(&events).await.unwrap().result {
         Value::List(events) => assert_eq!(events.len(), 1, "the first one was ended with its connection"),
-        other => panic!("{other} is no list"),
+        other => panic!("{other} is not a list"),
     }
     target.close().await.unwrap();
     server.stop().await.unwrap();

@@ -31,7 +31,7 @@ const NO_TRANSACTION: &str = "25P01";
 pub(super) struct Server {
     config: Config,
     tls: MakeRustlsConnect,
-    /// Where it is and as whom we come, without the password: for messages.
+    /// Where it is and as which user we come, without the password: for messages.
     name: String,
     /// The login's user, for remedies.
     user: String,
@@ -66,7 +66,7 @@ impl Server {
         Ok(Server { config, tls, name, user, schema, searches_public: false, is_private })
     }
 
-    /// Where the server is and as whom we come.
+    /// Where the server is and as which user we come.
     pub(super) fn name(&self) -> &str {
         &self.name
     }

@@ -20,7 +20,7 @@ use crate::value::Value;
 /// How long the end of a transaction that a fixture left open may take.
 const ROLLBACK_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A connection that is opened when it is first needed, and anew when it was lost.
+/// A connection that is opened when it is first needed, and again when it was lost.
 pub(super) struct Control {
     server: Arc<Server>,
     application: String,

@@ -307,7 +307,7 @@ impl PostgresSession {
     }
 
     /// Opens a new connection once the process that served the former one is gone.
-    async fn connect_anew(&mut self) -> Result<(), TargetError> {
+    async fn reconnect(&mut self) -> Result<(), TargetError> {
         self.give_up();
         self.transaction = Transaction::None;
         self.shape = None;
@@ -327,7 +327,7 @@ impl Session for PostgresSession {
     fn prepare(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         async move {
             if self.link.is_none() {
-                self.connect_anew().await?;
+                self.reconnect().await?;
             }
             self.prepare_if_stale().await?;
             // Fixtures may have made what was missing.
@@ -383,7 +383,7 @@ impl Session for PostgresSession {
                 self.link = cleaned.is_ok().then_some(link);
             }
             if self.link.is_none() {
-                self.connect_anew().await?;
+                self.reconnect().await?;
             }
             self.is_used = false;
             Ok(())

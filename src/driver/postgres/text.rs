@@ -153,7 +153,7 @@ pub(super) fn untemplated(sql: &str) -> Option<Untemplated<'_>> {
     first_quoted.map(|at| found(at, true))
 }
 
-/// What is wrong with the placeholders of a statement that has so many arguments.
+/// What is wrong with the placeholders of a statement with this number of arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Misfit<'a> {
     /// A placeholder has no argument: its place, and as it is written.

@@ -49,7 +49,7 @@ async fn a_free_group_does_not_wait_for_the_start() {
     assert_eq!(kinds(&round), [OutcomeKind::Success; 3]);
     let mut came: Vec<usize> = arrivals(&round, START).into_iter().map(|(worker, _)| worker).collect();
     came.sort_unstable();
-    assert_eq!(came, [0, 1], "the free worker is no party of the start barrier");
+    assert_eq!(came, [0, 1], "the free worker is not a party of the start barrier");
     assert_eq!(round.attempts[2].released_ns, round.attempts[2].started_ns);
     assert_eq!(round.attempts[0].released_ns, round.barriers[START].released_ns.unwrap());
 }

@@ -54,7 +54,7 @@ pub(super) fn event_of(stored: &Stored) -> Result<Event, Malformed> {
     let position = stored.sequence;
     let malformed = |reason: String| Malformed { position, reason };
     let payload: EventPayload = serde_json::from_slice(&stored.payload)
-        .map_err(|error| malformed(format!("the payload is no event: {error}")))?;
+        .map_err(|error| malformed(format!("the payload is not an event: {error}")))?;
     let EventPayload { id, actor, kind, version, data, timestamp } = payload;
     let timestamp = timestamp.parse().map_err(|error| malformed(format!("`timestamp` is not a time: {error}")))?;
     Ok(Event { position, id, actor, kind, version, data, timestamp })
@@ -71,6 +71,6 @@ pub(super) fn head_of(doing: &Doing, last: &Stored) -> Result<Head, StoreError> 
 pub(super) fn snapshot_of(stored: &Stored) -> Result<Snapshot, String> {
     match serde_json::from_slice(&stored.payload) {
         Ok(SnapshotPayload { actor, version, data }) => Ok(Snapshot { actor, version, data }),
-        Err(error) => Err(format!("sequence {}: the payload is no snapshot: {error}", stored.sequence)),
+        Err(error) => Err(format!("sequence {}: the payload is not a snapshot: {error}", stored.sequence)),
     }
 }

@@ -21,7 +21,7 @@ async fn append_to_a_server_that_stops(store: EventStore, stop: impl FnOnce()) -
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_effect_of_a_publish_that_is_never_acknowledged_is_not_known() {
     let mut nats = Nats::start().await;
-    // The test lasts so long; what comes before the loss must end in time.
+    // How long the test lasts; what comes before the loss must end in time.
     let deadline = Duration::from_secs(10);
     let connection = JetStreamConnection::new(nats.connect().await, "lost", deadline).await.unwrap();
     connection.create_stream().await.unwrap();

@@ -273,7 +273,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Lines from blocked workers to whom they wait for.
+    /// Lines from blocked workers to those that they wait for.
     fn blockings(&self) -> Markup {
         let row_of = |worker: u64| self.round.attempts.iter().position(|attempt| attempt.worker == worker);
         let middle = |row: usize| row * self.lane_height + self.lane_height / 2;

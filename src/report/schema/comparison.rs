@@ -371,7 +371,7 @@ pub struct MetricComparison {
     pub metric: String,
     /// Whether its change counts for the verdict.
     pub gate: bool,
-    /// Up to which share a change is none to speak of.
+    /// Up to which share a change is too small to count.
     pub threshold: f64,
     /// The median over BASE's rounds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

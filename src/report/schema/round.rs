@@ -131,7 +131,7 @@ pub struct ArrivalReport {
     pub by: Vec<u64>,
 }
 
-/// A worker for whom a barrier waited in vain.
+/// A worker that a barrier waited for in vain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MissingReport {
     /// The worker's number.

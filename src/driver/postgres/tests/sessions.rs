@@ -38,7 +38,7 @@ async fn waits_name_workers_and_strangers() {
     done(two_got_it);
     assert_eq!(waits, [Wait { waiter: 20, holders: vec![Holder::Worker(10)] }]);
 
-    // A stranger holds the table; the session that waits for it is named, also after it was connected anew.
+    // A stranger holds the table; the session that waits for it is named, also after it was connected again.
     done(two.transactions().unwrap().commit(soon()).await.unwrap());
     drop(one.call(&mut operation, soon(), None).now_or_never());
     renewed(&mut **one).await;
@@ -175,8 +175,8 @@ async fn tables_that_were_made_anew_are_prepared_anew() {
     let row = |length| vec![vec![Value::Null; length]];
 
     // By a fixture that shows it: known before the transaction begins.
-    let anew = sql("DROP TABLE t; CREATE TABLE t (a int, b int); INSERT INTO t VALUES (NULL, NULL)", []);
-    case.target.apply(&anew).await.unwrap();
+    let again = sql("DROP TABLE t; CREATE TABLE t (a int, b int); INSERT INTO t VALUES (NULL, NULL)", []);
+    case.target.apply(&again).await.unwrap();
     done(session.transactions().unwrap().begin(Isolation::ReadCommitted, soon()).await.unwrap());
     assert_eq!(done(case.call(session, read, []).await).rows, row(2));
     done(session.transactions().unwrap().commit(soon()).await.unwrap());
