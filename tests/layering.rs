@@ -28,7 +28,9 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
             if !path.ends_with("tests") {
                 collect(&path, files);
             }
-        } else if !FOR_TESTS.iter().any(|name| path.ends_with(name)) {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !FOR_TESTS.iter().any(|name| path.ends_with(name))
+        {
             files.push(path);
         }
     }
@@ -163,4 +165,36 @@ fn only_the_reports_schema_is_serialised_to_files() {
         &["src/report", "src/diagnostic.rs", "src/driver/jetstream", "src/event_store"],
         &["derive(Serialize", " Serialize,", " Serialize)"],
     );
+}
+
+/// Words that only drivers know, and where else they stand, with the reason.
+#[test]
+fn no_drivers_words_stand_outside_its_folder() {
+    const ELSEWHERE: [(&str, &str); 7] = [
+        ("src/api/refused.rs", "converts the errors of the drivers' crates, which Rust callers pass on"),
+        ("src/cli/args.rs", "help lists the environment variables, and shows commands"),
+        ("src/lib.rs", "names the reference store's module"),
+        ("src/report/terminal.rs", "shortens `event-store/sqlite` in a line that has no room"),
+        ("src/scenario/read.rs", "says which drivers this version does not have yet"),
+        ("src/scenario/read_checks.rs", "a metric's example is a step of the shipped scenarios"),
+        ("src/scenario/schema.rs", "the same example"),
+    ];
+    let words =
+        ["postgres", "jetstream", "event-store", "event_store", "nats", "sqlite", "\"sql\"", "`append", "`publish"];
+    let mut seen = BTreeSet::new();
+    for (path, code) in sources() {
+        if ["src/driver/", "src/event_store/", "src/server/"].iter().any(|own| path.starts_with(own)) {
+            continue;
+        }
+        for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+            let line = line.to_lowercase();
+            if words.iter().any(|word| line.contains(word)) {
+                let known = ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == path);
+                assert!(known.is_some(), "{path} has a driver's word: {line}");
+                seen.insert(path.clone());
+            }
+        }
+    }
+    let idle: Vec<&str> = ELSEWHERE.iter().map(|(path, _)| *path).filter(|path| !seen.contains(*path)).collect();
+    assert!(idle.is_empty(), "no driver's word stands in {idle:?} any more");
 }

@@ -34,8 +34,7 @@ impl Bench {
     pub(crate) async fn open(subjects: &[Subject]) -> Result<Self> {
         let sources = Sources {
             given: BTreeMap::new(),
-            postgres_url: None,
-            nats_url: None,
+            variable: |_| None,
             compose: false,
             search: SearchPath::system(std::env::var_os("PATH").as_deref()),
             allow_remote: false,

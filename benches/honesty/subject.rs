@@ -35,7 +35,7 @@ pub(crate) fn named(name: &str) -> Result<Vec<Subject>> {
     for file in scenario::files_below(&root.join("scenarios"))? {
         shipped.extend(subjects(&file)?);
     }
-    let is_embedded = |case: &Case| case.targets.iter().all(|target| target.driver.server(&target.options).is_none());
+    let is_embedded = |case: &Case| case.targets.iter().all(|target| target.driver.provider(&target.options).is_none());
     let mut embedded = Vec::new();
     for subject in shipped {
         if subject.plan(None, 1, "unused")?.all_cases().all(is_embedded) {

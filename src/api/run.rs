@@ -9,7 +9,6 @@ use super::report::Report;
 use super::sources::{from_environment, variable};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::driver::builtin;
-use crate::judge::RunVerdict;
 use crate::plan::{self, Overrides, PlannedScenario};
 use crate::port::Drivers;
 use crate::report::{RunFolder, forms, run_name};
@@ -203,12 +202,5 @@ pub(super) async fn raced(
 }
 
 fn not_provided(error: EndpointError) -> Error {
-    let verdict = match error {
-        EndpointError::Private { .. } => RunVerdict::Environment,
-        EndpointError::Remote { .. }
-        | EndpointError::NotAUrl { .. }
-        | EndpointError::Unset { .. }
-        | EndpointError::NoSuchTarget { .. } => RunVerdict::Usage,
-    };
-    Error::new(verdict, error)
+    Error::new(error.verdict(), error)
 }

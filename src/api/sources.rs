@@ -11,8 +11,7 @@ pub(crate) fn from_environment(given: BTreeMap<String, String>, allow_remote: bo
     let root = variable("DEADHEAT_SERVER_ROOT").unwrap_or_else(|| "/".to_owned());
     Sources {
         given,
-        postgres_url: variable("DEADHEAT_POSTGRES_URL"),
-        nats_url: variable("DEADHEAT_NATS_URL"),
+        variable,
         compose: variable("DEADHEAT_NO_COMPOSE").is_none(),
         search: SearchPath::below(Path::new(&root), std::env::var_os("PATH").as_deref()),
         allow_remote,

@@ -172,14 +172,7 @@ async fn provide_and_run(
 
 /// What the user said of servers makes no sense, or a private server did not start.
 pub(super) fn not_provided(error: EndpointError) -> Failure {
-    let verdict = match error {
-        EndpointError::Private { .. } => RunVerdict::Environment,
-        EndpointError::Remote { .. }
-        | EndpointError::NotAUrl { .. }
-        | EndpointError::Unset { .. }
-        | EndpointError::NoSuchTarget { .. } => RunVerdict::Usage,
-    };
-    Failure::new(verdict, error)
+    Failure::new(error.verdict(), error)
 }
 
 /// What ended the run, with the last words of servers that died.

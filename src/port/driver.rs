@@ -5,10 +5,10 @@ use std::fmt;
 use futures::future::BoxFuture;
 
 use super::given::{Given, Misfit, Options};
+use super::provider::Provider;
 use super::spec::{Source, TargetSpec};
 use super::table::{Field, RequestSpec, Usage};
 use super::target::{Target, TargetError};
-use crate::server::ServerKind;
 
 /// A kind of target.
 pub trait Driver: Send + Sync {
@@ -29,8 +29,8 @@ pub trait Driver: Send + Sync {
     /// The options of one target. Each value has the shape that its field says; what else must hold is refused.
     fn configure(&self, given: &Given) -> Result<Options, Misfit>;
 
-    /// The server that such a target talks to; `None` if it is embedded.
-    fn server(&self, options: &Options) -> Option<ServerKind> {
+    /// Where the server that such a target talks to comes from; `None` if it is embedded.
+    fn provider(&self, options: &Options) -> Option<&'static dyn Provider> {
         let _ = options;
         None
     }

@@ -8,6 +8,7 @@
 
 mod driver;
 mod given;
+mod provider;
 mod request;
 mod spec;
 mod table;
@@ -16,6 +17,7 @@ mod written;
 
 pub use driver::{Driver, Drivers};
 pub use given::{Given, Misfit, Options};
+pub use provider::Provider;
 pub use request::{Entry, PauseAt, Request, RequestAt};
 pub use spec::{Endpoint, Isolation, Place, Source, TargetSpec};
 pub use table::{Field, Layout, Literal, Need, NoRules, PausePoint, RequestSpec, ResultShape, Rules, Shape, Usage};

@@ -4,21 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::driver::{postgres, space};
+use crate::driver::space;
+use crate::judge::RunVerdict;
 use crate::model::Case;
-use crate::port::{Endpoint, Source, TargetSpec};
-use crate::secrets::{misplaced_at, redacted};
-use crate::server::find::{self, SearchPath};
-use crate::server::{self, NotFound, PrivateServer, ServerError, ServerKind};
-
-/// The URL of the PostgreSQL in this project's docker-compose.yml.
-pub const COMPOSE_POSTGRES: &str = "postgres://deadheat:deadheat@127.0.0.1:25432/deadheat";
-/// The URL of the NATS server in this project's docker-compose.yml.
-pub const COMPOSE_NATS: &str = "nats://127.0.0.1:24222";
+use crate::port::{Endpoint, Provider, Source, TargetSpec};
+use crate::secrets::misplaced_at;
+use crate::server::find::SearchPath;
+use crate::server::{NotFound, PrivateServer, ServerError};
 
 /// How long a compose service may take to show that it is there: it is on loopback.
 const COMPOSE_ANSWERS_WITHIN: Duration = Duration::from_millis(500);
@@ -40,10 +35,8 @@ const LOG_LINES: usize = 15;
 pub struct Sources {
     /// `--target NAME=URL`, by target name.
     pub given: BTreeMap<String, String>,
-    /// `DEADHEAT_POSTGRES_URL`.
-    pub postgres_url: Option<String>,
-    /// `DEADHEAT_NATS_URL`.
-    pub nats_url: Option<String>,
+    /// Looks up the environment variables that name servers, such as `DEADHEAT_POSTGRES_URL`.
+    pub variable: fn(&str) -> Option<String>,
     /// Whether a server that answers at a port of docker-compose.yml is used.
     pub compose: bool,
     /// Where server programs are looked for.
@@ -113,11 +106,25 @@ pub enum EndpointError {
     },
 }
 
+impl EndpointError {
+    /// What the error makes of the run.
+    pub fn verdict(&self) -> RunVerdict {
+        match self {
+            EndpointError::Private { .. } => RunVerdict::Environment,
+            EndpointError::Remote { .. }
+            | EndpointError::NotAUrl { .. }
+            | EndpointError::Unset { .. }
+            | EndpointError::NoSuchTarget { .. } => RunVerdict::Usage,
+        }
+    }
+}
+
 /// The servers of a run. Private ones live as long as this does.
 #[derive(Debug)]
 pub struct Endpoints {
     sources: Sources,
-    found: BTreeMap<ServerKind, Found>,
+    /// By the provider's name.
+    found: BTreeMap<&'static str, Found>,
 }
 
 #[derive(Debug)]
@@ -136,14 +143,16 @@ impl Endpoints {
         cases: impl Iterator<Item = &'a Case> + Clone,
     ) -> Result<Self, EndpointError> {
         let needed = cases.clone().flat_map(|case| &case.targets).filter_map(|target| {
-            let kind = target.driver.server(&target.options)?;
-            sources.named(target, kind).is_none().then_some(kind)
+            let provider = target.driver.provider(&target.options)?;
+            sources.named(target, provider).is_none().then_some((provider.name(), provider))
         });
-        let wanted: BTreeSet<ServerKind> = needed.collect();
+        let wanted: BTreeMap<&'static str, &'static dyn Provider> = needed.collect();
         let connections = cases.map(connections).max().unwrap_or(0).saturating_mul(at_once);
         let most_connections = u32::try_from(connections).unwrap_or(u32::MAX).saturating_add(CONNECTIONS_TO_SPARE);
         let found = futures::future::try_join_all(
-            wanted.into_iter().map(async |kind| Ok((kind, find(kind, &sources, most_connections).await?))),
+            wanted
+                .into_iter()
+                .map(async |(name, provider)| Ok((name, find(provider, &sources, most_connections).await?))),
         );
         let found = found.await.map_err(|source| EndpointError::Private { source })?.into_iter().collect();
         Ok(Endpoints { sources, found })
@@ -151,18 +160,18 @@ impl Endpoints {
 
     /// How `target` is reached.
     pub fn source(&self, target: &TargetSpec) -> Result<Source, Unavailable> {
-        let Some(kind) = target.driver.server(&target.options) else { return Ok(Source::Embedded) };
-        if let Some(endpoint) = self.sources.named(target, kind) {
+        let Some(provider) = target.driver.provider(&target.options) else { return Ok(Source::Embedded) };
+        if let Some(endpoint) = self.sources.named(target, provider) {
             return Ok(Source::Server(endpoint));
         }
-        match self.found.get(&kind) {
+        match self.found.get(provider.name()) {
             Some(Found::Compose(endpoint)) => Ok(Source::Server(endpoint.clone())),
             Some(Found::Private(server)) => {
                 Ok(Source::Server(Endpoint { url: server.url.clone(), origin: space::PRIVATE.to_owned() }))
             }
             Some(Found::Nowhere(missing)) => Err(Unavailable { reason: missing.to_string(), remedy: missing.hint() }),
             None => Err(Unavailable {
-                reason: format!("no {kind} server was looked for"),
+                reason: format!("no {} server was looked for", provider.name()),
                 remedy: "name one with `--target`".to_owned(),
             }),
         }
@@ -214,9 +223,9 @@ impl Sources {
             return Err(EndpointError::NoSuchTarget { given: given.clone(), known });
         }
         for target in targets {
-            let Some(kind) = target.driver.server(&target.options) else { continue };
-            match (self.named(target, kind), &target.unset_variable) {
-                (Some(endpoint), _) => self.permit(target, kind, &endpoint)?,
+            let Some(provider) = target.driver.provider(&target.options) else { continue };
+            match (self.named(target, provider), &target.unset_variable) {
+                (Some(endpoint), _) => self.permit(target, provider, &endpoint)?,
                 (None, Some(variable)) => {
                     return Err(EndpointError::Unset { target: target.name.clone(), variable: variable.clone() });
                 }
@@ -227,49 +236,32 @@ impl Sources {
     }
 
     /// The server that the user named for `target`, if any.
-    fn named(&self, target: &TargetSpec, kind: ServerKind) -> Option<Endpoint> {
-        let (variable, value) = match kind {
-            ServerKind::Postgres => ("DEADHEAT_POSTGRES_URL", &self.postgres_url),
-            ServerKind::Nats => ("DEADHEAT_NATS_URL", &self.nats_url),
-        };
+    fn named(&self, target: &TargetSpec, provider: &dyn Provider) -> Option<Endpoint> {
+        let value = (self.variable)(provider.variable());
         let given = self.given.get(&target.name).map(|url| (url, "--target"));
         let given = given.or_else(|| target.url.as_ref().map(|url| (url, "the scenario")));
-        let given = given.or_else(|| value.as_ref().map(|url| (url, variable)));
+        let given = given.or_else(|| value.as_ref().map(|url| (url, provider.variable())));
         given.map(|(url, origin)| Endpoint { url: url.clone(), origin: origin.to_owned() })
     }
 
     /// Refuses what is not a URL, and hosts elsewhere unless they are allowed.
-    fn permit(&self, target: &TargetSpec, kind: ServerKind, endpoint: &Endpoint) -> Result<(), EndpointError> {
-        let wanted = match kind {
-            ServerKind::Postgres => "`postgres://host:5432/database`",
-            ServerKind::Nats => "`nats://host:4222`",
-        };
+    fn permit(&self, target: &TargetSpec, provider: &dyn Provider, endpoint: &Endpoint) -> Result<(), EndpointError> {
         let not_a_url = |reason: String| EndpointError::NotAUrl {
             target: target.name.clone(),
             origin: endpoint.origin.clone(),
             reason,
-            wanted,
+            wanted: provider.example(),
         };
         if let Some(reason) = misplaced_at(&endpoint.url) {
             return Err(not_a_url(reason.to_owned()));
         }
         let url = url::Url::parse(&endpoint.url).map_err(|error| not_a_url(error.to_string()))?;
-        let schemes: &[&str] = match kind {
-            ServerKind::Postgres => &["postgres", "postgresql"],
-            ServerKind::Nats => &["nats", "tls"],
-        };
-        if !schemes.contains(&url.scheme()) {
+        if !provider.schemes().contains(&url.scheme()) {
             // Without `//` it may be a user, and what follows a password.
             let known = endpoint.url.contains("://").then(|| format!("its scheme is `{}`", url.scheme()));
             return Err(not_a_url(known.unwrap_or_else(|| "it does not begin with a scheme and `://`".to_owned())));
         }
-        let hosts = match kind {
-            ServerKind::Postgres => postgres::hosts(&endpoint.url).map_err(not_a_url)?,
-            ServerKind::Nats => match url.host_str() {
-                None | Some("") => return Err(not_a_url(format!("`{}` names no host", redacted(&endpoint.url)))),
-                Some(host) => vec![host.to_owned()],
-            },
-        };
+        let hosts = provider.hosts(&endpoint.url).map_err(not_a_url)?;
         match hosts.into_iter().find(|host| !is_here(host)) {
             Some(host) if !self.allow_remote => Err(EndpointError::Remote { target: target.name.clone(), host }),
             _ => Ok(()),
@@ -283,65 +275,30 @@ fn is_here(host: &str) -> bool {
     host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
-/// The connections that a case needs of a PostgreSQL server at most: of each worker to each target there, and a few to
+/// The connections that a case needs at most of a server that counts them: of each worker to each target there, and a few to
 /// each target for fixtures, invariants and the look at who waits.
 fn connections(case: &Case) -> usize {
-    let targets = case
-        .targets
-        .iter()
-        .filter(|target| target.driver.server(&target.options) == Some(ServerKind::Postgres))
-        .count();
+    let counts =
+        |target: &&TargetSpec| target.driver.provider(&target.options).is_some_and(Provider::counts_connections);
+    let targets = case.targets.iter().filter(counts).count();
     targets.saturating_mul(case.workers.len().saturating_add(CONTROL_CONNECTIONS))
 }
 
-async fn find(kind: ServerKind, sources: &Sources, most_connections: u32) -> Result<Found, ServerError> {
-    let url = match kind {
-        ServerKind::Postgres => COMPOSE_POSTGRES,
-        ServerKind::Nats => COMPOSE_NATS,
-    };
-    if sources.compose && timeout(COMPOSE_ANSWERS_WITHIN, answers(kind, url)).await.unwrap_or(false) {
+async fn find(provider: &'static dyn Provider, sources: &Sources, most_connections: u32) -> Result<Found, ServerError> {
+    let url = provider.compose_url();
+    if sources.compose && timeout(COMPOSE_ANSWERS_WITHIN, answers(provider, url)).await.unwrap_or(false) {
         return Ok(Found::Compose(Endpoint { url: url.to_owned(), origin: "docker-compose.yml".to_owned() }));
     }
-    match kind {
-        ServerKind::Postgres => match find::postgres(&sources.search) {
-            Ok(programs) => {
-                let options = server::postgres::PostgresOptions {
-                    max_connections: most_connections,
-                    ..server::postgres::PostgresOptions::default()
-                };
-                server::postgres::start(&programs, &options).await.map(Found::Private)
-            }
-            Err(missing) => Ok(Found::Nowhere(missing)),
-        },
-        ServerKind::Nats => match find::nats(&sources.search) {
-            Ok(program) => {
-                let options = server::nats::NatsOptions::default();
-                server::nats::start(&program, &options).await.map(Found::Private)
-            }
-            Err(missing) => Ok(Found::Nowhere(missing)),
-        },
-    }
+    Ok(match provider.start(&sources.search, most_connections).await? {
+        Ok(server) => Found::Private(server),
+        Err(missing) => Found::Nowhere(missing),
+    })
 }
 
-/// Whether a server of this kind answers there: PostgreSQL to an SSLRequest (protocol section 55.2.10) with `S` or
-/// `N`, NATS with `INFO` on its own.
-async fn answers(kind: ServerKind, url: &str) -> bool {
-    let Some(address) = url::Url::parse(url).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port()?)))
-    else {
-        return false;
-    };
-    let Ok(mut stream) = TcpStream::connect(address).await else { return false };
-    match kind {
-        ServerKind::Postgres => {
-            const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
-            let mut answer = [0];
-            stream.write_all(&SSL_REQUEST).await.is_ok()
-                && stream.read_exact(&mut answer).await.is_ok()
-                && matches!(answer, [b'S' | b'N'])
-        }
-        ServerKind::Nats => {
-            let mut answer = [0; 5];
-            stream.read_exact(&mut answer).await.is_ok() && &answer == b"INFO "
-        }
-    }
+/// Whether a server of the provider's answers at `url`.
+async fn answers(provider: &dyn Provider, url: &str) -> bool {
+    let address = url::Url::parse(url).ok().and_then(|url| Some((url.host_str()?.to_owned(), url.port()?)));
+    let Some(address) = address else { return false };
+    let Ok(stream) = TcpStream::connect(address).await else { return false };
+    provider.answers(stream).await
 }

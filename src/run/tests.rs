@@ -53,8 +53,7 @@ async fn raced(
     let scenarios = [PlannedScenario { head: scenario.head.clone(), cases }];
     let sources = endpoints::Sources {
         given: given.iter().map(|(target, url)| ((*target).to_owned(), url.clone())).collect(),
-        postgres_url: None,
-        nats_url: None,
+        variable: |_| None,
         compose: false,
         search: SearchPath::below(std::path::Path::new("/"), None),
         allow_remote: false,

@@ -135,7 +135,7 @@ async fn cut_everywhere(servers: Servers, file: &Path, case: &PlannedCase) -> (L
         let sides = [Side::Before, Side::After];
         cuts.extend((0..requests).flat_map(|request| sides.map(|side| Cut { worker, request, side })));
     }
-    let has_server = case.case.targets.iter().any(|target| target.driver.server(&target.options).is_some());
+    let has_server = case.case.targets.iter().any(|target| target.driver.provider(&target.options).is_some());
     if has_server && cuts.is_empty() {
         violations.push(format!("{id}: no connection of a worker was seen"));
     }

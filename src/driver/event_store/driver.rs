@@ -3,13 +3,13 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use crate::driver::postgres;
+use crate::driver::jetstream::NATS_SERVERS;
+use crate::driver::postgres::{self, POSTGRES_SERVERS};
 use crate::event_store::{Backend, Guard, Lookup, UnknownName};
 use crate::port::{
-    self, Driver, Field, Given, Layout, Literal, Misfit, Need, NoRules, Options, RequestSpec, ResultShape, Shape,
-    Source, Target, TargetError, TargetSpec, Usage,
+    self, Driver, Field, Given, Layout, Literal, Misfit, Need, NoRules, Options, Provider, RequestSpec, ResultShape,
+    Shape, Source, Target, TargetError, TargetSpec, Usage,
 };
-use crate::server::ServerKind;
 
 /// The reference event store, over one of four backends.
 pub static EVENT_STORE: EventStoreDriver = EventStoreDriver;
@@ -212,11 +212,11 @@ impl Driver for EventStoreDriver {
         }))
     }
 
-    fn server(&self, options: &Options) -> Option<ServerKind> {
+    fn provider(&self, options: &Options) -> Option<&'static dyn Provider> {
         match backend(options)? {
             Backend::Memory | Backend::Sqlite => None,
-            Backend::Postgres => Some(ServerKind::Postgres),
-            Backend::JetStream => Some(ServerKind::Nats),
+            Backend::Postgres => Some(&POSTGRES_SERVERS),
+            Backend::JetStream => Some(&NATS_SERVERS),
         }
     }
 

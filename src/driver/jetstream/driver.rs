@@ -7,12 +7,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
 use super::headers::{self, ServerHeader};
+use super::provider::NATS_SERVERS;
 use crate::diagnostic::{Code, Diagnostic, suggestion};
 use crate::port::{
-    Driver, Field, Given, Layout, Literal, Misfit, Need, NoRules, Notes, Options, RequestAt, RequestSpec, ResultShape,
-    Rules, Shape, Source, Target, TargetError, TargetSpec, Usage, Written,
+    Driver, Field, Given, Layout, Literal, Misfit, Need, NoRules, Notes, Options, Provider, RequestAt, RequestSpec,
+    ResultShape, Rules, Shape, Source, Target, TargetError, TargetSpec, Usage, Written,
 };
-use crate::server::ServerKind;
 
 /// NATS JetStream through async-nats, one connection for each worker and a stream for each case.
 pub static JETSTREAM: JetStreamDriver = JetStreamDriver;
@@ -121,8 +121,8 @@ impl Driver for JetStreamDriver {
         Ok(Options::new(JetStreamOptions { duplicate_window }))
     }
 
-    fn server(&self, _: &Options) -> Option<ServerKind> {
-        Some(ServerKind::Nats)
+    fn provider(&self, _: &Options) -> Option<&'static dyn Provider> {
+        Some(&NATS_SERVERS)
     }
 
     fn open<'a>(

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+use super::provider::POSTGRES_SERVERS;
 use super::text::{self, Misfit};
 use crate::diagnostic::{Code, Diagnostic, Span};
 use crate::expression::{Expression, Template};
 use crate::port::{
-    self, Driver, Field, Given, Layout, Need, Notes, Options, Request, RequestSpec, ResultShape, Rules, Shape, Source,
-    Target, TargetError, TargetSpec, Usage, Written,
+    self, Driver, Field, Given, Layout, Need, Notes, Options, Provider, Request, RequestSpec, ResultShape, Rules,
+    Shape, Source, Target, TargetError, TargetSpec, Usage, Written,
 };
-use crate::server::ServerKind;
 use crate::value::Value;
 
 /// SQL through tokio-postgres, one connection for each worker.
@@ -84,8 +84,8 @@ impl Driver for Postgres {
         Ok(Options::new(PostgresOptions { settings: given.named(SETTINGS.key) }))
     }
 
-    fn server(&self, _: &Options) -> Option<ServerKind> {
-        Some(ServerKind::Postgres)
+    fn provider(&self, _: &Options) -> Option<&'static dyn Provider> {
+        Some(&POSTGRES_SERVERS)
     }
 
     fn open<'a>(

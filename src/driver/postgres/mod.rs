@@ -13,6 +13,7 @@ mod execute;
 mod fault;
 mod leftovers;
 mod opening;
+mod provider;
 mod refusal;
 pub(super) mod schema;
 mod session;
@@ -24,9 +25,9 @@ mod text;
 mod tls;
 mod watch;
 
-pub(crate) use connect::hosts;
 pub(super) use driver::SETTINGS;
 pub use driver::{POSTGRES, Postgres};
+pub(super) use provider::POSTGRES_SERVERS;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
