@@ -6,6 +6,7 @@ use super::EngineError;
 use super::worker::StepEnd;
 use crate::expression::Scope;
 use crate::model::{Save, Step};
+use crate::outcome::Cause;
 use crate::port::{Done, Refusal, ResultShape};
 use crate::value::Value;
 
@@ -60,5 +61,5 @@ fn single(step: &Step, name: &str, done: &Done) -> Result<Value, StepEnd> {
 }
 
 fn unfit(step: &Step, message: String) -> StepEnd {
-    StepEnd::Refused(Refusal { kind: step.unfit, code: "save".to_owned(), message })
+    StepEnd::Refused(Refusal::new(step.unfit, Cause::Malformed, "save", message))
 }

@@ -18,9 +18,9 @@ use super::save::save;
 use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{Scope, Template};
-use crate::model::record::{Attempt, Outcome, StepRecord};
+use crate::model::record::{Attempt, Outcome, StepAt, StepRecord};
 use crate::model::{Action, Case, Group, START, Start, Step, Transaction};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{BarrierBroken, Done, Pause, Refusal, Reply, Request, Session, Target, TargetError, Transactions};
 use crate::value::Value;
 
@@ -168,8 +168,7 @@ impl WorkerTask {
             Start::Together => {
                 if let Err(BarrierBroken) = self.pass(round, START).await {
                     let now_ns = round.clock.now_ns();
-                    let Refusal { kind, code, message } = broken(case, START);
-                    let outcome = Outcome { kind, step: None, code, message };
+                    let outcome = outcome(broken(case, START), None);
                     self.attempt = Attempt {
                         started_ns: now_ns,
                         ended_ns: now_ns,
@@ -240,47 +239,48 @@ impl WorkerTask {
     async fn run_steps(&mut self, group: &Group, round: &Round) -> Result<(), Stop> {
         let transaction = self.case.workers[self.worker].transaction;
         if let Some(Transaction { target, isolation }) = transaction {
-            let started_ns = self.begins(round, Outcome::BEGIN);
+            let started_ns = self.begins(round, StepAt::Begin);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.begin(isolation, round.deadline).await),
                 Err(end) => Err(end),
             };
-            self.ends(round, Outcome::BEGIN, started_ns, end)?;
+            self.ends(round, StepAt::Begin, started_ns, end)?;
         }
         for (index, step) in group.steps.iter().enumerate() {
-            let started_ns = self.begins(round, index);
+            let at = StepAt::step(index);
+            let started_ns = self.begins(round, at);
             let end = self.step(index, step, started_ns, round).await;
-            self.ends(round, index, started_ns, end)?;
+            self.ends(round, at, started_ns, end)?;
         }
         if let Some(Transaction { target, .. }) = transaction {
-            let started_ns = self.begins(round, Outcome::COMMIT);
+            let started_ns = self.begins(round, StepAt::Commit);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.commit(round.deadline).await),
                 Err(end) => Err(end),
             };
-            self.ends(round, Outcome::COMMIT, started_ns, end)?;
+            self.ends(round, StepAt::Commit, started_ns, end)?;
         }
         Ok(())
     }
 
-    fn begins(&self, round: &Round, index: usize) -> u64 {
-        round.begins(self.worker, index, self.now_ns);
+    fn begins(&self, round: &Round, at: StepAt) -> u64 {
+        round.begins(self.worker, Some(at), self.now_ns);
         self.now_ns
     }
 
     /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
-    fn ends(&mut self, round: &Round, index: usize, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
+    fn ends(&mut self, round: &Round, at: StepAt, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
         self.now_ns = round.clock.now_ns();
         let end = match end {
             Ok(()) => Ok(()),
             Err(StepEnd::Refused(refusal)) => {
-                self.attempt.outcome = self.classified(index, refusal);
+                self.attempt.outcome = self.classified(at, refusal);
                 Err(Stop::Ended)
             }
             Err(StepEnd::Failed(error)) => return Err(Stop::Failed(error)),
         };
         self.attempt.steps.push(StepRecord {
-            step: index,
+            step: at,
             started_ns,
             ended_ns: self.now_ns,
             released_ns: self.released_ns.load(Ordering::Relaxed),
@@ -311,11 +311,8 @@ impl WorkerTask {
                 if holds.map_err(|error| self.without_value(index, step, &error))? {
                     return Ok(());
                 }
-                Err(StepEnd::Refused(Refusal {
-                    kind: step.otherwise,
-                    code: "assert".to_owned(),
-                    message: format!("`{}` is false", expression.source()),
-                }))
+                let message = format!("`{}` is false", expression.source());
+                Err(StepEnd::Refused(Refusal::new(step.otherwise, Cause::Assertion, "assert", message)))
             }
             Action::Let(bindings) => {
                 for (position, (name, expression)) in bindings.iter().enumerate() {
@@ -335,11 +332,9 @@ impl WorkerTask {
                 let asked = &case.targets[*target].requests[*request].request;
                 let done = self.call(index, step, (*target, *request), asked, deadline(), round).await?;
                 if let Some(rows) = step.rows.as_ref().filter(|rows| !rows.contains(done.affected)) {
-                    return Err(StepEnd::Refused(Refusal {
-                        kind: step.otherwise,
-                        code: "rows".to_owned(),
-                        message: format!("{} rows, wanted {rows}", done.affected),
-                    }));
+                    let found = done.affected;
+                    let message = format!("{found} rows, wanted {rows}");
+                    return Err(StepEnd::Refused(Refusal::new(step.otherwise, Cause::Rows { found }, "rows", message)));
                 }
                 save(step, asked.spec.result, &done, &mut self.scope)
             }
@@ -382,22 +377,22 @@ impl WorkerTask {
 
     /// The outcome of a refusal: by the scenario's `[[classify]]` rules, else as the target classified it. No rule makes
     /// something of what is unknown or of a broken barrier: nobody has refused anything there.
-    fn classified(&self, index: usize, refusal: Refusal) -> Outcome {
+    fn classified(&self, at: StepAt, refusal: Refusal) -> Outcome {
         let is_refusal = !matches!(refusal.kind, OutcomeKind::Unknown | OutcomeKind::BrokenBarrier);
         let group = &self.case.groups[self.case.workers[self.worker].group];
-        let name = group.steps.get(index).map(|step| step.name.as_str());
+        let name = group.step(at).map(|step| step.name.as_str());
         let rule = self.case.classify.iter().find(|rule| {
             is_refusal
                 && rule.code.as_ref().is_none_or(|code| *code == refusal.code)
-                && rule.message.as_ref().is_none_or(|message| message.is_match(&refusal.message))
+                && rule.message.as_ref().is_none_or(|message| refusal.message.matches(message))
                 && rule.step.as_ref().is_none_or(|step| Some(step.as_str()) == name)
         });
         let kind = rule.map_or(refusal.kind, |rule| rule.outcome);
-        let mut message = refusal.message;
+        let mut outcome = Outcome { kind, ..outcome(refusal, Some(at)) };
         if kind == OutcomeKind::Crash {
-            message.push_str(&rule_to_paste(&refusal.code));
+            outcome.message = outcome.message.and(&rule_to_paste(&outcome.code));
         }
-        Outcome { kind, step: Some(index), code: refusal.code, message }
+        outcome
     }
 
     /// Ends the attempt of a worker that panicked: a crash.
@@ -407,7 +402,7 @@ impl WorkerTask {
         self.attempt.started_ns = self.attempt.steps.first().map_or(ended_ns, |step| step.started_ns);
         self.attempt.ended_ns = ended_ns;
         self.attempt.released_ns = self.released_ns.load(Ordering::Relaxed);
-        self.attempt.outcome = Outcome { kind: OutcomeKind::Crash, step: None, code: "panic".to_owned(), message };
+        self.attempt.outcome = outcome(Refusal::new(OutcomeKind::Crash, Cause::Panic, "panic", message), None);
         Ok(())
     }
 
@@ -431,7 +426,7 @@ impl WorkerTask {
         if self.needs_nothing_bound[index] {
             return EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() }.into();
         }
-        StepEnd::Refused(Refusal { kind: step.unfit, code: "expression".to_owned(), message: error.to_string() })
+        StepEnd::Refused(Refusal::new(step.unfit, Cause::Malformed, "expression", error.to_string()))
     }
 
     fn transactions(&mut self, target: usize) -> Result<&mut dyn Transactions, StepEnd> {
@@ -443,6 +438,12 @@ impl WorkerTask {
             EngineError::Fault { place, message }.into()
         })
     }
+}
+
+/// The end of an attempt that was refused at `step`, as it was classified.
+fn outcome(refusal: Refusal, step: Option<StepAt>) -> Outcome {
+    let Refusal { kind, cause, code, message } = refusal;
+    Outcome { kind, cause: Some(cause), step, code, message }
 }
 
 /// How a scenario says that it expects the code of a crash.
@@ -466,11 +467,8 @@ fn duration_of(value: &Value) -> Result<Duration, String> {
 
 /// The time of the step, or of the round, was over before the worker woke up.
 fn overslept(duration: Duration) -> Refusal {
-    Refusal {
-        kind: OutcomeKind::Timeout,
-        code: "deadline".to_owned(),
-        message: format!("its `timeout`, or the round's, passed during a sleep of {duration:?}"),
-    }
+    let message = format!("its `timeout`, or the round's, passed during a sleep of {duration:?}");
+    Refusal::new(OutcomeKind::Timeout, Cause::Deadline, "deadline", message)
 }
 
 fn no_session(case: &Case, target: usize) -> StepEnd {

@@ -49,7 +49,7 @@ pub(super) fn misplaced(
 /// Where the attempt ended, if not where `origin` says. A row of a stored round does not tell.
 fn elsewhere(case: &Case, attempt: &Attempt, origin: &Origin) -> Option<String> {
     let outcome = &attempt.outcome;
-    if outcome.step.is_none() && outcome.code.is_empty() {
+    if outcome.cause.is_none() {
         return None;
     }
     let at = outcome.step.map(|step| step_name(case, case.workers[attempt.worker].group, step).to_owned());

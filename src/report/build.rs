@@ -9,7 +9,7 @@ use crate::judge::{
     step_name,
 };
 use crate::measure::Histogram;
-use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
+use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult, StepAt};
 use crate::model::{Action, Case, Compare, Growth, LatencyBound, Step};
 use crate::outcome::{OutcomeKind, Tally};
 use crate::port::Description;
@@ -34,7 +34,7 @@ pub fn case_report(
         name: spec.name.clone(),
         driver: description.driver.clone(),
         version: description.version.clone(),
-        origin: description.origin.clone(),
+        origin: description.origin.to_string(),
         settings: description.settings.clone(),
     };
     let mut race = race(case, tally);
@@ -163,7 +163,7 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
             code: key.code.clone(),
             count: refusal.count,
             rounds: Some(refusal.rounds),
-            example: refusal.example.clone(),
+            example: refusal.example.to_string(),
         })
         .collect();
     refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.count));
@@ -288,8 +288,8 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
 }
 
 /// What a worker was doing, in the words of a message: a step's name, or the barrier that it waited at.
-fn doing(case: &Case, group: usize, step: usize) -> String {
-    match case.groups[group].steps.get(step).map(|step| &step.action) {
+fn doing(case: &Case, group: usize, step: StepAt) -> String {
+    match case.groups[group].step(step).map(|step| &step.action) {
         Some(Action::Barrier(barrier)) => format!("barrier `{}`", case.barriers[*barrier].name),
         _ => step_name(case, group, step).to_owned(),
     }
@@ -388,8 +388,9 @@ fn attempt(case: &Case, attempt: &Attempt) -> AttemptReport {
         group: case.groups[group].name.clone(),
         outcome: attempt.outcome.kind.into(),
         step: attempt.outcome.step.map(|step| step_name(case, group, step).to_owned()),
+        cause: attempt.outcome.cause.map(CauseWord::from),
         code: attempt.outcome.code.clone(),
-        message: attempt.outcome.message.clone(),
+        message: attempt.outcome.message.to_string(),
         started_ns: attempt.started_ns,
         ended_ns: attempt.ended_ns,
         released_ns: attempt.released_ns,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::judge::fixture::{TestCase, record};
 use crate::judge::{CaseTally, KeptRound, judge_case, judge_control, judge_control_round, judge_round};
 use crate::model::Case;
-use crate::port::Description;
+use crate::port::{Description, ServerOrigin};
 
 use super::build::{case_report, control_report};
 use super::schema::*;
@@ -37,7 +37,7 @@ pub(crate) fn case(rounds: &[&str], control_rounds: &[&str]) -> CaseReport {
     let target = Description {
         driver: "event-store/memory".to_owned(),
         version: "0.1.0".to_owned(),
-        origin: "embedded".to_owned(),
+        origin: ServerOrigin::Embedded,
         ..Description::default()
     };
     let control = control_report(&control_case, &control_tally, &control_verdict);

@@ -1,8 +1,8 @@
 //! A round kept in full as a history of operations, the form that consistency checkers read.
 
-use crate::model::record::{Attempt, Outcome, RoundRecord, StepRecord};
+use crate::model::record::{Attempt, Outcome, RoundRecord, StepAt, StepRecord};
 use crate::model::{Action, Case};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 
 use super::rows::base_id;
 use super::schema::{HistoryEvent, HistoryEventWord};
@@ -93,11 +93,10 @@ fn operations(case: &Case, attempt: &Attempt) -> Vec<Operation> {
             outcome: outcome.kind,
             left_effect: attempt.steps.iter().any(|step| stays(case, attempt, step)),
             code: outcome.code.clone(),
-            message: outcome.message.clone(),
+            message: outcome.message.to_string(),
         }];
     }
-    let asks =
-        |step: usize| matches!(case.groups[group].steps.get(step).map(|it| &it.action), Some(Action::Call { .. }));
+    let asks = |step| matches!(case.groups[group].step(step).map(|it| &it.action), Some(Action::Call { .. }));
     let steps = attempt.steps.iter().filter(|step| asks(step.step));
     steps
         .map(|step| {
@@ -112,7 +111,7 @@ fn operations(case: &Case, attempt: &Attempt) -> Vec<Operation> {
                 outcome: step.outcome,
                 left_effect: stays(case, attempt, step),
                 code: if ended_here { code.clone() } else { String::new() },
-                message: if ended_here { message.clone() } else { String::new() },
+                message: if ended_here { message.to_string() } else { String::new() },
             }
         })
         .collect()
@@ -123,20 +122,20 @@ fn operations(case: &Case, attempt: &Attempt) -> Vec<Operation> {
 fn stays(case: &Case, attempt: &Attempt, step: &StepRecord) -> bool {
     let worker = &case.workers[attempt.worker];
     let is_done = step.outcome == OutcomeKind::Success;
-    match case.groups[worker.group].steps.get(step.step).map(|plan| &plan.action) {
+    match case.groups[worker.group].step(step.step).map(|plan| &plan.action) {
         Some(Action::Call { target, request }) => {
             let request = &case.targets[*target].requests[*request].request;
             let is_outside = worker.transaction.is_none_or(|transaction| transaction.target != *target);
             is_outside && request.spec.may_write && (is_done || changed_other_rows(&attempt.outcome))
         }
         Some(Action::Barrier(_) | Action::Sleep(_) | Action::Assert(_) | Action::Let(_)) => false,
-        None => is_done && step.step == Outcome::COMMIT,
+        None => is_done && step.step == StepAt::Commit,
     }
 }
 
 /// Whether `rows` refused what the server had done: other rows than wanted, and not none.
 fn changed_other_rows(outcome: &Outcome) -> bool {
-    outcome.code == "rows" && !outcome.message.starts_with("0 rows")
+    matches!(outcome.cause, Some(Cause::Rows { found }) if found > 0)
 }
 
 #[cfg(test)]
@@ -171,9 +170,9 @@ mod tests {
         assert_eq!(events[1].value, ["append"]);
     }
 
-    /// How the operations of a worker ended that took steps as told, by name, until `outcome`, code and message ended its
-    /// attempt in the last one. Of its targets, 0 is that of the transaction, if it has one.
-    fn ends(transaction: bool, steps: &[&str], outcome: (OutcomeKind, &str, &str)) -> Vec<HistoryEventWord> {
+    /// How the operations of a worker ended that took steps as told, by name, until its attempt ended in the last one, with this
+    /// class and cause. Of its targets, 0 is that of the transaction, if it has one.
+    fn ends(transaction: bool, steps: &[&str], (kind, cause): (OutcomeKind, Cause)) -> Vec<HistoryEventWord> {
         let text = || Template::Literal(Value::text("x"));
         let calls = [("sql", 0, &WRITE), ("publish", 1, &WRITE), ("read", 1, &READ)];
         let case = TestCase::new(1).change(|case| {
@@ -195,23 +194,26 @@ mod tests {
         let case = case.build();
         let mut record = record(&case, 0, "1 success");
         let attempt = &mut record.attempts[0];
-        let (kind, code, message) = outcome;
         let index = |name: &str| match name {
-            "begin" => Outcome::BEGIN,
-            "commit" => Outcome::COMMIT,
-            name => case.groups[0].steps.iter().position(|step| step.name == name).unwrap(),
+            "begin" => StepAt::Begin,
+            "commit" => StepAt::Commit,
+            name => StepAt::step(case.groups[0].steps.iter().position(|step| step.name == name).unwrap()),
         };
         let taken = steps.iter().map(|name| StepRecord { step: index(name), ..attempt.steps[0] });
         attempt.steps = taken.collect();
         let last = attempt.steps.last_mut().unwrap();
         last.outcome = kind;
-        attempt.outcome = Outcome { kind, step: Some(last.step), code: code.to_owned(), message: message.to_owned() };
+        attempt.outcome = Outcome { kind, cause: Some(cause), step: Some(last.step), ..Outcome::success() };
         let events = history(&case, &record, 0);
         let ends = events.iter().filter(|event| event.r#type != HistoryEventWord::Invoke);
         ends.map(|event| event.r#type).collect()
     }
 
-    const CONFLICT: (OutcomeKind, &str, &str) = (OutcomeKind::Conflict, "23505", "duplicate key");
+    const CONFLICT: (OutcomeKind, Cause) = (OutcomeKind::Conflict, Cause::Server);
+
+    fn rows(found: u64) -> (OutcomeKind, Cause) {
+        (OutcomeKind::Conflict, Cause::Rows { found })
+    }
 
     #[test]
     fn what_was_committed_before_a_refusal_is_never_said_to_have_had_no_effect() {
@@ -219,7 +221,7 @@ mod tests {
         assert_eq!(ends(true, &["begin", "sql", "commit", "begin", "sql"], CONFLICT), [Info]);
         assert_eq!(ends(true, &["begin", "sql"], CONFLICT), [Fail]);
         assert_eq!(ends(true, &["begin", "sql", "commit"], CONFLICT), [Fail]);
-        assert_eq!(ends(true, &["begin", "sql", "sql"], (OutcomeKind::Conflict, "rows", "2 rows, wanted 1")), [Fail]);
+        assert_eq!(ends(true, &["begin", "sql", "sql"], rows(2)), [Fail]);
     }
 
     #[test]
@@ -234,7 +236,7 @@ mod tests {
     fn a_statement_of_its_own_that_changed_other_rows_than_wanted_did_change_them() {
         use HistoryEventWord::{Fail, Info, Ok};
         assert_eq!(ends(false, &["sql", "sql"], CONFLICT), [Ok, Fail], "each is an operation");
-        assert_eq!(ends(false, &["sql"], (OutcomeKind::Conflict, "rows", "2 rows, wanted 1")), [Info]);
-        assert_eq!(ends(false, &["sql"], (OutcomeKind::Conflict, "rows", "0 rows, wanted 1")), [Fail]);
+        assert_eq!(ends(false, &["sql"], rows(2)), [Info]);
+        assert_eq!(ends(false, &["sql"], rows(0)), [Fail]);
     }
 }

@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::driver::{postgres, space};
+use crate::driver::postgres;
 use crate::model::Case;
-use crate::port::{Endpoint, Source, TargetSpec};
+use crate::port::{Endpoint, ServerOrigin, Source, TargetSpec};
 use crate::secrets::{misplaced_at, redacted};
 use crate::server::find::{self, SearchPath};
 use crate::server::{self, NotFound, PrivateServer, ServerError, ServerKind};
@@ -81,7 +81,7 @@ pub enum EndpointError {
         /// The target's name.
         target: String,
         /// Where the URL came from.
-        origin: String,
+        origin: ServerOrigin,
         /// What is wrong with it.
         reason: String,
         /// An example.
@@ -158,7 +158,7 @@ impl Endpoints {
         match self.found.get(&kind) {
             Some(Found::Compose(endpoint)) => Ok(Source::Server(endpoint.clone())),
             Some(Found::Private(server)) => {
-                Ok(Source::Server(Endpoint { url: server.url.clone(), origin: space::PRIVATE.to_owned() }))
+                Ok(Source::Server(Endpoint { url: server.url.clone(), origin: ServerOrigin::Private }))
             }
             Some(Found::Nowhere(missing)) => Err(Unavailable { reason: missing.to_string(), remedy: missing.hint() }),
             None => Err(Unavailable {
@@ -232,10 +232,10 @@ impl Sources {
             ServerKind::Postgres => ("DEADHEAT_POSTGRES_URL", &self.postgres_url),
             ServerKind::Nats => ("DEADHEAT_NATS_URL", &self.nats_url),
         };
-        let given = self.given.get(&target.name).map(|url| (url, "--target"));
-        let given = given.or_else(|| target.url.as_ref().map(|url| (url, "the scenario")));
-        let given = given.or_else(|| value.as_ref().map(|url| (url, variable)));
-        given.map(|(url, origin)| Endpoint { url: url.clone(), origin: origin.to_owned() })
+        let given = self.given.get(&target.name).map(|url| (url, ServerOrigin::Given));
+        let given = given.or_else(|| target.url.as_ref().map(|url| (url, ServerOrigin::Scenario)));
+        let given = given.or_else(|| value.as_ref().map(|url| (url, ServerOrigin::Variable(variable))));
+        given.map(|(url, origin)| Endpoint { url: url.clone(), origin })
     }
 
     /// Refuses what is no URL, and hosts elsewhere unless they are allowed.
@@ -246,7 +246,7 @@ impl Sources {
         };
         let not_a_url = |reason: String| EndpointError::NotAUrl {
             target: target.name.clone(),
-            origin: endpoint.origin.clone(),
+            origin: endpoint.origin,
             reason,
             wanted,
         };
@@ -300,7 +300,7 @@ async fn find(kind: ServerKind, sources: &Sources, most_connections: u32) -> Res
         ServerKind::Nats => COMPOSE_NATS,
     };
     if sources.compose && timeout(COMPOSE_ANSWERS_WITHIN, answers(kind, url)).await.unwrap_or(false) {
-        return Ok(Found::Compose(Endpoint { url: url.to_owned(), origin: "docker-compose.yml".to_owned() }));
+        return Ok(Found::Compose(Endpoint { url: url.to_owned(), origin: ServerOrigin::Compose }));
     }
     match kind {
         ServerKind::Postgres => match find::postgres(&sources.search) {

@@ -358,6 +358,7 @@ mod tests {
             group: "adder".to_owned(),
             outcome: last.outcome,
             step: (last.outcome != OutcomeWord::Success).then(|| last.step.clone()),
+            cause: None,
             code: String::new(),
             message: String::new(),
             started_ns: 0,

@@ -10,6 +10,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::port::ServerOrigin;
+
 mod comparison;
 mod outcome_word;
 mod race;
@@ -246,6 +248,13 @@ pub struct TargetReport {
     pub origin: String,
     /// Settings that matter when reports are compared.
     pub settings: BTreeMap<String, String>,
+}
+
+impl TargetReport {
+    /// Whether there is no server: the library is inside deadheat.
+    pub fn is_embedded(&self) -> bool {
+        self.origin == ServerOrigin::Embedded.as_str()
+    }
 }
 
 /// A control.

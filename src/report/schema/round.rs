@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Counts;
 use super::outcome_word::OutcomeWord;
-use super::words::{ArrivalWord, FailureKindWord, InvariantWord, VerdictWord};
+use super::words::{ArrivalWord, CauseWord, FailureKindWord, InvariantWord, VerdictWord};
 
 /// A round kept in full. Times are nanoseconds since the round's origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,9 @@ pub struct AttemptReport {
     /// The failed step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// What ended it, if it was not a success. Since 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseWord>,
     /// The system's code.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
@@ -83,6 +86,19 @@ pub struct AttemptReport {
     pub released_ns: u64,
     /// What it did, in order.
     pub steps: Vec<StepRoundReport>,
+}
+
+impl AttemptReport {
+    /// What ended it. Before 2.0 our own words for codes say it, as far as anything asks.
+    pub fn ended_by(&self) -> Option<CauseWord> {
+        let by_code = || match self.code.as_str() {
+            "assert" => Some(CauseWord::Assertion),
+            "barrier" => Some(CauseWord::Barrier),
+            "rows" => Some(CauseWord::Rows),
+            _ => None,
+        };
+        self.cause.clone().or_else(by_code)
+    }
 }
 
 /// One step of an attempt.
