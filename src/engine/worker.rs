@@ -19,7 +19,7 @@ use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{Scope, Template};
 use crate::model::record::{Attempt, Outcome, StepAt, StepRecord};
-use crate::model::{Action, Case, Group, START, Start, Step, Transaction};
+use crate::model::{Action, Case, CountRange, Exchange, Group, START, Start, Step, Transaction};
 use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{BarrierBroken, Done, Pause, Refusal, Reply, Request, Session, Target, TargetError, Transactions};
 use crate::value::Value;
@@ -58,6 +58,8 @@ pub(crate) struct WorkerTask {
     attempt: Attempt,
     /// Whether the last call had to prepare its statement.
     has_prepared: bool,
+    /// What the step under way asked, and what came of it.
+    exchange: Exchange,
     /// When it last looked at the clock: a step begins when the one before it has ended, and one look serves both.
     now_ns: u64,
     /// When the last barrier that it passed was released.
@@ -107,6 +109,7 @@ impl WorkerTask {
             ready: Vec::with_capacity(group.steps.len()),
             attempt: Attempt::new(place),
             has_prepared: false,
+            exchange: Exchange::default(),
             now_ns: 0,
             released_ns: AtomicU64::new(0),
             binds_in_race: !bound_in_race.is_empty(),
@@ -138,12 +141,22 @@ impl WorkerTask {
             if result.is_err() {
                 round.abandon();
             }
+            self.gives_requests();
             let attempt = std::mem::replace(&mut self.attempt, Attempt::new(self.worker));
             if self.sessions.iter().flatten().any(|session| session.needs_cleaning()) {
                 round.wants_cleaning(self.worker);
             }
             round.ended(self.worker, result.map(|()| attempt));
         }
+    }
+
+    /// Gives what was resolved before the race to the attempt, now that all is over that asked it.
+    fn gives_requests(&mut self) {
+        let requests = self.ready.drain(..).map(|ready| match ready {
+            Ready::Call(_, request) => Some(request),
+            Ready::Values(_) | Ready::Nothing => None,
+        });
+        self.attempt.exchanges.asked(requests.collect());
     }
 
     /// Becomes the worker that sits at its place in `round`.
@@ -211,7 +224,10 @@ impl WorkerTask {
     /// Before the start barrier: names bound, memory reserved, and everything resolved that can be.
     fn make_ready(&mut self, group: &Group, round: &Round) {
         let repeat = usize::try_from(group.repeat).unwrap_or(usize::MAX);
-        self.attempt.steps.reserve((group.steps.len() + 2).saturating_mul(repeat).min(RESERVED_STEPS_MAX));
+        let steps = (group.steps.len() + 2).saturating_mul(repeat);
+        self.attempt.steps.reserve(steps.min(RESERVED_STEPS_MAX));
+        self.attempt.exchanges.reserve(steps);
+        self.exchange = Exchange::default();
         self.name_round(round);
         self.ready.clear();
         for (step, needs_nothing_bound) in group.steps.iter().zip(&self.needs_nothing_bound) {
@@ -287,6 +303,7 @@ impl WorkerTask {
             outcome: self.attempt.outcome.kind,
             has_prepared: std::mem::take(&mut self.has_prepared),
         });
+        self.attempt.exchanges.push(std::mem::take(&mut self.exchange));
         end
     }
 
@@ -331,12 +348,12 @@ impl WorkerTask {
                 let case = self.case.clone();
                 let asked = &case.targets[*target].requests[*request].request;
                 let done = self.call(index, step, (*target, *request), asked, deadline(), round).await?;
-                if let Some(rows) = step.rows.as_ref().filter(|rows| !rows.contains(done.affected)) {
-                    let found = done.affected;
-                    let message = format!("{found} rows, wanted {rows}");
-                    return Err(StepEnd::Refused(Refusal::new(step.otherwise, Cause::Rows { found }, "rows", message)));
-                }
-                save(step, asked.spec.result, &done, &mut self.scope)
+                let end = match &step.rows {
+                    Some(rows) if !rows.contains(done.affected) => Err(other_rows(step, rows, done.affected)),
+                    _ => save(step, asked.spec.result, &done, &mut self.scope),
+                };
+                self.exchange.result = Some(done);
+                end
             }
         }
     }
@@ -350,14 +367,14 @@ impl WorkerTask {
         deadline: Instant,
         round: &Round,
     ) -> Result<Done, StepEnd> {
-        let mut late;
+        let (mut late, mut resolved) = (None, None);
         let bound = match &mut self.ready[index] {
-            Ready::Call(bound) => bound,
+            Ready::Call(bound, _) => bound,
             Ready::Nothing | Ready::Values(_) => {
                 let values = asked.resolve(&self.scope).map_err(|error| self.without_value(index, step, &error))?;
                 let bound = self.targets[target].bind(request, &values, self.place);
-                late = bound.map_err(|error| EngineError::at(&step.place, error))?;
-                &mut late
+                resolved = Some(values);
+                late.insert(bound.map_err(|error| EngineError::at(&step.place, error))?)
             }
         };
         let pause = (!asked.pauses.is_empty()).then(|| PauseAtBarrier {
@@ -369,6 +386,7 @@ impl WorkerTask {
         let session = self.sessions[target].as_mut().ok_or_else(|| no_session(&self.case, target))?;
         let reply = session.call(bound, deadline, pause.as_ref().map(|pause| pause as &dyn Pause)).await;
         self.has_prepared = session.has_prepared();
+        self.exchange.request = resolved.map(Box::new);
         match reply.map_err(|error| EngineError::at(&step.place, error))? {
             Reply::Done(done) => Ok(done),
             Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
@@ -438,6 +456,12 @@ impl WorkerTask {
             EngineError::Fault { place, message }.into()
         })
     }
+}
+
+/// A statement that was carried out returned or changed other rows than the step wants.
+fn other_rows(step: &Step, wanted: &CountRange, found: u64) -> StepEnd {
+    let message = format!("{found} rows, wanted {wanted}");
+    StepEnd::Refused(Refusal::new(step.otherwise, Cause::Rows { found }, "rows", message))
 }
 
 /// The end of an attempt that was refused at `step`, as it was classified.

@@ -14,7 +14,7 @@ use crate::model::record::{
 use crate::model::*;
 use crate::outcome::{Cause, OutcomeKind, Tally};
 use crate::port::{
-    Driver, Entry, Field, Given, Layout, Misfit, Need, NoRules, Options, Place, Request, RequestAt, RequestSpec,
+    Done, Driver, Entry, Field, Given, Layout, Misfit, Need, NoRules, Options, Place, Request, RequestAt, RequestSpec,
     ResultShape, Shape, Source, Target, TargetError, TargetSpec, Usage,
 };
 use crate::said::Said;
@@ -290,7 +290,18 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
                 outcome: *kind,
                 has_prepared: false,
             };
-            Attempt { worker, started_ns, ended_ns, released_ns: released, outcome, steps: vec![step] }
+            let steps = vec![step];
+            let mut exchanges = Exchanges::new();
+            exchanges.push(Exchange {
+                request: Some(Box::new(Request {
+                    spec: &READ,
+                    fields: vec![Entry::One(Value::text("order-1"))],
+                    pauses: Vec::new(),
+                })),
+                result: (*kind == OutcomeKind::Success).then(|| Done::result(Value::Int(1))),
+            });
+            let attempt = Attempt::new(worker);
+            Attempt { started_ns, ended_ns, released_ns: released, outcome, steps, exchanges, ..attempt }
         })
         .collect();
     let arrivals = (0..attempts.len())

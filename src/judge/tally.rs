@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::duration::as_ns;
 use crate::measure::Histogram;
 use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult, RoundRecord, StepAt};
-use crate::model::{Action, Case};
+use crate::model::{Action, Case, KeptExchanges};
 use crate::outcome::{OutcomeKind, Tally};
 use crate::said::Said;
 
@@ -180,6 +180,8 @@ pub struct Refusal {
 pub struct KeptRound {
     /// What happened.
     pub record: RoundRecord,
+    /// What was asked in it, and what came of it.
+    pub exchanges: KeptExchanges,
     /// What that proves.
     pub judgement: RoundJudgement,
 }
@@ -387,9 +389,17 @@ impl CaseTally {
         let limit = if verdict == Verdict::Fail { FAILING_ROUNDS_KEPT } else { OTHER_ROUNDS_KEPT };
         let kept = self.kept.iter().filter(|kept| kept.judgement.verdict() == verdict).count() < limit;
         if kept {
-            self.kept.push(KeptRound { record: record.clone(), judgement: judgement.clone() });
+            let exchanges = KeptExchanges::default();
+            self.kept.push(KeptRound { record: record.clone(), exchanges, judgement: judgement.clone() });
         }
         kept
+    }
+
+    /// Adds to the round that was kept last what was asked in it, and what came of it.
+    pub fn keep_exchanges(&mut self, exchanges: KeptExchanges) {
+        if let Some(kept) = self.kept.last_mut() {
+            kept.exchanges = exchanges;
+        }
     }
 
     /// Nothing was dropped and nothing counted twice.

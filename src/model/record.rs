@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{Exchanges, KeptExchanges};
 use crate::outcome::{Cause, OutcomeKind, Tally};
 use crate::said::Said;
 
@@ -46,6 +47,17 @@ impl RoundRecord {
     pub fn tally(&self) -> Tally {
         self.attempts.iter().map(|attempt| attempt.outcome.kind).collect()
     }
+
+    /// Takes out what was asked and what came of it. Judging needs none of it, and only of few rounds it is kept.
+    pub fn take_exchanges(&mut self) -> Vec<Exchanges> {
+        self.attempts.iter_mut().map(|attempt| std::mem::take(&mut attempt.exchanges)).collect()
+    }
+
+    /// What is kept of the `exchanges` that were taken out.
+    pub fn kept(&self, exchanges: &[Exchanges]) -> KeptExchanges {
+        let steps = self.attempts.iter().map(|attempt| attempt.steps.iter().map(|step| step.step).collect());
+        KeptExchanges::of(exchanges.iter().zip(steps))
+    }
 }
 
 /// One worker's try at its steps.
@@ -63,12 +75,22 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// What it did, in order. With `repeat`, steps come several times.
     pub steps: Vec<StepRecord>,
+    /// What its steps asked, and what came of it.
+    pub exchanges: Exchanges,
 }
 
 impl Attempt {
     /// An attempt of `worker` that nothing stopped yet.
     pub(crate) const fn new(worker: usize) -> Self {
-        Attempt { worker, started_ns: 0, ended_ns: 0, released_ns: 0, outcome: Outcome::success(), steps: Vec::new() }
+        Attempt {
+            worker,
+            started_ns: 0,
+            ended_ns: 0,
+            released_ns: 0,
+            outcome: Outcome::success(),
+            steps: Vec::new(),
+            exchanges: Exchanges::new(),
+        }
     }
 }
 

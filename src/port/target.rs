@@ -192,6 +192,32 @@ impl Done {
     pub const fn result(result: Value) -> Self {
         Done { rows: Vec::new(), affected: 0, result }
     }
+
+    /// The rows as the value that expressions see: a list of lists.
+    pub fn rows(&self) -> Value {
+        Value::list(self.rows.iter().map(|row| Value::List(row.as_slice().into())))
+    }
+
+    /// All of it as one value, for histories: the result, or `rows` and `affected`.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.result {
+            Value::Null => {
+                let affected = Value::Int(i64::try_from(self.affected).unwrap_or(i64::MAX));
+                Value::map([("rows", self.rows()), ("affected", affected)])
+            }
+            result => result.clone(),
+        }
+    }
+
+    /// How many rows, or entries of a list or map, it has.
+    pub(crate) fn entries(&self) -> usize {
+        let entries = match &self.result {
+            Value::List(entries) => entries.len(),
+            Value::Map(entries) => entries.len(),
+            _ => 0,
+        };
+        self.rows.len() + entries
+    }
 }
 
 /// A refusal, classified by the target's table.

@@ -10,13 +10,14 @@ use crate::judge::{
 };
 use crate::measure::Histogram;
 use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult, StepAt};
-use crate::model::{Action, Case, Compare, Growth, LatencyBound, Step};
+use crate::model::{Action, Case, Compare, Growth, KeptExchange, KeptExchanges, LatencyBound, Step};
 use crate::outcome::{OutcomeKind, Tally};
 use crate::port::Description;
 use crate::secrets::shown;
 use crate::value::Value;
 
 use super::agreement::check_case;
+use super::history::ends;
 use super::rows::base_id;
 use super::schema::*;
 
@@ -339,7 +340,7 @@ fn sometimes(check: &judge::SometimesCheck) -> SometimesReport {
 
 /// The outward form of a round kept in full.
 pub(super) fn round_report(case: &Case, kept: &KeptRound) -> RoundReport {
-    let KeptRound { record, judgement } = kept;
+    let KeptRound { record, exchanges, judgement } = kept;
     RoundReport {
         round: record.round,
         since_setup: Some(record.since_setup),
@@ -349,7 +350,7 @@ pub(super) fn round_report(case: &Case, kept: &KeptRound) -> RoundReport {
         counts: counts(&judgement.tally),
         overlap: record.overlap,
         makespan_ns: as_ns(record.makespan),
-        attempts: record.attempts.iter().map(|it| attempt(case, it)).collect(),
+        attempts: record.attempts.iter().enumerate().map(|(index, it)| attempt(case, it, index, exchanges)).collect(),
         barriers: case
             .barriers
             .iter()
@@ -381,8 +382,21 @@ fn failure(failure: &Failure) -> FailureReport {
     }
 }
 
-fn attempt(case: &Case, attempt: &Attempt) -> AttemptReport {
+fn attempt(case: &Case, attempt: &Attempt, index: usize, exchanges: &KeptExchanges) -> AttemptReport {
     let group = case.workers[attempt.worker].group;
+    let steps = attempt.steps.iter().zip(ends(case, attempt)).enumerate().map(|(position, (step, end))| {
+        let KeptExchange { request, result } = exchanges.get(index, position);
+        StepRoundReport {
+            step: step_name(case, group, step.step).to_owned(),
+            outcome: step.outcome.into(),
+            started_ns: step.started_ns,
+            ended_ns: step.ended_ns,
+            released_ns: step.released_ns,
+            request: request.as_ref().map(Value::to_json),
+            result: result.as_ref().map(Value::to_json),
+            end,
+        }
+    });
     AttemptReport {
         worker: attempt.worker as u64,
         group: case.groups[group].name.clone(),
@@ -394,17 +408,7 @@ fn attempt(case: &Case, attempt: &Attempt) -> AttemptReport {
         started_ns: attempt.started_ns,
         ended_ns: attempt.ended_ns,
         released_ns: attempt.released_ns,
-        steps: attempt
-            .steps
-            .iter()
-            .map(|step| StepRoundReport {
-                step: step_name(case, group, step.step).to_owned(),
-                outcome: step.outcome.into(),
-                started_ns: step.started_ns,
-                ended_ns: step.ended_ns,
-                released_ns: step.released_ns,
-            })
-            .collect(),
+        steps: steps.collect(),
     }
 }
 

@@ -14,8 +14,11 @@ use super::schema::*;
 pub(crate) fn raced(case: &Case, rounds: &[&str]) -> CaseTally {
     let mut tally = CaseTally::new(case);
     for (round, outcomes) in rounds.iter().enumerate() {
-        let record = record(case, round as u64, outcomes);
-        tally.add(case, &record, &judge_round(case, &record));
+        let mut record = record(case, round as u64, outcomes);
+        let exchanges = record.take_exchanges();
+        if tally.add(case, &record, &judge_round(case, &record)) {
+            tally.keep_exchanges(record.kept(&exchanges));
+        }
     }
     tally
 }

@@ -216,6 +216,9 @@ mod tests {
             started_ns: micros(started),
             ended_ns: micros(ended),
             released_ns: 0,
+            request: None,
+            result: None,
+            end: None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::engine::EngineError;
 use crate::engine::testing::Stage;
 use crate::model::record::{ArrivalKind, Outcome, StepAt};
 use crate::outcome::{Cause, OutcomeKind};
+use crate::value::Value;
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_ends_with_its_first_refusal() {
@@ -84,6 +85,52 @@ async fn a_worker_that_panics_has_crashed_and_races_again() {
         assert_eq!((outcome.code.as_str(), outcome.message.to_string().as_str()), ("panic", "as the script says"));
         assert_eq!(arrivals(&round, 1), [(1, ArrivalKind::Arrived), (0, ArrivalKind::Failed)]);
         assert_eq!(stage.log(), ["0: done", "0: rolled back", "1: done"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_step_asked_and_got_stays_with_it() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name   = "reader"
+        repeat = 2
+        transaction = "serializable"
+        steps = [
+            { sql = "row $1", args = ["${round}"], save = "n" },
+            { let = { m = "n + 1" } },
+            { sql = "row $1", args = ["${m}"] },
+            { sleep = "1ms" },
+        ]
+
+        [[workers]]
+        name  = "refused"
+        steps = [{ sql = "row $1", args = ["a"], rows = 2 }, { sql = "done" }]
+
+        [[workers]]
+        name  = "unlucky"
+        steps = [{ sql = "row $1", args = ["b"] }, { sql = "panic" }]
+        "#,
+    )
+    .await;
+    for number in 0..2 {
+        let mut round = stage.round(number).await;
+        let exchanges = round.take_exchanges();
+        let kept = round.kept(&exchanges);
+        let told = |worker: usize| -> Vec<String> {
+            let said = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
+            let steps = (0..round.attempts[worker].steps.len()).map(|position| kept.get(worker, position));
+            steps.map(|it| format!("{} {}", said(it.request), said(it.result))).collect()
+        };
+        let row = |value: &str| {
+            let value = value.to_owned();
+            format!(r#"{{"args":[{value}],"sql":"row $1"}} {{"affected":1,"rows":[[{value}]]}}"#)
+        };
+        let [first, second] = [number, number + 1].map(|value| row(&value.to_string()));
+        let of_one = ["- -", &first, "- -", &second, "- -", "- -"];
+        assert_eq!(told(0), [of_one, of_one].concat());
+        assert_eq!(told(1), [row(r#""a""#)], "refused for its rows, which are known");
+        assert_eq!(told(2), [row(r#""b""#)], "nothing of the call that panicked, nor of the round before");
     }
 }
 

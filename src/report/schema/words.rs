@@ -111,6 +111,18 @@ impl From<Cause> for CauseWord {
     }
 }
 
+/// Whether something that was asked took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndWord {
+    /// It did.
+    Ok,
+    /// It certainly did not.
+    Fail,
+    /// That is not known, or a part of it did.
+    Info,
+}
+
 /// How a worker came to a barrier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
