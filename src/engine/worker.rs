@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use super::head_start::hold_back;
 use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
+use super::refused::{other_rows, outcome, overslept, rule_to_paste};
 use super::round::Round;
 use super::save::save;
 use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{Scope, Template};
 use crate::model::record::{Attempt, Outcome, StepAt, StepRecord};
-use crate::model::{Action, Case, CountRange, Exchange, Group, START, Start, Step, Transaction};
+use crate::model::{Action, Case, Exchange, Group, START, Start, Step, Transaction};
 use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{BarrierBroken, Done, Pause, Refusal, Reply, Request, Session, Target, TargetError, Transactions};
 use crate::value::Value;
@@ -458,25 +459,6 @@ impl WorkerTask {
     }
 }
 
-/// A statement that was carried out returned or changed other rows than the step wants.
-fn other_rows(step: &Step, wanted: &CountRange, found: u64) -> StepEnd {
-    let message = format!("{found} rows, wanted {wanted}");
-    StepEnd::Refused(Refusal::new(step.otherwise, Cause::Rows { found }, "rows", message))
-}
-
-/// The end of an attempt that was refused at `step`, as it was classified.
-fn outcome(refusal: Refusal, step: Option<StepAt>) -> Outcome {
-    let Refusal { kind, cause, code, message } = refusal;
-    Outcome { kind, cause: Some(cause), step, code, message }
-}
-
-/// How a scenario says that it expects the code of a crash.
-fn rule_to_paste(code: &str) -> String {
-    format!(
-        "; if the race may end so: `classify = [{{ code = \"{code}\", outcome = \"rejected\" }}]` at the file's top"
-    )
-}
-
 /// A reply of which only matters whether it was a refusal.
 fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
     match reply? {
@@ -487,12 +469,6 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
 
 fn duration_of(value: &Value) -> Result<Duration, String> {
     duration::parse(&value.to_string()).map_err(|error| format!("`sleep`: {error}"))
-}
-
-/// The time of the step, or of the round, was over before the worker woke up.
-fn overslept(duration: Duration) -> Refusal {
-    let message = format!("its `timeout`, or the round's, passed during a sleep of {duration:?}");
-    Refusal::new(OutcomeKind::Timeout, Cause::Deadline, "deadline", message)
 }
 
 fn no_session(case: &Case, target: usize) -> StepEnd {
