@@ -21,6 +21,7 @@ pub mod plan;
 pub mod port;
 pub mod report;
 pub mod run;
+pub mod said;
 pub mod scenario;
 pub mod secrets;
 pub mod server;

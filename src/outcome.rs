@@ -1,7 +1,11 @@
 //! How a worker's attempt ended, and counts of it.
 
+mod cause;
+
 use std::fmt;
 use std::str::FromStr;
+
+pub use cause::Cause;
 
 /// The class of an attempt's end. A refusal by the system raced against is data like any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

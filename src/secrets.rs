@@ -19,6 +19,31 @@ pub fn hidden_in_lines(text: &str) -> String {
         .collect()
 }
 
+/// A value that a race asked for or got: as [`hidden_in_lines`], and what follows `password=` goes as well.
+pub fn hidden_in_value(text: &str) -> String {
+    let text = hidden_in_lines(text);
+    // In ASCII every letter keeps its place.
+    let lower = text.to_ascii_lowercase();
+    let (mut shown, mut from) = (String::new(), 0);
+    while let Some(secret) =
+        PASSWORD_KEYS.iter().filter_map(|key| Some(from + lower[from..].find(key)? + key.len())).min()
+    {
+        let rest = &text[secret..];
+        let quote = rest.chars().next().filter(|first| "'\"".contains(*first));
+        let length = match quote {
+            Some(quote) => rest[1..].find(quote).map_or(rest.len(), |end| end + 2),
+            None => rest.find(|next: char| next.is_whitespace() || "&;,'\"".contains(next)).unwrap_or(rest.len()),
+        };
+        shown.push_str(&text[from..secret]);
+        shown.push_str(HIDDEN);
+        from = secret + length;
+    }
+    shown + &text[from..]
+}
+
+/// What stands before a password in settings and in the queries of URLs.
+const PASSWORD_KEYS: [&str; 2] = ["password=", "passwd="];
+
 /// As [`hidden_in_lines`], but every part keeps its length in bytes, so that places in the text stay where they are.
 pub fn hidden_in_place(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();

@@ -354,7 +354,7 @@ fn what_is_no_whole_report_gets_one_error() {
         ("{\"kind\": \"hyperfine\"}", "its `kind` is `hyperfine`, not `deadheat-report`; name a report.json"),
         ("success,1", "it is not a deadheat report: it is not JSON"),
         (
-            &report.replace("\"schema\": \"1.4\"", "\"schema\": \"2.0\""),
+            &report.replace("\"schema\": \"2.0\"", "\"schema\": \"3.0\""),
             "use the version that wrote it (deadheat 0.1.0)",
         ),
         (&report.replacen("\"conflict\": 30", "\"conflict\": 31", 1), "its counts do not add up in `claims`"),
@@ -385,7 +385,7 @@ fn a_report_of_an_older_schema_is_shown() {
         }
         versions += 1;
     }
-    assert_eq!(versions, 5);
+    assert_eq!(versions, 6);
 }
 
 #[test]

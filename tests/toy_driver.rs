@@ -14,7 +14,7 @@ use deadheat::driver;
 use deadheat::engine::{Choices, HeadStarts, Race};
 use deadheat::judge::{CaseTally, judge_round};
 use deadheat::model::Case;
-use deadheat::outcome::OutcomeKind;
+use deadheat::outcome::{Cause, OutcomeKind};
 use deadheat::plan::{Overrides, cases};
 use deadheat::port::{
     BarrierBroken, Bound, Description, Done, Driver, Drivers, Field, Given, Layout, Literal, Misfit, Need, NoRules,
@@ -153,7 +153,7 @@ impl CounterTarget {
     async fn ask(&self, request: &Request<Value>) -> Result<Done, TargetError> {
         match carry_out(&self.counter, call_of(request)?, None).await {
             Reply::Done(done) => Ok(done),
-            Reply::Refused(refusal) => Err(TargetError::Fault { message: refusal.message }),
+            Reply::Refused(refusal) => Err(TargetError::Fault { message: refusal.message.to_string() }),
         }
     }
 }
@@ -167,7 +167,7 @@ fn kind_of(code: &str) -> OutcomeKind {
 
 async fn carry_out(counter: &AtomicI64, call: Call, pause: Option<&dyn Pause>) -> Reply {
     tokio::task::yield_now().await;
-    let refused = |kind, code: &str, message: String| Reply::Refused(Refusal { kind, code: code.to_owned(), message });
+    let refused = |kind, code: &str, message: String| Reply::Refused(Refusal::new(kind, Cause::Server, code, message));
     let found = counter.load(Ordering::SeqCst);
     let Call::Add { amount, expected } = call else { return Reply::Done(Done::result(Value::Int(found))) };
     if let Some(pause) = pause

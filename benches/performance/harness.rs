@@ -11,7 +11,7 @@ use deadheat::judge::{CaseTally, RoundJudgement, judge_round};
 use deadheat::model::Case;
 use deadheat::model::record::RoundRecord;
 use deadheat::plan::{self, Overrides};
-use deadheat::port::{Endpoint, Source, Target};
+use deadheat::port::{Endpoint, ServerOrigin, Source, Target};
 use deadheat::scenario::{self, FileAccess, LoadError};
 use deadheat::server::PrivateServer;
 
@@ -89,5 +89,5 @@ fn planned(text: &str) -> Result<Arc<Case>> {
 
 /// A private server as a target's source.
 pub(crate) fn at(server: &PrivateServer) -> Source {
-    Source::Server(Endpoint { url: server.url.clone(), origin: "private server".to_owned() })
+    Source::Server(Endpoint { url: server.url.clone(), origin: ServerOrigin::Private })
 }

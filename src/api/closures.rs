@@ -10,11 +10,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::refused::Refused;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{
     BarrierBroken, Bound, Description, Done, Driver, Field, Given, Layout, Literal, Misfit, Need, NoRules, Options,
-    Pause, Refusal, Reply, Request, RequestSpec, ResultShape, Session, Shape, Source, Target, TargetError, TargetSpec,
-    Usage, Wait,
+    Pause, Refusal, Reply, Request, RequestSpec, ResultShape, ServerOrigin, Session, Shape, Source, Target,
+    TargetError, TargetSpec, Usage, Wait,
 };
 use crate::value::Value;
 
@@ -39,8 +39,10 @@ impl Context {
     /// `?`, and the attempt ends as a broken barrier.
     pub async fn barrier(&self, name: &str) -> Result<(), Refused> {
         let (sender, passed) = oneshot::channel();
-        let broken =
-            || Refused::new(OutcomeKind::BrokenBarrier, "barrier", format!("barrier `{name}` was not completed"));
+        let broken = || {
+            let message = format!("barrier `{name}` was not completed");
+            Refused::new(OutcomeKind::BrokenBarrier, "barrier", message).because(Cause::Barrier)
+        };
         self.barriers.send(Arrival { barrier: name.to_owned(), passed: sender }).map_err(|_| broken())?;
         match passed.await {
             Ok(Ok(())) => Ok(()),
@@ -137,7 +139,7 @@ impl Driver for ClosureDriver {
         let description = Description {
             driver: WORD.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            origin: "embedded".to_owned(),
+            origin: ServerOrigin::Embedded,
             ..Description::default()
         };
         ready(Ok(Box::new(ClosureTarget { closures, description }) as Box<dyn Target>)).boxed()
@@ -241,12 +243,10 @@ impl Session for ClosureSession {
             Ok(match timeout_at(deadline, attempt).await {
                 Ok(Ok(())) => Reply::Done(Done::nothing()),
                 Ok(Err(refused)) => Reply::Refused(refused.into()),
-                Err(_) => Reply::Refused(Refusal {
-                    kind: OutcomeKind::Unknown,
-                    code: "deadline".to_owned(),
-                    message: "the closure did not end by the step's deadline and was dropped; what it did may have taken effect"
-                        .to_owned(),
-                }),
+                Err(_) => {
+                    let message = "the closure did not end by the step's deadline and was dropped; what it did may have taken effect";
+                    Reply::Refused(Refusal::new(OutcomeKind::Unknown, Cause::Deadline, "deadline", message))
+                }
             })
         }
         .boxed()

@@ -2,26 +2,28 @@
 
 use crate::driver::jetstream::api_code;
 use crate::driver::postgres::sqlstate::{self, Meaning, was_never_made};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::Refusal;
+use crate::said::Said;
 
 /// An attempt that did not succeed: its outcome, the system's code, and its message.
 ///
 /// Errors of tokio-postgres, sqlx and async-nats convert into it by the same tables that scenarios use. A lost connection is
 /// [`OutcomeKind::Unknown`]: what the closure had asked for may have taken effect.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{}: {message} ({code})", kind.as_str())]
 pub struct Refused {
     pub(super) kind: OutcomeKind,
+    cause: Cause,
     code: String,
-    message: String,
+    message: Said,
 }
 
 impl Refused {
     /// A refusal with this outcome and code. A success is not a refusal, and becomes a crash.
     pub fn new(kind: OutcomeKind, code: impl Into<String>, message: impl Into<String>) -> Self {
         let kind = if kind == OutcomeKind::Success { OutcomeKind::Crash } else { kind };
-        Refused { kind, code: code.into(), message: message.into() }
+        Refused { kind, cause: Cause::Server, code: code.into(), message: Said::new(message) }
     }
 
     /// Somebody else came first.
@@ -44,25 +46,36 @@ impl Refused {
         Refused::new(OutcomeKind::Crash, "", message)
     }
 
+    /// The same, with what brought it about.
+    pub(super) fn because(mut self, cause: Cause) -> Self {
+        self.cause = cause;
+        self
+    }
+
     /// Its outcome.
     pub fn kind(&self) -> OutcomeKind {
         self.kind
     }
 
     fn of_sqlstate(code: &str, message: &str) -> Self {
-        let kind = match sqlstate::meaning(code) {
-            Meaning::Outcome(kind) => kind,
-            Meaning::ConnectionLost if was_never_made(code) => OutcomeKind::Disconnected,
-            Meaning::ConnectionLost => OutcomeKind::Unknown,
+        let (kind, cause) = match sqlstate::meaning(code) {
+            Meaning::Outcome(kind) => (kind, Cause::Server),
+            Meaning::ConnectionLost if was_never_made(code) => (OutcomeKind::Disconnected, Cause::ConnectionLost),
+            Meaning::ConnectionLost => (OutcomeKind::Unknown, Cause::ConnectionLost),
         };
-        Refused::new(kind, code, message)
+        Refused::new(kind, code, message).because(cause)
     }
 }
 
 impl From<Refused> for Refusal {
-    fn from(Refused { kind, code, message }: Refused) -> Self {
-        Refusal { kind, code, message }
+    fn from(Refused { kind, cause, code, message }: Refused) -> Self {
+        Refusal { kind, cause, code, message }
     }
+}
+
+/// The connection is gone, and nobody knows what it took with it.
+fn lost(error: &dyn std::error::Error) -> Refused {
+    Refused::new(OutcomeKind::Unknown, "connection-lost", chain(error)).because(Cause::ConnectionLost)
 }
 
 /// What an error says with all its causes: drivers keep the reason in the last one.
@@ -75,7 +88,7 @@ impl From<tokio_postgres::Error> for Refused {
     fn from(error: tokio_postgres::Error) -> Self {
         match error.as_db_error() {
             Some(refusal) => Refused::of_sqlstate(refusal.code().code(), refusal.message()),
-            None if error.is_closed() => Refused::new(OutcomeKind::Unknown, "connection-lost", chain(&error)),
+            None if error.is_closed() => lost(&error),
             None => Refused::crash(chain(&error)),
         }
     }
@@ -94,8 +107,10 @@ impl From<sqlx::Error> for Refused {
                     Refused::new(kind, code, refusal.message())
                 }
             }
-            sqlx::Error::PoolTimedOut => Refused::new(OutcomeKind::Timeout, "pool-timed-out", error.to_string()),
-            sqlx::Error::Io(_) => Refused::new(OutcomeKind::Unknown, "connection-lost", chain(&error)),
+            sqlx::Error::PoolTimedOut => {
+                Refused::new(OutcomeKind::Timeout, "pool-timed-out", error.to_string()).because(Cause::Deadline)
+            }
+            sqlx::Error::Io(_) => lost(&error),
             sqlx::Error::RowNotFound => Refused::rejected(error.to_string()),
             _ => Refused::crash(chain(&error)),
         }
@@ -117,7 +132,7 @@ impl From<async_nats::jetstream::context::PublishError> for Refused {
                 Refused::new(OutcomeKind::Conflict, api_code::WRONG_LAST_SEQUENCE.to_string(), chain(&error))
             }
             PublishErrorKind::StreamNotFound => Refused::crash(chain(&error)),
-            _ => Refused::new(OutcomeKind::Unknown, "no-ack", chain(&error)),
+            _ => Refused::new(OutcomeKind::Unknown, "no-ack", chain(&error)).because(Cause::Deadline),
         }
     }
 }

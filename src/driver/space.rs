@@ -1,9 +1,6 @@
 //! What becomes of a race when the disk is full under a server that is deadheat's own.
 
-use crate::port::{Endpoint, Reply, TargetError};
-
-/// Where a private server comes from, in [`Endpoint::origin`].
-pub(crate) const PRIVATE: &str = "private server";
+use crate::port::{Endpoint, Reply, ServerOrigin, TargetError};
 
 /// PostgreSQL: disk full.
 pub(super) const POSTGRES_FULL: &[&str] = &["53100"];
@@ -17,7 +14,7 @@ const REMEDY: &str =
 impl Endpoint {
     /// Whether deadheat started the server itself.
     pub(super) fn is_private(&self) -> bool {
-        self.origin == PRIVATE
+        self.origin == ServerOrigin::Private
     }
 }
 
@@ -37,14 +34,14 @@ pub(super) fn unless_full(reply: Reply, is_private: bool, full: &[&str]) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::OutcomeKind;
+    use crate::outcome::{Cause, OutcomeKind};
     use crate::port::Refusal;
 
     #[test]
     fn a_full_disk_under_a_private_server_is_the_surroundings_error_and_under_anothers_an_outcome() {
         let full = |code: &str| {
-            let message = "could not extend file: No space left on device".to_owned();
-            Reply::Refused(Refusal { kind: OutcomeKind::Crash, code: code.to_owned(), message })
+            let message = "could not extend file: No space left on device";
+            Reply::Refused(Refusal::new(OutcomeKind::Crash, Cause::Server, code, message))
         };
         let Err(TargetError::Environment { message }) = unless_full(full("53100"), true, POSTGRES_FULL) else {
             panic!("it is an error")

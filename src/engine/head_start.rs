@@ -17,7 +17,7 @@ use super::clock::Clock;
 use super::order::Choices;
 use super::overlap::asks;
 use crate::duration::as_ns;
-use crate::model::record::{Attempt, HeadStart, Outcome, StepRecord};
+use crate::model::record::{Attempt, HeadStart, StepRecord};
 use crate::model::{Case, START};
 
 /// One round of this number has a head start.
@@ -110,10 +110,8 @@ impl Starts {
 
 /// How long the steps of an attempt took that ask a target for something.
 fn durations<'a>(case: &'a Case, attempt: &'a Attempt) -> impl Iterator<Item = u64> {
-    let is_typical = |step: &&StepRecord| {
-        let is_end = matches!(step.step, Outcome::BEGIN | Outcome::COMMIT);
-        !is_end && !step.has_prepared && asks(case, attempt.worker, step.step)
-    };
+    let is_typical =
+        |step: &&StepRecord| step.step.index().is_some() && !step.has_prepared && asks(case, attempt.worker, step.step);
     attempt.steps.iter().filter(is_typical).map(|step| step.ended_ns.saturating_sub(step.started_ns))
 }
 

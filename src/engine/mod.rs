@@ -13,6 +13,7 @@ mod overlap;
 mod pause;
 mod race;
 mod ready;
+mod refused;
 mod round;
 mod save;
 #[cfg(test)]

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::EngineError;
 use super::number::RoundNumber;
 use super::race::EVALUATION_MAX;
-use super::save::rows_value;
 use crate::expression::Scope;
 use crate::model::Invariant;
 use crate::model::record::InvariantResult;
@@ -69,7 +68,7 @@ pub(crate) async fn evaluate(
 /// The name under which an expression sees what a probe read, and its value.
 fn observed(probe: &Request<Value>, done: &Done) -> (&'static str, Value) {
     match probe.spec.result {
-        ResultShape::Rows => ("rows", rows_value(done)),
+        ResultShape::Rows => ("rows", done.rows()),
         ResultShape::Value(name) => (name, done.result.clone()),
     }
 }

@@ -3,7 +3,7 @@
 //! A worker is in play from its first request to its last answer. Time at barriers and pause points, in `sleep` steps and
 //! in statements that only sleep is left out: workers that only wait at the same time do not race.
 
-use crate::model::record::{Attempt, BarrierRecord, Outcome, StepRecord};
+use crate::model::record::{Attempt, BarrierRecord, StepAt, StepRecord};
 use crate::model::{Action, Case};
 use crate::outcome::OutcomeKind;
 
@@ -27,9 +27,9 @@ pub(super) fn overlap(case: &Case, attempts: &[Attempt], parked: &[Vec<Stretch>]
 
 /// The stretches in which the worker of `attempt` was in play, ascending.
 fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
-    let steps = &case.groups[case.workers[attempt.worker].group].steps;
-    let pauses = |index: usize| {
-        steps.get(index).is_some_and(|step| match &step.action {
+    let group = &case.groups[case.workers[attempt.worker].group];
+    let pauses = |at| {
+        group.step(at).is_some_and(|step| match &step.action {
             Action::Call { .. } => case.request(step).is_some_and(|it| it.request.only_sleeps()),
             Action::Barrier(_) | Action::Sleep(_) => true,
             Action::Assert(_) | Action::Let(_) => false,
@@ -61,7 +61,7 @@ pub(super) fn answered_first(case: &Case, attempts: &[Attempt], barriers: &[Barr
     let released_ns = barriers.iter().filter_map(|barrier| barrier.released_ns).max().unwrap_or(0);
     let is_answer = |attempt: &Attempt, step: &StepRecord| {
         step.ended_ns >= released_ns
-            && step.step != Outcome::BEGIN
+            && step.step != StepAt::Begin
             && asks(case, attempt.worker, step.step)
             && !is_silence(step.outcome)
     };
@@ -81,10 +81,10 @@ fn is_silence(outcome: OutcomeKind) -> bool {
 }
 
 /// Whether a step of `worker` asks a target for something, and does not only sleep there.
-pub(super) fn asks(case: &Case, worker: usize, step: usize) -> bool {
-    match case.groups[case.workers[worker].group].steps.get(step) {
+pub(super) fn asks(case: &Case, worker: usize, at: StepAt) -> bool {
+    match case.groups[case.workers[worker].group].step(at) {
         Some(step) => case.request(step).is_some_and(|it| !it.request.only_sleeps()),
-        None => matches!(step, Outcome::BEGIN | Outcome::COMMIT),
+        None => at.index().is_none(),
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
     /// An attempt whose steps took these times, one after the other in the order of the group.
     fn attempt(worker: usize, steps: &[Stretch]) -> Attempt {
         let record = |(step, (started_ns, ended_ns)): (usize, &Stretch)| StepRecord {
-            step,
+            step: StepAt::step(step),
             started_ns: *started_ns,
             ended_ns: *ended_ns,
             released_ns: 0,
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(answered_first(&case, &attempts, &released(None)), Some(0));
         attempts[1].steps[2].outcome = OutcomeKind::Unknown;
         assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(2), "silence is not an answer");
-        attempts[2].steps[2].step = Outcome::BEGIN;
+        attempts[2].steps[2].step = StepAt::Begin;
         assert_eq!(answered_first(&case, &attempts, &released(Some(30))), Some(0), "a BEGIN asks for nothing");
         assert_eq!(answered_first(&case, &attempts, &released(Some(70))), None);
     }

@@ -7,7 +7,7 @@ use futures::{FutureExt, TryFutureExt};
 
 use super::round::Round;
 use crate::model::Case;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{BarrierBroken, Pause, PauseAt, Refusal};
 
 /// Waits at a barrier as `worker`, notes when it was released, and returns when the worker was past it.
@@ -42,9 +42,6 @@ impl Pause for PauseAtBarrier<'_> {
 /// The outcome of an attempt that a barrier held up until it broke.
 pub(super) fn broken(case: &Case, barrier: usize) -> Refusal {
     let spec = &case.barriers[barrier];
-    Refusal {
-        kind: OutcomeKind::BrokenBarrier,
-        code: "barrier".to_owned(),
-        message: format!("barrier `{}` was not completed within {:?}", spec.name, spec.timeout),
-    }
+    let message = format!("barrier `{}` was not completed within {:?}", spec.name, spec.timeout);
+    Refusal::new(OutcomeKind::BrokenBarrier, Cause::Barrier, "barrier", message)
 }

@@ -286,10 +286,9 @@ fn stuck(case: &Case, workers: &[usize]) -> EngineError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::record::Outcome;
 
     fn attempt(started_ns: u64, ended_ns: u64) -> Attempt {
-        Attempt { worker: 0, started_ns, ended_ns, released_ns: 0, outcome: Outcome::success(), steps: Vec::new() }
+        Attempt { started_ns, ended_ns, ..Attempt::new(0) }
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::expression::{Expression, Scope};
 use crate::model::{Action, Case, Group, Save, Step};
-use crate::port::{Bound, RequestAt, Target};
+use crate::port::{Bound, Request, RequestAt, Target};
 use crate::value::Value;
 
 /// What of a step is resolved before the race, so that it costs nothing in it.
 pub(crate) enum Ready {
-    /// Its call.
-    Call(Bound),
+    /// Its call, and the request that it was made of.
+    Call(Bound, Request<Value>),
     /// The values of its `let`, by binding.
     Values(Vec<Value>),
     /// Nothing.
@@ -25,9 +25,11 @@ impl Ready {
         match &step.action {
             Action::Call { target, request } => {
                 let template = &case.targets[*target].requests[*request].request;
-                let bound = template.resolve(scope).ok();
-                let bound = bound.and_then(|values| targets[*target].bind(*request, &values, session).ok());
-                bound.map_or(Ready::Nothing, Ready::Call)
+                let Ok(values) = template.resolve(scope) else { return Ready::Nothing };
+                match targets[*target].bind(*request, &values, session) {
+                    Ok(bound) => Ready::Call(bound, values),
+                    Err(_) => Ready::Nothing,
+                }
             }
             Action::Let(bindings) => {
                 let values: Result<_, _> = bindings.iter().map(|(_, expression)| expression.evaluate(scope)).collect();

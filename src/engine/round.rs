@@ -13,7 +13,7 @@ use super::clock::Clock;
 use super::number::RoundNumber;
 use super::order::Order;
 use super::waits::WaitGraph;
-use crate::model::record::{Attempt, HeadStart, Missing, Outcome};
+use crate::model::record::{Attempt, HeadStart, Missing, StepAt};
 use crate::model::{Case, START};
 use crate::port::Target;
 
@@ -51,21 +51,38 @@ struct End {
 #[derive(Debug)]
 #[repr(align(64))]
 struct Seat {
-    /// What it is doing, for the message when a barrier waits for it in vain: the index of a step, or [`NOTHING`].
-    step: AtomicUsize,
+    /// What it is doing, for the message when a barrier waits for it in vain: see [`as_number`].
+    step: AtomicU64,
     since_ns: AtomicU64,
     /// Whether its sessions must be cleaned before the next round.
     wants_cleaning: AtomicBool,
     result: Mutex<Option<Result<Attempt, EngineError>>>,
 }
 
-/// No step: the worker has not begun.
-const NOTHING: usize = Outcome::BEGIN - 1;
+/// What a worker is doing as a number, for an atomic; `None` if it has not begun.
+const fn as_number(step: Option<StepAt>) -> u64 {
+    match step {
+        None => 0,
+        Some(StepAt::Begin) => 1,
+        Some(StepAt::Commit) => 2,
+        Some(StepAt::Step(index)) => 3 + index as u64,
+    }
+}
+
+/// What [`as_number`] made a number of.
+fn from_number(number: u64) -> Option<StepAt> {
+    match number {
+        0 => None,
+        1 => Some(StepAt::Begin),
+        2 => Some(StepAt::Commit),
+        number => u32::try_from(number - 3).ok().map(StepAt::Step),
+    }
+}
 
 impl Default for Seat {
     fn default() -> Self {
         Seat {
-            step: AtomicUsize::new(NOTHING),
+            step: AtomicU64::new(as_number(None)),
             since_ns: AtomicU64::new(0),
             wants_cleaning: AtomicBool::new(false),
             result: Mutex::default(),
@@ -106,15 +123,15 @@ impl Round {
 
     /// Notes that `worker` was told of the round. (And brings its seat to its core, before time counts.)
     pub(crate) fn told(&self, worker: usize) {
-        self.begins(worker, NOTHING, self.clock.now_ns());
+        self.begins(worker, None, self.clock.now_ns());
     }
 
     /// Notes that `worker` begins its step `step` at `now_ns`.
     #[inline]
-    pub(crate) fn begins(&self, worker: usize, step: usize, now_ns: u64) {
+    pub(crate) fn begins(&self, worker: usize, step: Option<StepAt>, now_ns: u64) {
         let seat = &self.seats[worker];
         seat.since_ns.store(now_ns, Ordering::Relaxed);
-        seat.step.store(step, Ordering::Relaxed);
+        seat.step.store(as_number(step), Ordering::Relaxed);
     }
 
     /// Notes that `worker`'s sessions must be cleaned before the next round.
@@ -211,12 +228,12 @@ impl Round {
     /// time has run out for another; what was seen of a step that has ended since is not.
     fn missing(&self, worker: usize, last: &Look) -> Missing {
         let seat = &self.seats[worker];
-        let step = seat.step.load(Ordering::Relaxed);
+        let step = from_number(seat.step.load(Ordering::Relaxed));
         let since_ns = seat.since_ns.load(Ordering::Relaxed);
         let waits_for = last.waits.named_holders(worker, |holder| format!("worker {holder}"));
         Missing {
             worker,
-            step: (step != NOTHING).then_some(step),
+            step,
             for_ns: self.clock.now_ns().saturating_sub(since_ns),
             waits_for: if since_ns <= last.from_ns { waits_for } else { Vec::new() },
         }

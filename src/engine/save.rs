@@ -6,6 +6,7 @@ use super::EngineError;
 use super::worker::StepEnd;
 use crate::expression::Scope;
 use crate::model::{Save, Step};
+use crate::outcome::Cause;
 use crate::port::{Done, Refusal, ResultShape};
 use crate::value::Value;
 
@@ -22,7 +23,7 @@ pub(super) fn save(step: &Step, shape: ResultShape, done: &Done, scope: &mut Sco
         Save::Expressions(expressions) => {
             // The result's names are visible to the expressions of this step only.
             let mut inner = Scope::inside(Arc::new(scope.clone()));
-            inner.bind("rows", rows_value(done));
+            inner.bind("rows", done.rows());
             inner.bind("affected", Value::Int(i64::try_from(done.affected).unwrap_or(i64::MAX)));
             inner.bind("result", done.result.clone());
             for (name, expression) in expressions {
@@ -33,11 +34,6 @@ pub(super) fn save(step: &Step, shape: ResultShape, done: &Done, scope: &mut Sco
         }
     }
     Ok(())
-}
-
-/// The rows as the value that expressions see: a list of lists.
-pub(super) fn rows_value(done: &Done) -> Value {
-    Value::list(done.rows.iter().map(|row| Value::List(row.as_slice().into())))
 }
 
 /// The value of the one row of one column. How many columns there are is the scenario's choice, how many rows the race's.
@@ -60,5 +56,5 @@ fn single(step: &Step, name: &str, done: &Done) -> Result<Value, StepEnd> {
 }
 
 fn unfit(step: &Step, message: String) -> StepEnd {
-    StepEnd::Refused(Refusal { kind: step.unfit, code: "save".to_owned(), message })
+    StepEnd::Refused(Refusal::new(step.unfit, Cause::Malformed, "save", message))
 }

@@ -32,7 +32,7 @@ use super::{Choices, EngineError, HeadStarts, Race};
 use crate::diagnostic::SourceFile;
 use crate::model::Case;
 use crate::model::record::RoundRecord;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::plan::{self, Overrides};
 use crate::port::{
     BarrierBroken, Bound, Description, Done, Holder, Isolation, Pause, Refusal, Reply, Request, Session, Target,
@@ -293,7 +293,7 @@ fn play(shared: &Shared, text: &str, args: &[Value]) -> Result<Reply, TargetErro
 }
 
 fn refused(kind: OutcomeKind) -> Reply {
-    Reply::Refused(Refusal { kind, code: "fake".to_owned(), message: format!("told to be {kind}") })
+    Reply::Refused(Refusal::new(kind, Cause::Server, "fake", format!("told to be {kind}")))
 }
 
 /// A race on a fake target.

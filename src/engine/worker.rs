@@ -13,14 +13,15 @@ use tokio::time::Instant;
 use super::head_start::hold_back;
 use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
+use super::refused::{other_rows, outcome, overslept, rule_to_paste};
 use super::round::Round;
 use super::save::save;
 use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{Scope, Template};
-use crate::model::record::{Attempt, Outcome, StepRecord};
-use crate::model::{Action, Case, Group, START, Start, Step, Transaction};
-use crate::outcome::OutcomeKind;
+use crate::model::record::{Attempt, Outcome, StepAt, StepRecord};
+use crate::model::{Action, Case, Exchange, Group, START, Start, Step, Transaction};
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{BarrierBroken, Done, Pause, Refusal, Reply, Request, Session, Target, TargetError, Transactions};
 use crate::value::Value;
 
@@ -58,6 +59,8 @@ pub(crate) struct WorkerTask {
     attempt: Attempt,
     /// Whether the last call had to prepare its statement.
     has_prepared: bool,
+    /// What the step under way asked, and what came of it.
+    exchange: Exchange,
     /// When it last looked at the clock: a step begins when the one before it has ended, and one look serves both.
     now_ns: u64,
     /// When the last barrier that it passed was released.
@@ -107,6 +110,7 @@ impl WorkerTask {
             ready: Vec::with_capacity(group.steps.len()),
             attempt: Attempt::new(place),
             has_prepared: false,
+            exchange: Exchange::default(),
             now_ns: 0,
             released_ns: AtomicU64::new(0),
             binds_in_race: !bound_in_race.is_empty(),
@@ -138,12 +142,22 @@ impl WorkerTask {
             if result.is_err() {
                 round.abandon();
             }
+            self.gives_requests();
             let attempt = std::mem::replace(&mut self.attempt, Attempt::new(self.worker));
             if self.sessions.iter().flatten().any(|session| session.needs_cleaning()) {
                 round.wants_cleaning(self.worker);
             }
             round.ended(self.worker, result.map(|()| attempt));
         }
+    }
+
+    /// Gives what was resolved before the race to the attempt, now that all is over that asked it.
+    fn gives_requests(&mut self) {
+        let requests = self.ready.drain(..).map(|ready| match ready {
+            Ready::Call(_, request) => Some(request),
+            Ready::Values(_) | Ready::Nothing => None,
+        });
+        self.attempt.exchanges.asked(requests.collect());
     }
 
     /// Becomes the worker that sits at its place in `round`.
@@ -168,8 +182,7 @@ impl WorkerTask {
             Start::Together => {
                 if let Err(BarrierBroken) = self.pass(round, START).await {
                     let now_ns = round.clock.now_ns();
-                    let Refusal { kind, code, message } = broken(case, START);
-                    let outcome = Outcome { kind, step: None, code, message };
+                    let outcome = outcome(broken(case, START), None);
                     self.attempt = Attempt {
                         started_ns: now_ns,
                         ended_ns: now_ns,
@@ -212,7 +225,10 @@ impl WorkerTask {
     /// Before the start barrier: names bound, memory reserved, and everything resolved that can be.
     fn make_ready(&mut self, group: &Group, round: &Round) {
         let repeat = usize::try_from(group.repeat).unwrap_or(usize::MAX);
-        self.attempt.steps.reserve((group.steps.len() + 2).saturating_mul(repeat).min(RESERVED_STEPS_MAX));
+        let steps = (group.steps.len() + 2).saturating_mul(repeat);
+        self.attempt.steps.reserve(steps.min(RESERVED_STEPS_MAX));
+        self.attempt.exchanges.reserve(steps);
+        self.exchange = Exchange::default();
         self.name_round(round);
         self.ready.clear();
         for (step, needs_nothing_bound) in group.steps.iter().zip(&self.needs_nothing_bound) {
@@ -240,53 +256,55 @@ impl WorkerTask {
     async fn run_steps(&mut self, group: &Group, round: &Round) -> Result<(), Stop> {
         let transaction = self.case.workers[self.worker].transaction;
         if let Some(Transaction { target, isolation }) = transaction {
-            let started_ns = self.begins(round, Outcome::BEGIN);
+            let started_ns = self.begins(round, StepAt::Begin);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.begin(isolation, round.deadline).await),
                 Err(end) => Err(end),
             };
-            self.ends(round, Outcome::BEGIN, started_ns, end)?;
+            self.ends(round, StepAt::Begin, started_ns, end)?;
         }
         for (index, step) in group.steps.iter().enumerate() {
-            let started_ns = self.begins(round, index);
+            let at = StepAt::step(index);
+            let started_ns = self.begins(round, at);
             let end = self.step(index, step, started_ns, round).await;
-            self.ends(round, index, started_ns, end)?;
+            self.ends(round, at, started_ns, end)?;
         }
         if let Some(Transaction { target, .. }) = transaction {
-            let started_ns = self.begins(round, Outcome::COMMIT);
+            let started_ns = self.begins(round, StepAt::Commit);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.commit(round.deadline).await),
                 Err(end) => Err(end),
             };
-            self.ends(round, Outcome::COMMIT, started_ns, end)?;
+            self.ends(round, StepAt::Commit, started_ns, end)?;
         }
         Ok(())
     }
 
-    fn begins(&self, round: &Round, index: usize) -> u64 {
-        round.begins(self.worker, index, self.now_ns);
+    fn begins(&self, round: &Round, at: StepAt) -> u64 {
+        round.begins(self.worker, Some(at), self.now_ns);
         self.now_ns
     }
 
     /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
-    fn ends(&mut self, round: &Round, index: usize, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
+    fn ends(&mut self, round: &Round, at: StepAt, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
         self.now_ns = round.clock.now_ns();
         let end = match end {
             Ok(()) => Ok(()),
             Err(StepEnd::Refused(refusal)) => {
-                self.attempt.outcome = self.classified(index, refusal);
+                self.attempt.outcome = self.classified(at, refusal);
                 Err(Stop::Ended)
             }
             Err(StepEnd::Failed(error)) => return Err(Stop::Failed(error)),
         };
         self.attempt.steps.push(StepRecord {
-            step: index,
+            step: at,
             started_ns,
             ended_ns: self.now_ns,
             released_ns: self.released_ns.load(Ordering::Relaxed),
             outcome: self.attempt.outcome.kind,
             has_prepared: std::mem::take(&mut self.has_prepared),
         });
+        self.attempt.exchanges.push(std::mem::take(&mut self.exchange));
         end
     }
 
@@ -311,11 +329,8 @@ impl WorkerTask {
                 if holds.map_err(|error| self.without_value(index, step, &error))? {
                     return Ok(());
                 }
-                Err(StepEnd::Refused(Refusal {
-                    kind: step.otherwise,
-                    code: "assert".to_owned(),
-                    message: format!("`{}` is false", expression.source()),
-                }))
+                let message = format!("`{}` is false", expression.source());
+                Err(StepEnd::Refused(Refusal::new(step.otherwise, Cause::Assertion, "assert", message)))
             }
             Action::Let(bindings) => {
                 for (position, (name, expression)) in bindings.iter().enumerate() {
@@ -334,14 +349,12 @@ impl WorkerTask {
                 let case = self.case.clone();
                 let asked = &case.targets[*target].requests[*request].request;
                 let done = self.call(index, step, (*target, *request), asked, deadline(), round).await?;
-                if let Some(rows) = step.rows.as_ref().filter(|rows| !rows.contains(done.affected)) {
-                    return Err(StepEnd::Refused(Refusal {
-                        kind: step.otherwise,
-                        code: "rows".to_owned(),
-                        message: format!("{} rows, wanted {rows}", done.affected),
-                    }));
-                }
-                save(step, asked.spec.result, &done, &mut self.scope)
+                let end = match &step.rows {
+                    Some(rows) if !rows.contains(done.affected) => Err(other_rows(step, rows, done.affected)),
+                    _ => save(step, asked.spec.result, &done, &mut self.scope),
+                };
+                self.exchange.result = Some(done);
+                end
             }
         }
     }
@@ -355,14 +368,14 @@ impl WorkerTask {
         deadline: Instant,
         round: &Round,
     ) -> Result<Done, StepEnd> {
-        let mut late;
+        let (mut late, mut resolved) = (None, None);
         let bound = match &mut self.ready[index] {
-            Ready::Call(bound) => bound,
+            Ready::Call(bound, _) => bound,
             Ready::Nothing | Ready::Values(_) => {
                 let values = asked.resolve(&self.scope).map_err(|error| self.without_value(index, step, &error))?;
                 let bound = self.targets[target].bind(request, &values, self.place);
-                late = bound.map_err(|error| EngineError::at(&step.place, error))?;
-                &mut late
+                resolved = Some(values);
+                late.insert(bound.map_err(|error| EngineError::at(&step.place, error))?)
             }
         };
         let pause = (!asked.pauses.is_empty()).then(|| PauseAtBarrier {
@@ -374,6 +387,7 @@ impl WorkerTask {
         let session = self.sessions[target].as_mut().ok_or_else(|| no_session(&self.case, target))?;
         let reply = session.call(bound, deadline, pause.as_ref().map(|pause| pause as &dyn Pause)).await;
         self.has_prepared = session.has_prepared();
+        self.exchange.request = resolved.map(Box::new);
         match reply.map_err(|error| EngineError::at(&step.place, error))? {
             Reply::Done(done) => Ok(done),
             Reply::Refused(refusal) => Err(StepEnd::Refused(refusal)),
@@ -382,22 +396,22 @@ impl WorkerTask {
 
     /// The outcome of a refusal: by the scenario's `[[classify]]` rules, else as the target classified it. No rule makes
     /// something of what is unknown or of a broken barrier: nobody has refused anything there.
-    fn classified(&self, index: usize, refusal: Refusal) -> Outcome {
+    fn classified(&self, at: StepAt, refusal: Refusal) -> Outcome {
         let is_refusal = !matches!(refusal.kind, OutcomeKind::Unknown | OutcomeKind::BrokenBarrier);
         let group = &self.case.groups[self.case.workers[self.worker].group];
-        let name = group.steps.get(index).map(|step| step.name.as_str());
+        let name = group.step(at).map(|step| step.name.as_str());
         let rule = self.case.classify.iter().find(|rule| {
             is_refusal
                 && rule.code.as_ref().is_none_or(|code| *code == refusal.code)
-                && rule.message.as_ref().is_none_or(|message| message.is_match(&refusal.message))
+                && rule.message.as_ref().is_none_or(|message| refusal.message.matches(message))
                 && rule.step.as_ref().is_none_or(|step| Some(step.as_str()) == name)
         });
         let kind = rule.map_or(refusal.kind, |rule| rule.outcome);
-        let mut message = refusal.message;
+        let mut outcome = Outcome { kind, ..outcome(refusal, Some(at)) };
         if kind == OutcomeKind::Crash {
-            message.push_str(&rule_to_paste(&refusal.code));
+            outcome.message = outcome.message.and(&rule_to_paste(&outcome.code));
         }
-        Outcome { kind, step: Some(index), code: refusal.code, message }
+        outcome
     }
 
     /// Ends the attempt of a worker that panicked: a crash.
@@ -407,7 +421,7 @@ impl WorkerTask {
         self.attempt.started_ns = self.attempt.steps.first().map_or(ended_ns, |step| step.started_ns);
         self.attempt.ended_ns = ended_ns;
         self.attempt.released_ns = self.released_ns.load(Ordering::Relaxed);
-        self.attempt.outcome = Outcome { kind: OutcomeKind::Crash, step: None, code: "panic".to_owned(), message };
+        self.attempt.outcome = outcome(Refusal::new(OutcomeKind::Crash, Cause::Panic, "panic", message), None);
         Ok(())
     }
 
@@ -431,7 +445,7 @@ impl WorkerTask {
         if self.needs_nothing_bound[index] {
             return EngineError::Fault { place: Some(step.place.clone()), message: error.to_string() }.into();
         }
-        StepEnd::Refused(Refusal { kind: step.unfit, code: "expression".to_owned(), message: error.to_string() })
+        StepEnd::Refused(Refusal::new(step.unfit, Cause::Malformed, "expression", error.to_string()))
     }
 
     fn transactions(&mut self, target: usize) -> Result<&mut dyn Transactions, StepEnd> {
@@ -445,13 +459,6 @@ impl WorkerTask {
     }
 }
 
-/// How a scenario says that it expects the code of a crash.
-fn rule_to_paste(code: &str) -> String {
-    format!(
-        "; if the race may end so: `classify = [{{ code = \"{code}\", outcome = \"rejected\" }}]` at the file's top"
-    )
-}
-
 /// A reply of which only matters whether it was a refusal.
 fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
     match reply? {
@@ -462,15 +469,6 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
 
 fn duration_of(value: &Value) -> Result<Duration, String> {
     duration::parse(&value.to_string()).map_err(|error| format!("`sleep`: {error}"))
-}
-
-/// The time of the step, or of the round, was over before the worker woke up.
-fn overslept(duration: Duration) -> Refusal {
-    Refusal {
-        kind: OutcomeKind::Timeout,
-        code: "deadline".to_owned(),
-        message: format!("its `timeout`, or the round's, passed during a sleep of {duration:?}"),
-    }
 }
 
 fn no_session(case: &Case, target: usize) -> StepEnd {

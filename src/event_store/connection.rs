@@ -16,7 +16,8 @@ pub struct Head {
 }
 
 /// What became of one write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub enum Written {
     /// The event is stored at this position.
     Stored {

@@ -4,29 +4,34 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use crate::said::Said;
+
 /// A server that answered "no", for a reason that is not a version conflict.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Refusal {
     /// The SQLSTATE, SQLite's extended result code as decimal text (`2067`), or JetStream's API
     /// error code (`10054`).
     pub code: String,
     /// The server's own words.
-    pub message: String,
+    pub message: Said,
 }
 
 /// Why no reply came.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub enum Silence {
     /// Our own deadline passed.
     Deadline(Duration),
     /// The connection was lost; the driver's words.
-    Lost(String),
+    Lost(Said),
     /// The server is there, and what should have answered is not: nobody took the request.
-    Unanswered(String),
+    Unanswered(Said),
 }
 
 /// Why an operation has no result. `doing` reads like "appending version 3 of `order-1`".
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub enum StoreError {
     /// The server answered, and refused. Appends answer [`Appended::Refused`](super::Appended) instead.
     #[error("{doing}: refused by the server: {refusal}")]
@@ -114,16 +119,16 @@ impl Doing {
     }
 
     pub(super) fn lost(&self, why: impl fmt::Display) -> StoreError {
-        self.silent(Silence::Lost(why.to_string()))
+        self.silent(Silence::Lost(Said::new(why.to_string())))
     }
 
     /// Nobody took the request, so that a write had no effect.
     pub(super) fn unanswered(&self, why: impl fmt::Display) -> StoreError {
-        Doing::read(&self.what).silent(Silence::Unanswered(why.to_string()))
+        Doing::read(&self.what).silent(Silence::Unanswered(Said::new(why.to_string())))
     }
 
     pub(super) fn refused(&self, code: impl fmt::Display, message: impl fmt::Display) -> StoreError {
-        let refusal = Refusal { code: code.to_string(), message: message.to_string() };
+        let refusal = Refusal { code: code.to_string(), message: Said::new(message.to_string()) };
         StoreError::Refused { doing: self.what.clone(), refusal }
     }
 

@@ -14,6 +14,7 @@ use super::connection::{Connection, Head, Written};
 use super::error::{Doing, StoreError};
 use super::sql::{self, EventRow, position_of};
 use super::{Backend, EventsRead, Guard, NewEvent, Refusal, Snapshot, SnapshotSaved};
+use crate::said::Said;
 
 /// How long SQLite itself waits for another writer, before it answers `SQLITE_BUSY` (5).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -92,7 +93,8 @@ const DISK_REMEDY: &str =
 
 fn failure(doing: &Doing, deadline: Duration, error: &sqlx::Error) -> StoreError {
     match error {
-        sqlx::Error::Database(refusal) if refusal.message().starts_with("no such table") => {
+        // SQLite has one code for this and for every statement that it does not understand.
+        sqlx::Error::Database(refusal) if Said::new(refusal.message()).mentions("no such table") => {
             doing.no_store(refusal.message(), sql::TABLES_REMEDY)
         }
         sqlx::Error::Database(refusal) => {

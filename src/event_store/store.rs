@@ -21,7 +21,8 @@ pub struct EventStore {
 }
 
 /// How an append ended, when it is known how.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub enum Appended {
     /// The event is stored.
     Stored {

@@ -9,14 +9,15 @@ use futures::future::BoxFuture;
 
 use crate::expression::{Expression, Template};
 use crate::model::record::{
-    Arrival, ArrivalKind, Attempt, BarrierRecord, InvariantResult, Outcome, RoundRecord, StepRecord,
+    Arrival, ArrivalKind, Attempt, BarrierRecord, InvariantResult, Outcome, RoundRecord, StepAt, StepRecord,
 };
 use crate::model::*;
-use crate::outcome::{OutcomeKind, Tally};
+use crate::outcome::{Cause, OutcomeKind, Tally};
 use crate::port::{
-    Driver, Entry, Field, Given, Layout, Misfit, Need, NoRules, Options, Place, Request, RequestAt, RequestSpec,
+    Done, Driver, Entry, Field, Given, Layout, Misfit, Need, NoRules, Options, Place, Request, RequestAt, RequestSpec,
     ResultShape, Shape, Source, Target, TargetError, TargetSpec, Usage,
 };
+use crate::said::Said;
 use crate::value::Value;
 
 /// `1 success, 2 conflict`.
@@ -275,20 +276,32 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
                 OutcomeKind::Success => Outcome::success(),
                 kind => Outcome {
                     kind: *kind,
-                    step: Some(0),
+                    cause: Some(Cause::Server),
+                    step: Some(StepAt::Step(0)),
                     code: "23505".to_owned(),
-                    message: "duplicate key value violates unique constraint".to_owned(),
+                    message: Said::new("duplicate key value violates unique constraint"),
                 },
             };
             let step = StepRecord {
-                step: 0,
+                step: StepAt::Step(0),
                 started_ns,
                 ended_ns: ended_ns - 10_000,
                 released_ns: released,
                 outcome: *kind,
                 has_prepared: false,
             };
-            Attempt { worker, started_ns, ended_ns, released_ns: released, outcome, steps: vec![step] }
+            let steps = vec![step];
+            let mut exchanges = Exchanges::new();
+            exchanges.push(Exchange {
+                request: Some(Box::new(Request {
+                    spec: &READ,
+                    fields: vec![Entry::One(Value::text("order-1"))],
+                    pauses: Vec::new(),
+                })),
+                result: (*kind == OutcomeKind::Success).then(|| Done::result(Value::Int(1))),
+            });
+            let attempt = Attempt::new(worker);
+            Attempt { started_ns, ended_ns, released_ns: released, outcome, steps, exchanges, ..attempt }
         })
         .collect();
     let arrivals = (0..attempts.len())

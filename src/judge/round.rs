@@ -1,6 +1,6 @@
 //! One round: did what must hold, hold?
 
-use crate::model::record::{Attempt, InvariantResult, Outcome, RoundRecord};
+use crate::model::record::{Attempt, InvariantResult, RoundRecord, StepAt};
 use crate::model::{Action, Case, Expectation, Invariant};
 use crate::outcome::{OutcomeKind, Tally};
 use crate::port::Place;
@@ -338,11 +338,11 @@ fn was_cut_at_the_end(case: &Case, attempt: &Attempt) -> bool {
     let worker = &case.workers[attempt.worker];
     let group = &case.groups[worker.group];
     let Some(step) = attempt.outcome.step else { return true };
-    let is_asked = |step: usize| matches!(group.steps.get(step).map(|it| &it.action), Some(Action::Call { .. }));
     let last = if worker.transaction.is_some() {
-        Outcome::COMMIT
+        StepAt::Commit
     } else {
-        (0..group.steps.len()).rev().find(|step| is_asked(*step)).unwrap_or(0)
+        let asked = group.steps.iter().rposition(|step| matches!(step.action, Action::Call { .. }));
+        StepAt::step(asked.unwrap_or(0))
     };
     let repetitions = attempt.steps.iter().filter(|record| record.step == last).count() as u64;
     step == last && repetitions >= group.repeat
@@ -398,7 +398,7 @@ mod tests {
     use super::super::count::allowed;
     use super::*;
     use crate::judge::fixture::{TestCase, held, record};
-    use crate::model::record::InvariantResult;
+    use crate::model::record::{InvariantResult, Outcome};
     use crate::model::{CountRange, Origin};
 
     fn checks(judgement: &RoundJudgement) -> Vec<(&str, &str, &str)> {
@@ -564,8 +564,8 @@ mod tests {
         let mut round = record(&case, 0, "1 success, 1 unknown");
         round.invariants = vec![InvariantResult::Depends { holds_for: vec![1], observed: "2".to_owned() }];
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Fail, "it was cut at the first of two steps");
-        round.attempts[1].outcome.step = Some(1);
-        round.attempts[1].steps[0].step = 1;
+        round.attempts[1].outcome.step = Some(StepAt::Step(1));
+        round.attempts[1].steps[0].step = StepAt::Step(1);
         assert_eq!(judge_round(&case, &round).verdict(), Verdict::Pass, "at the last one");
     }
 
@@ -724,7 +724,7 @@ mod tests {
             let kinds = [OutcomeKind::Success, OutcomeKind::Conflict, OutcomeKind::Busy, OutcomeKind::Unknown];
             let mut cut_early = Vec::new();
             for (attempt, (kind, early)) in round.attempts.iter_mut().zip(ends) {
-                let step = usize::from(!early);
+                let step = StepAt::Step(u32::from(!early));
                 attempt.outcome = Outcome { kind: kinds[kind], step: (kind > 0).then_some(step), ..Outcome::success() };
                 attempt.steps[0].step = step;
                 cut_early.push(early);

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::duration::as_ns;
 use crate::measure::Histogram;
-use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult, Outcome, RoundRecord};
-use crate::model::{Action, Case};
+use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult, RoundRecord, StepAt};
+use crate::model::{Action, Case, KeptExchanges};
 use crate::outcome::{OutcomeKind, Tally};
+use crate::said::Said;
 
 use super::control::Ends;
 use super::independence::FirstAnswers;
@@ -86,7 +87,7 @@ pub struct CaseTally {
     /// Rounds kept in full, in the order raced.
     pub kept: Vec<KeptRound>,
     /// The position in `steps` of each group's steps that ask a target.
-    step_index: BTreeMap<(usize, usize), usize>,
+    step_index: BTreeMap<(usize, StepAt), usize>,
 }
 
 /// What the rounds with a head start add up to.
@@ -162,7 +163,7 @@ pub struct RefusalKey {
 }
 
 /// How often a sort of refusal came, and what it said the first time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Refusal {
     /// How many attempts ended so.
     pub count: u64,
@@ -171,7 +172,7 @@ pub struct Refusal {
     /// The first round that is not yet counted in `rounds`.
     next_round: u64,
     /// The first message.
-    pub example: String,
+    pub example: Said,
 }
 
 /// A round kept in full.
@@ -179,6 +180,8 @@ pub struct Refusal {
 pub struct KeptRound {
     /// What happened.
     pub record: RoundRecord,
+    /// What was asked in it, and what came of it.
+    pub exchanges: KeptExchanges,
     /// What that proves.
     pub judgement: RoundJudgement,
 }
@@ -386,9 +389,17 @@ impl CaseTally {
         let limit = if verdict == Verdict::Fail { FAILING_ROUNDS_KEPT } else { OTHER_ROUNDS_KEPT };
         let kept = self.kept.iter().filter(|kept| kept.judgement.verdict() == verdict).count() < limit;
         if kept {
-            self.kept.push(KeptRound { record: record.clone(), judgement: judgement.clone() });
+            let exchanges = KeptExchanges::default();
+            self.kept.push(KeptRound { record: record.clone(), exchanges, judgement: judgement.clone() });
         }
         kept
+    }
+
+    /// Adds to the round that was kept last what was asked in it, and what came of it.
+    pub fn keep_exchanges(&mut self, exchanges: KeptExchanges) {
+        if let Some(kept) = self.kept.last_mut() {
+            kept.exchanges = exchanges;
+        }
     }
 
     /// Nothing was dropped and nothing counted twice.
@@ -438,15 +449,15 @@ impl BarrierTally {
 }
 
 /// The steps that ask a target, by name in order of appearance, and where to find each group's.
-fn steps_of(case: &Case) -> (Vec<StepTally>, BTreeMap<(usize, usize), usize>) {
+fn steps_of(case: &Case) -> (Vec<StepTally>, BTreeMap<(usize, StepAt), usize>) {
     let mut steps: Vec<StepTally> = Vec::new();
     let mut index = BTreeMap::new();
     for (group, plan) in case.groups.iter().enumerate() {
         let in_transaction = case.workers.iter().any(|worker| worker.group == group && worker.transaction.is_some());
         let calls = plan.steps.iter().enumerate().filter(|(_, step)| matches!(step.action, Action::Call { .. }));
-        let begin = in_transaction.then_some(Outcome::BEGIN);
-        let commit = in_transaction.then_some(Outcome::COMMIT);
-        for step in begin.into_iter().chain(calls.map(|(step, _)| step)).chain(commit) {
+        let begin = in_transaction.then_some(StepAt::Begin);
+        let commit = in_transaction.then_some(StepAt::Commit);
+        for step in begin.into_iter().chain(calls.map(|(step, _)| StepAt::step(step))).chain(commit) {
             let name = step_name(case, group, step);
             let position = steps.iter().position(|tally| tally.name == name).unwrap_or_else(|| {
                 steps.push(StepTally { name: name.to_owned(), outcomes: BTreeMap::new() });
@@ -475,11 +486,11 @@ pub(crate) fn round_name(round: u64, since_setup: u64) -> String {
 }
 
 /// The name of a step in reports and messages: `begin` and `commit` for a transaction's ends.
-pub fn step_name(case: &Case, group: usize, step: usize) -> &str {
+pub fn step_name(case: &Case, group: usize, step: StepAt) -> &str {
     match step {
-        Outcome::BEGIN => "begin",
-        Outcome::COMMIT => "commit",
-        step => &case.groups[group].steps[step].name,
+        StepAt::Begin => "begin",
+        StepAt::Commit => "commit",
+        StepAt::Step(index) => &case.groups[group].steps[index as usize].name,
     }
 }
 

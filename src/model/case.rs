@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use super::record::StepAt;
 use super::{Checks, CountRange};
 use crate::expression::{Expression, Scope, Template};
 use crate::outcome::OutcomeKind;
@@ -140,6 +141,13 @@ pub struct Group {
     pub repeat: u64,
     /// What its workers do.
     pub steps: Vec<Step>,
+}
+
+impl Group {
+    /// The step there; `None` for a transaction's ends.
+    pub fn step(&self, at: StepAt) -> Option<&Step> {
+        self.steps.get(at.index()?)
+    }
 }
 
 /// How workers begin a round.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::outcome::{OutcomeKind, Tally};
+use super::{Exchanges, KeptExchanges};
+use crate::outcome::{Cause, OutcomeKind, Tally};
+use crate::said::Said;
 
 /// One race, as it happened. Times are nanoseconds since the round's origin, the instant its workers were told to begin.
 #[derive(Debug, Clone)]
@@ -45,6 +47,17 @@ impl RoundRecord {
     pub fn tally(&self) -> Tally {
         self.attempts.iter().map(|attempt| attempt.outcome.kind).collect()
     }
+
+    /// Takes out what was asked and what came of it. Judging needs none of it, and only of few rounds it is kept.
+    pub fn take_exchanges(&mut self) -> Vec<Exchanges> {
+        self.attempts.iter_mut().map(|attempt| std::mem::take(&mut attempt.exchanges)).collect()
+    }
+
+    /// What is kept of the `exchanges` that were taken out.
+    pub fn kept(&self, exchanges: &[Exchanges]) -> KeptExchanges {
+        let steps = self.attempts.iter().map(|attempt| attempt.steps.iter().map(|step| step.step).collect());
+        KeptExchanges::of(exchanges.iter().zip(steps))
+    }
 }
 
 /// One worker's try at its steps.
@@ -62,45 +75,79 @@ pub struct Attempt {
     pub outcome: Outcome,
     /// What it did, in order. With `repeat`, steps come several times.
     pub steps: Vec<StepRecord>,
+    /// What its steps asked, and what came of it.
+    pub exchanges: Exchanges,
 }
 
 impl Attempt {
     /// An attempt of `worker` that nothing stopped yet.
     pub(crate) const fn new(worker: usize) -> Self {
-        Attempt { worker, started_ns: 0, ended_ns: 0, released_ns: 0, outcome: Outcome::success(), steps: Vec::new() }
+        Attempt {
+            worker,
+            started_ns: 0,
+            ended_ns: 0,
+            released_ns: 0,
+            outcome: Outcome::success(),
+            steps: Vec::new(),
+            exchanges: Exchanges::new(),
+        }
+    }
+}
+
+/// Where in an attempt something happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StepAt {
+    /// The BEGIN of its transaction.
+    Begin,
+    /// A step: index into the group's steps.
+    Step(u32),
+    /// The COMMIT of its transaction.
+    Commit,
+}
+
+impl StepAt {
+    /// The step of a group with this index.
+    pub fn step(index: usize) -> Self {
+        StepAt::Step(u32::try_from(index).expect("a scenario file is too short for so many steps"))
+    }
+
+    /// The index into the group's steps; `None` for a transaction's ends.
+    pub const fn index(self) -> Option<usize> {
+        match self {
+            StepAt::Step(index) => Some(index as usize),
+            StepAt::Begin | StepAt::Commit => None,
+        }
     }
 }
 
 /// How an attempt ended, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Outcome {
     /// The class.
     pub kind: OutcomeKind,
-    /// The failed step: index into the group's steps, or [`Self::COMMIT`] and [`Self::BEGIN`]. `None` for success.
-    pub step: Option<usize>,
+    /// What ended it; `None` for success, and for what a row of a stored round does not tell.
+    pub cause: Option<Cause>,
+    /// The failed step. `None` for success, and where it was no step that failed.
+    pub step: Option<StepAt>,
     /// The system's code, empty for success.
     pub code: String,
     /// The system's message, empty for success.
-    pub message: String,
+    pub message: Said,
 }
 
 impl Outcome {
-    /// The step index of a transaction's BEGIN.
-    pub const BEGIN: usize = usize::MAX - 1;
-    /// The step index of a transaction's COMMIT.
-    pub const COMMIT: usize = usize::MAX;
-
     /// A success.
     pub const fn success() -> Self {
-        Outcome { kind: OutcomeKind::Success, step: None, code: String::new(), message: String::new() }
+        Outcome { kind: OutcomeKind::Success, cause: None, step: None, code: String::new(), message: Said::NOTHING }
     }
 }
 
 /// One step of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StepRecord {
-    /// Index into the group's steps, or [`Outcome::BEGIN`] and [`Outcome::COMMIT`].
-    pub step: usize,
+    /// Which one.
+    pub step: StepAt,
     /// When it began.
     pub started_ns: u64,
     /// When it ended.
@@ -158,8 +205,8 @@ pub enum ArrivalKind {
 pub struct Missing {
     /// The worker's number.
     pub worker: usize,
-    /// What it was doing: the index of the step it was in, if it had begun.
-    pub step: Option<usize>,
+    /// What it was doing: the step it was in, if it had begun.
+    pub step: Option<StepAt>,
     /// For how long it had been doing that.
     pub for_ns: u64,
     /// Whom it was waiting for, if the system could tell.

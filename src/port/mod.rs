@@ -19,7 +19,7 @@ pub use driver::{Driver, Drivers};
 pub use given::{Given, Misfit, Options};
 pub use provider::Provider;
 pub use request::{Entry, PauseAt, Request, RequestAt};
-pub use spec::{Endpoint, Isolation, Place, Source, TargetSpec};
+pub use spec::{Endpoint, Isolation, Place, ServerOrigin, Source, TargetSpec};
 pub use table::{Field, Layout, Literal, Need, NoRules, PausePoint, RequestSpec, ResultShape, Rules, Shape, Usage};
 pub use target::{
     BarrierBroken, Bound, Description, Done, Holder, Pause, Refusal, Reply, Session, Target, TargetError, Transactions,

@@ -119,6 +119,32 @@ impl<V> Request<V> {
     }
 }
 
+impl Entry<Value> {
+    /// All of it as one value; `None` if it is not there.
+    fn to_value(&self) -> Option<Value> {
+        match self {
+            Entry::Absent => None,
+            Entry::One(value) => Some(value.clone()),
+            Entry::Many(values) => Some(Value::list(values.iter().cloned())),
+            Entry::Named(values) => {
+                Some(Value::map(values.iter().map(|(name, value)| (name.value.as_str(), value.clone()))))
+            }
+        }
+    }
+}
+
+impl Request<Value> {
+    /// The request as a scenario writes it, for histories.
+    pub(crate) fn to_value(&self) -> Value {
+        let entries = self.spec.fields.iter().zip(&self.fields);
+        let fields = entries.filter_map(|(field, entry)| Some((field.key, entry.to_value()?)));
+        match self.spec.layout {
+            Layout::Table => Value::map([(self.spec.key, Value::map(fields))]),
+            Layout::Statement { .. } => Value::map(fields),
+        }
+    }
+}
+
 impl Request<TemplateAt> {
     /// The request without the places of its values.
     pub fn templates(&self) -> Request<Template> {

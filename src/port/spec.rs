@@ -88,8 +88,51 @@ pub enum Source {
 pub struct Endpoint {
     /// The URL to connect to, credentials included: never to be printed.
     pub url: String,
-    /// Where the URL came from: `--target`, `DEADHEAT_POSTGRES_URL`, `docker-compose.yml`, `private server` …
-    pub origin: String,
+    /// Where the URL came from.
+    pub origin: ServerOrigin,
+}
+
+/// Where a server, or its URL, came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ServerOrigin {
+    /// There is no server: the library is inside this process.
+    #[default]
+    Embedded,
+    /// deadheat started it.
+    Private,
+    /// `--target`.
+    Given,
+    /// The scenario's `url`, or the variable that its `url_env` names.
+    Scenario,
+    /// An environment variable.
+    Variable(&'static str),
+    /// It answered at the address of `docker-compose.yml`.
+    Compose,
+}
+
+impl ServerOrigin {
+    /// The words used in reports and messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ServerOrigin::Embedded => "embedded",
+            ServerOrigin::Private => "private server",
+            ServerOrigin::Given => "--target",
+            ServerOrigin::Scenario => "the scenario",
+            ServerOrigin::Variable(name) => name,
+            ServerOrigin::Compose => "docker-compose.yml",
+        }
+    }
+
+    /// Whether nothing stays behind on it when the run is over.
+    pub const fn ends_with_the_run(self) -> bool {
+        matches!(self, ServerOrigin::Embedded | ServerOrigin::Private)
+    }
+}
+
+impl fmt::Display for ServerOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
 }
 
 impl Endpoint {

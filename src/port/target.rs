@@ -9,8 +9,9 @@ use futures::future::{BoxFuture, ready};
 use tokio::time::Instant;
 
 use super::request::Request;
-use super::spec::Isolation;
-use crate::outcome::OutcomeKind;
+use super::spec::{Isolation, ServerOrigin};
+use crate::outcome::{Cause, OutcomeKind};
+use crate::said::Said;
 use crate::value::Value;
 
 /// A system raced against, with a schema, stream or file of its own for one case.
@@ -161,7 +162,8 @@ pub trait Pause: Send + Sync {
 pub struct BarrierBroken;
 
 /// What a system answered.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq))]
 pub enum Reply {
     /// It did what was asked.
     Done(Done),
@@ -190,17 +192,53 @@ impl Done {
     pub const fn result(result: Value) -> Self {
         Done { rows: Vec::new(), affected: 0, result }
     }
+
+    /// The rows as the value that expressions see: a list of lists.
+    pub fn rows(&self) -> Value {
+        Value::list(self.rows.iter().map(|row| Value::List(row.as_slice().into())))
+    }
+
+    /// All of it as one value, for histories: the result, or `rows` and `affected`.
+    pub(crate) fn to_value(&self) -> Value {
+        match &self.result {
+            Value::Null => {
+                let affected = Value::Int(i64::try_from(self.affected).unwrap_or(i64::MAX));
+                Value::map([("rows", self.rows()), ("affected", affected)])
+            }
+            result => result.clone(),
+        }
+    }
+
+    /// How many rows, or entries of a list or map, it has.
+    pub(crate) fn entries(&self) -> usize {
+        let entries = match &self.result {
+            Value::List(entries) => entries.len(),
+            Value::Map(entries) => entries.len(),
+            _ => 0,
+        };
+        self.rows.len() + entries
+    }
 }
 
 /// A refusal, classified by the target's table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub struct Refusal {
     /// Its class; never `Success`.
     pub kind: OutcomeKind,
+    /// What brought it about.
+    pub cause: Cause,
     /// The system's code: SQLSTATE, SQLite's extended code, JetStream's `err_code`; or our own word, such as `no-snapshot`.
     pub code: String,
     /// The system's message.
-    pub message: String,
+    pub message: Said,
+}
+
+impl Refusal {
+    /// A refusal of the class `kind`.
+    pub fn new(kind: OutcomeKind, cause: Cause, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Refusal { kind, cause, code: code.into(), message: Said::new(message) }
+    }
 }
 
 /// A session that the system sees waiting, by its number.
@@ -228,8 +266,8 @@ pub struct Description {
     pub driver: String,
     /// The server's version, or the embedded library's.
     pub version: String,
-    /// Where it came from: `embedded`, `private server`, `--target`, `DEADHEAT_POSTGRES_URL`, …
-    pub origin: String,
+    /// Where it came from.
+    pub origin: ServerOrigin,
     /// Settings that matter when reports are compared, such as `fsync`.
     pub settings: BTreeMap<String, String>,
     /// Remarks for the user, such as a setting that the server refused.

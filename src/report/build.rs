@@ -9,14 +9,15 @@ use crate::judge::{
     step_name,
 };
 use crate::measure::Histogram;
-use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult};
-use crate::model::{Action, Case, Compare, Growth, LatencyBound, Step};
+use crate::model::record::{ArrivalKind, Attempt, BarrierRecord, InvariantResult, StepAt};
+use crate::model::{Action, Case, Compare, Growth, KeptExchange, KeptExchanges, LatencyBound, Step};
 use crate::outcome::{OutcomeKind, Tally};
 use crate::port::Description;
 use crate::secrets::shown;
 use crate::value::Value;
 
 use super::agreement::check_case;
+use super::history::ends;
 use super::rows::base_id;
 use super::schema::*;
 
@@ -34,7 +35,7 @@ pub fn case_report(
         name: spec.name.clone(),
         driver: description.driver.clone(),
         version: description.version.clone(),
-        origin: description.origin.clone(),
+        origin: description.origin.to_string(),
         settings: description.settings.clone(),
     };
     let mut race = race(case, tally);
@@ -163,7 +164,7 @@ fn race(case: &Case, tally: &CaseTally) -> Race {
             code: key.code.clone(),
             count: refusal.count,
             rounds: Some(refusal.rounds),
-            example: refusal.example.clone(),
+            example: refusal.example.to_string(),
         })
         .collect();
     refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.count));
@@ -288,8 +289,8 @@ fn expectations(case: &Case, tally: &CaseTally) -> Vec<ExpectationRow> {
 }
 
 /// What a worker was doing, in the words of a message: a step's name, or the barrier that it waited at.
-fn doing(case: &Case, group: usize, step: usize) -> String {
-    match case.groups[group].steps.get(step).map(|step| &step.action) {
+fn doing(case: &Case, group: usize, step: StepAt) -> String {
+    match case.groups[group].step(step).map(|step| &step.action) {
         Some(Action::Barrier(barrier)) => format!("barrier `{}`", case.barriers[*barrier].name),
         _ => step_name(case, group, step).to_owned(),
     }
@@ -339,7 +340,7 @@ fn sometimes(check: &judge::SometimesCheck) -> SometimesReport {
 
 /// The outward form of a round kept in full.
 pub(super) fn round_report(case: &Case, kept: &KeptRound) -> RoundReport {
-    let KeptRound { record, judgement } = kept;
+    let KeptRound { record, exchanges, judgement } = kept;
     RoundReport {
         round: record.round,
         since_setup: Some(record.since_setup),
@@ -349,7 +350,7 @@ pub(super) fn round_report(case: &Case, kept: &KeptRound) -> RoundReport {
         counts: counts(&judgement.tally),
         overlap: record.overlap,
         makespan_ns: as_ns(record.makespan),
-        attempts: record.attempts.iter().map(|it| attempt(case, it)).collect(),
+        attempts: record.attempts.iter().enumerate().map(|(index, it)| attempt(case, it, index, exchanges)).collect(),
         barriers: case
             .barriers
             .iter()
@@ -381,29 +382,33 @@ fn failure(failure: &Failure) -> FailureReport {
     }
 }
 
-fn attempt(case: &Case, attempt: &Attempt) -> AttemptReport {
+fn attempt(case: &Case, attempt: &Attempt, index: usize, exchanges: &KeptExchanges) -> AttemptReport {
     let group = case.workers[attempt.worker].group;
+    let steps = attempt.steps.iter().zip(ends(case, attempt)).enumerate().map(|(position, (step, end))| {
+        let KeptExchange { request, result } = exchanges.get(index, position);
+        StepRoundReport {
+            step: step_name(case, group, step.step).to_owned(),
+            outcome: step.outcome.into(),
+            started_ns: step.started_ns,
+            ended_ns: step.ended_ns,
+            released_ns: step.released_ns,
+            request: request.as_ref().map(Value::to_json),
+            result: result.as_ref().map(Value::to_json),
+            end,
+        }
+    });
     AttemptReport {
         worker: attempt.worker as u64,
         group: case.groups[group].name.clone(),
         outcome: attempt.outcome.kind.into(),
         step: attempt.outcome.step.map(|step| step_name(case, group, step).to_owned()),
+        cause: attempt.outcome.cause.map(CauseWord::from),
         code: attempt.outcome.code.clone(),
-        message: attempt.outcome.message.clone(),
+        message: attempt.outcome.message.to_string(),
         started_ns: attempt.started_ns,
         ended_ns: attempt.ended_ns,
         released_ns: attempt.released_ns,
-        steps: attempt
-            .steps
-            .iter()
-            .map(|step| StepRoundReport {
-                step: step_name(case, group, step.step).to_owned(),
-                outcome: step.outcome.into(),
-                started_ns: step.started_ns,
-                ended_ns: step.ended_ns,
-                released_ns: step.released_ns,
-            })
-            .collect(),
+        steps: steps.collect(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::judge::fixture::{TestCase, record};
 use crate::judge::{CaseTally, KeptRound, judge_case, judge_control, judge_control_round, judge_round};
 use crate::model::Case;
-use crate::port::Description;
+use crate::port::{Description, ServerOrigin};
 
 use super::build::{case_report, control_report};
 use super::schema::*;
@@ -14,8 +14,11 @@ use super::schema::*;
 pub(crate) fn raced(case: &Case, rounds: &[&str]) -> CaseTally {
     let mut tally = CaseTally::new(case);
     for (round, outcomes) in rounds.iter().enumerate() {
-        let record = record(case, round as u64, outcomes);
-        tally.add(case, &record, &judge_round(case, &record));
+        let mut record = record(case, round as u64, outcomes);
+        let exchanges = record.take_exchanges();
+        if tally.add(case, &record, &judge_round(case, &record)) {
+            tally.keep_exchanges(record.kept(&exchanges));
+        }
     }
     tally
 }
@@ -37,7 +40,7 @@ pub(crate) fn case(rounds: &[&str], control_rounds: &[&str]) -> CaseReport {
     let target = Description {
         driver: "event-store/memory".to_owned(),
         version: "0.1.0".to_owned(),
-        origin: "embedded".to_owned(),
+        origin: ServerOrigin::Embedded,
         ..Description::default()
     };
     let control = control_report(&control_case, &control_tally, &control_verdict);

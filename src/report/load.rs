@@ -172,10 +172,33 @@ mod tests {
         assert_eq!(report.scenarios[0].cases[0].controls[0].case.as_deref(), Some("race[backend=none]"));
         assert_eq!((report.not_raced.len(), report.error.is_some()), (1, true));
         let report = load(&folder.join("v1.4.json")).unwrap();
-        assert_eq!(report.schema, SCHEMA);
+        assert_eq!(report.schema, SchemaVersion { major: 1, minor: 4 });
         assert_eq!(report.scenarios[0].cases[0].race.kept[1].since_setup, Some(1));
         let race = &report.scenarios[0].cases[1].race;
         assert_eq!((race.head_starts.as_ref().map(|it| it.rounds), race.makespan.count), (Some(6), 18));
+        let report = load(&folder.join("v2.0.json")).unwrap();
+        assert_eq!(report.schema, SCHEMA);
+        let attempt = &report.scenarios[0].cases[0].race.kept[0].attempts[1];
+        assert_eq!((&attempt.cause, attempt.steps[0].end), (&Some(CauseWord::Server), Some(EndWord::Fail)));
+        assert!(attempt.steps[0].request.is_some());
+    }
+
+    #[test]
+    fn a_later_minor_version_is_read_and_what_is_unknown_of_it_is_shown_as_it_is() {
+        let mut report = example::report();
+        report.schema.minor += 1;
+        let json = to_json(&report).replace("\"conflict\"", "\"went-fishing\"").replace("\"server\"", "\"quota\"");
+        let read = parse(&json).unwrap();
+        let case = &read.scenarios[0].cases[0];
+        let attempt = &case.race.kept[0].attempts[1];
+        assert_eq!(
+            (attempt.outcome.as_str(), &attempt.cause),
+            ("went-fishing", &Some(CauseWord::Other("quota".to_owned())))
+        );
+        assert_eq!(to_json(&read), json);
+        assert!(crate::report::html::render(&read).contains("went-fishing"));
+        let verdict = json.replacen("\"verdict\": \"pass\"", "\"verdict\": \"splendid\"", 1);
+        assert!(error(&verdict).contains("unknown variant `splendid`"), "what decides exit codes is closed");
     }
 
     #[test]
@@ -207,15 +230,15 @@ mod tests {
             error(r#"{"kind": "deadheat-report", "schema": "1.0"}"#).starts_with("it does not follow its schema: ")
         );
         assert_eq!(
-            error(&json.replace(r#""schema": "1.4""#, r#""schema": "2.3""#)),
-            "its schema is 2.3, but this deadheat reads up to 1.4; use the version that wrote it (deadheat 0.1.0), or a newer one"
+            error(&json.replace(r#""schema": "2.0""#, r#""schema": "3.3""#)),
+            "its schema is 3.3, but this deadheat reads up to 2.0; use the version that wrote it (deadheat 0.1.0), or a newer one"
         );
     }
 
     #[test]
     fn a_newer_minor_version_is_read_and_what_it_adds_is_ignored() {
         let json = to_json(&example::report());
-        let newer = json.replacen(r#""schema": "1.4","#, r#""schema": "1.7", "added": [1],"#, 1);
+        let newer = json.replacen(r#""schema": "2.0","#, r#""schema": "2.7", "added": [1],"#, 1);
         assert_eq!(parse(&newer).unwrap().schema.minor, 7);
     }
 

@@ -175,7 +175,7 @@ pub(super) fn step_rows(case: &Case, record: &RoundRecord) -> Vec<Vec<String>> {
         steps[0].1.add(attempt.started_ns, attempt.released_ns, attempt.ended_ns);
         let group = case.workers[attempt.worker].group;
         for step in attempt.steps.iter().filter(|step| !step.has_prepared) {
-            let plan = case.groups[group].steps.get(step.step);
+            let plan = case.groups[group].step(step.step);
             if plan.is_some_and(|plan| !matches!(plan.action, Action::Call { .. })) {
                 continue;
             }

@@ -241,7 +241,7 @@ mod tests {
         let case = TestCase::new(3).expect("success = 1, conflict = 2").build();
         for round in 0..rounds {
             let record = record(&case, round as u64, "1 success, 2 conflict");
-            folder.add_round(&case, &record, &judge_round(&case, &record), false).unwrap();
+            folder.add_round(&case, &record, &judge_round(&case, &record), None).unwrap();
         }
         let mut report = example::report();
         folder.write_report(&mut report).unwrap();
@@ -256,7 +256,7 @@ mod tests {
         let case = TestCase::groups(&[("adder", 1), ("remover", 1)]).build();
         for (round, outcomes) in (0..).zip(["1 success, 1 conflict", "1 success, 1 conflict", "2 success"]) {
             let record = record(&case, round, outcomes);
-            folder.add_round(&case, &record, &judge_round(&case, &record), false).unwrap();
+            folder.add_round(&case, &record, &judge_round(&case, &record), None).unwrap();
         }
         folder.write_report(&mut example::report()).unwrap();
         let bytes = std::fs::read(folder.path().join("rounds.csv")).unwrap();
@@ -295,7 +295,7 @@ mod tests {
         for round in 0..3 {
             let mut record = record(&case, round, "1 success, 2 conflict");
             record.head_start = (round == 1).then(|| HeadStart { ahead: vec![0], lead_ns: 0 });
-            folder.add_round(&case, &record, &judge_round(&case, &record), false).unwrap();
+            folder.add_round(&case, &record, &judge_round(&case, &record), None).unwrap();
         }
         let mut report = example::report();
         folder.write_report(&mut report).unwrap();

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::judge::RoundJudgement;
-use crate::model::Case;
 use crate::model::record::RoundRecord;
+use crate::model::{Case, KeptExchanges};
 use crate::secrets;
 
 use super::history::history;
@@ -120,19 +120,19 @@ impl RunFolder {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// Appends a round to `rounds.csv` and `steps.csv`, and, if it is `kept`, to `rounds.jsonl`.
+    /// Appends a round to `rounds.csv` and `steps.csv`, and, if it is kept, with what was asked in it, to `rounds.jsonl`.
     pub fn add_round(
         &mut self,
         case: &Case,
         record: &RoundRecord,
         judgement: &RoundJudgement,
-        kept: bool,
+        kept: Option<&KeptExchanges>,
     ) -> Result<(), SinkError> {
         self.rounds.write(secrets::hidden(&csv_line(&round_row(case, record, judgement))).as_bytes(), 1)?;
         let steps: Vec<String> = step_rows(case, record).iter().map(|row| csv_line(row)).collect();
         self.steps.write(secrets::hidden(&steps.concat()).as_bytes(), steps.len() as u64)?;
-        if kept {
-            for event in history(case, record, self.history.rows) {
+        if let Some(exchanges) = kept {
+            for event in history(case, record, exchanges, self.history.rows) {
                 let line = serde_json::to_string(&event).expect("events have text keys only");
                 self.history.write(secrets::hidden(&format!("{line}\n")).as_bytes(), 1)?;
             }
@@ -238,8 +238,10 @@ mod tests {
         let mut folder = RunFolder::create(&out.path().join("reports"), "run").unwrap();
         let case = TestCase::new(2).expect("success = 1, conflict = 1").build();
         for (round, outcomes) in ["1 success, 1 conflict", "2 success"].iter().enumerate() {
-            let record = record(&case, round as u64, outcomes);
-            folder.add_round(&case, &record, &judge_round(&case, &record), round == 1).unwrap();
+            let mut record = record(&case, round as u64, outcomes);
+            let exchanges = record.take_exchanges();
+            let kept = Some(&record.kept(&exchanges));
+            folder.add_round(&case, &record, &judge_round(&case, &record), kept.filter(|_| round == 1)).unwrap();
         }
         let mut report = example::report();
         folder.write_report(&mut report).unwrap();

@@ -231,7 +231,7 @@ pub fn run_footer(report: &Report, style: Style) -> String {
 
 /// The servers raced against: `postgres 15.18 (private server), `. Nothing for what is embedded.
 fn servers(cases: &[&CaseReport]) -> String {
-    let targets = cases.iter().flat_map(|case| &case.targets).filter(|target| target.origin != "embedded");
+    let targets = cases.iter().flat_map(|case| &case.targets).filter(|target| !target.is_embedded());
     let servers: BTreeSet<String> = targets
         .map(|target| {
             let server = target.driver.trim_start_matches("event-store/");

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::schema::{ArrivalWord, AttemptReport, OutcomeWord, RoundReport};
+use super::schema::{ArrivalWord, AttemptReport, CauseWord, OutcomeWord, RoundReport};
 use super::terminal::{Role, Style};
 use super::words::{ns, number, shortened};
 
@@ -125,12 +125,14 @@ fn remarks(round: &RoundReport, attempt: &AttemptReport) -> String {
     if let Some(step) = &attempt.step {
         text.push_str(&format!(" in {step}"));
     }
+    let cause = attempt.ended_by();
     // Our own words for a code say no more than the outcome does, or than the message that follows.
-    if !["", "assert", "barrier", "duplicate", "rows"].contains(&attempt.code.as_str()) {
+    let says_no_more = matches!(cause, Some(CauseWord::Assertion | CauseWord::Barrier | CauseWord::Rows));
+    if !says_no_more && !attempt.code.is_empty() && attempt.outcome != OutcomeWord::Duplicate {
         text.push_str(&format!(" {}", attempt.code));
     }
     // How many rows there were is not to be guessed from the outcome, whichever the scenario chose for it.
-    if attempt.code == "rows" {
+    if cause == Some(CauseWord::Rows) {
         text.push_str(&format!(": {}", shortened(&attempt.message, 70)));
     } else if matches!(
         attempt.outcome,
@@ -214,6 +216,9 @@ mod tests {
             started_ns: micros(started),
             ended_ns: micros(ended),
             released_ns: 0,
+            request: None,
+            result: None,
+            end: None,
         }
     }
 
@@ -224,6 +229,7 @@ mod tests {
             group: "adder".to_owned(),
             outcome,
             step: failed.map(|step| step.step.clone()),
+            cause: None,
             code: if outcome == OutcomeWord::Deadlock { "40P01".to_owned() } else { String::new() },
             message: String::new(),
             started_ns: worker * 2_000,

@@ -131,10 +131,14 @@ pub(super) async fn race_round(
     race: &mut Race,
     tally: &mut CaseTally,
 ) -> Result<(RoundRecord, RoundJudgement), RunError> {
-    let record = context.stop.unless_now(race.round(tally.rounds)).await?;
+    let mut record = context.stop.unless_now(race.round(tally.rounds)).await?;
+    let exchanges = record.take_exchanges();
     let judgement = judge_round(case, &record);
-    let kept = tally.add(case, &record, &judgement);
-    context.folder.add_round(case, &record, &judgement, kept)?;
+    let kept = tally.add(case, &record, &judgement).then(|| record.kept(&exchanges));
+    if let Some(kept) = &kept {
+        tally.keep_exchanges(kept.clone());
+    }
+    context.folder.add_round(case, &record, &judgement, kept.as_ref())?;
     context.tell(Event::Round { case, raced: tally.rounds, failed: tally.failed });
     Ok((record, judgement))
 }

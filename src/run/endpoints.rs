@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::driver::space;
 use crate::judge::RunVerdict;
 use crate::model::Case;
-use crate::port::{Endpoint, Provider, Source, TargetSpec};
+use crate::port::{Endpoint, Provider, ServerOrigin, Source, TargetSpec};
 use crate::secrets::misplaced_at;
 use crate::server::find::SearchPath;
 use crate::server::{NotFound, PrivateServer, ServerError};
@@ -74,7 +73,7 @@ pub enum EndpointError {
         /// The target's name.
         target: String,
         /// Where the URL came from.
-        origin: String,
+        origin: ServerOrigin,
         /// What is wrong with it.
         reason: String,
         /// An example.
@@ -167,7 +166,7 @@ impl Endpoints {
         match self.found.get(provider.name()) {
             Some(Found::Compose(endpoint)) => Ok(Source::Server(endpoint.clone())),
             Some(Found::Private(server)) => {
-                Ok(Source::Server(Endpoint { url: server.url.clone(), origin: space::PRIVATE.to_owned() }))
+                Ok(Source::Server(Endpoint { url: server.url.clone(), origin: ServerOrigin::Private }))
             }
             Some(Found::Nowhere(missing)) => Err(Unavailable { reason: missing.to_string(), remedy: missing.hint() }),
             None => Err(Unavailable {
@@ -238,17 +237,17 @@ impl Sources {
     /// The server that the user named for `target`, if any.
     fn named(&self, target: &TargetSpec, provider: &dyn Provider) -> Option<Endpoint> {
         let value = (self.variable)(provider.variable());
-        let given = self.given.get(&target.name).map(|url| (url, "--target"));
-        let given = given.or_else(|| target.url.as_ref().map(|url| (url, "the scenario")));
-        let given = given.or_else(|| value.as_ref().map(|url| (url, provider.variable())));
-        given.map(|(url, origin)| Endpoint { url: url.clone(), origin: origin.to_owned() })
+        let given = self.given.get(&target.name).map(|url| (url, ServerOrigin::Given));
+        let given = given.or_else(|| target.url.as_ref().map(|url| (url, ServerOrigin::Scenario)));
+        let given = given.or_else(|| value.as_ref().map(|url| (url, ServerOrigin::Variable(provider.variable()))));
+        given.map(|(url, origin)| Endpoint { url: url.clone(), origin })
     }
 
     /// Refuses what is not a URL, and hosts elsewhere unless they are allowed.
     fn permit(&self, target: &TargetSpec, provider: &dyn Provider, endpoint: &Endpoint) -> Result<(), EndpointError> {
         let not_a_url = |reason: String| EndpointError::NotAUrl {
             target: target.name.clone(),
-            origin: endpoint.origin.clone(),
+            origin: endpoint.origin,
             reason,
             wanted: provider.example(),
         };
@@ -287,7 +286,7 @@ fn connections(case: &Case) -> usize {
 async fn find(provider: &'static dyn Provider, sources: &Sources, most_connections: u32) -> Result<Found, ServerError> {
     let url = provider.compose_url();
     if sources.compose && timeout(COMPOSE_ANSWERS_WITHIN, answers(provider, url)).await.unwrap_or(false) {
-        return Ok(Found::Compose(Endpoint { url: url.to_owned(), origin: "docker-compose.yml".to_owned() }));
+        return Ok(Found::Compose(Endpoint { url: url.to_owned(), origin: ServerOrigin::Compose }));
     }
     Ok(match provider.start(&sources.search, most_connections).await? {
         Ok(server) => Found::Private(server),

@@ -31,8 +31,7 @@ impl OpenTargets {
                 Err(_) => Err(format!("it could not be removed within {limit:?}")),
             };
             let Description { driver, origin, .. } = target.description();
-            let goes_with_the_run = ["embedded", "private server"].contains(&origin.as_str());
-            let left = closed.err().filter(|_| !goes_with_the_run)?;
+            let left = closed.err().filter(|_| !origin.ends_with_the_run())?;
             Some(format!("what the case created with `{driver}` on the server from {origin} was left behind: {left}"))
         });
         futures::future::join_all(closing).await.into_iter().flatten().collect()

@@ -345,7 +345,7 @@ impl<'a> RaceState<'a> {
         let attempt = |(worker, group): (usize, usize)| {
             let kind = kinds[group].next()?;
             let outcome = Outcome { kind, ..Outcome::success() };
-            Some(Attempt { worker, started_ns: 0, ended_ns: 0, released_ns: 0, outcome, steps: Vec::new() })
+            Some(Attempt { outcome, ..Attempt::new(worker) })
         };
         let workers = self.case.workers.iter().map(|worker| worker.group).enumerate();
         let attempts: Option<Vec<Attempt>> = workers.map(attempt).collect();

@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use super::ServerKind;
+use crate::said::Said;
 
 /// The programs of a server are not on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,7 +101,7 @@ pub enum ServerError {
         /// How it ended.
         status: ExitStatus,
         /// The last lines it logged.
-        log_tail: String,
+        log_tail: Said,
     },
 
     /// It runs and does not answer.
@@ -117,7 +118,7 @@ pub enum ServerError {
         /// What the last look at it found.
         last: String,
         /// The last lines it logged.
-        log_tail: String,
+        log_tail: Said,
     },
 }
 
@@ -130,7 +131,7 @@ impl ServerError {
                 Some("run deadheat as an ordinary user, or create one: `useradd --system postgres`".to_owned())
             }
             ServerError::NoDirectory { .. } => Some("set TMPDIR to a directory with free space".to_owned()),
-            ServerError::Ended { log_tail, .. } if log_tail.contains("No space left on device") => {
+            ServerError::Ended { log_tail, .. } if log_tail.mentions("No space left on device") => {
                 Some("free some disk space, or set TMPDIR to another disk".to_owned())
             }
             ServerError::Spawn { user: Some(_), .. } => Some(
@@ -168,7 +169,7 @@ impl fmt::Display for Ticked<'_> {
 }
 
 /// The end of a log on lines of its own, or nothing.
-struct Log<'a>(&'a str);
+struct Log<'a>(&'a Said);
 
 impl fmt::Display for Log<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -176,7 +177,7 @@ impl fmt::Display for Log<'_> {
             return f.write_str("; its log is empty");
         }
         f.write_str("; its log ends:")?;
-        self.0.lines().try_for_each(|line| write!(f, "\n  {line}"))
+        self.0.to_string().lines().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 

@@ -204,7 +204,7 @@ fn free_port() -> io::Result<u16> {
 }
 
 fn is_port_taken(error: &ServerError) -> bool {
-    matches!(error, ServerError::Ended { log_tail, .. } if log_tail.contains("Address already in use"))
+    matches!(error, ServerError::Ended { log_tail, .. } if log_tail.mentions("Address already in use"))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::directory::ServerDirectory;
 use super::identity::ProcessIdentity;
 use super::run_as::RunAs;
 use super::{ServerError, ServerKind};
+use crate::said::Said;
 
 /// How long a server may take to end after its own stop signal, before it is killed. PostgreSQL kills processes of its own
 /// that do not follow after 5 s, and must be there to do it.
@@ -135,11 +136,20 @@ impl ServerProcess {
     }
 
     fn ended(&self, status: ExitStatus, directory: &ServerDirectory) -> ServerError {
-        ServerError::Ended { program: self.program.clone(), status, log_tail: directory.log_tail(TAIL_LINES) }
+        ServerError::Ended {
+            program: self.program.clone(),
+            status,
+            log_tail: Said::new(directory.log_tail(TAIL_LINES)),
+        }
     }
 
     fn not_ready(&self, waited: Duration, last: String, directory: &ServerDirectory) -> ServerError {
-        ServerError::NotReady { program: self.program.clone(), waited, last, log_tail: directory.log_tail(TAIL_LINES) }
+        ServerError::NotReady {
+            program: self.program.clone(),
+            waited,
+            last,
+            log_tail: Said::new(directory.log_tail(TAIL_LINES)),
+        }
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {

@@ -11,7 +11,7 @@ use crate::driver::space::{JETSTREAM_FULL, POSTGRES_FULL, unless_full};
 use crate::event_store::{
     Backend, Connection, JetStreamConnection, MemoryConnection, PostgresConnection, SqliteConnection, StoreError,
 };
-use crate::port::{Description, Reply, Source, TargetError};
+use crate::port::{Description, Reply, ServerOrigin, Source, TargetError};
 use crate::server::ScratchDirectory;
 
 /// How long one operation may take: the engine's deadlines are shorter.
@@ -151,8 +151,8 @@ impl Home {
             driver: format!("event-store/{}", self.backend()),
             version,
             origin: match source {
-                Source::Embedded => "embedded".to_owned(),
-                Source::Server(endpoint) => endpoint.origin.clone(),
+                Source::Embedded => ServerOrigin::Embedded,
+                Source::Server(endpoint) => endpoint.origin,
             },
             settings,
             warnings: Vec::new(),

@@ -159,7 +159,7 @@ fn done(call: &Call, reply: Reply) -> Result<Done, TargetError> {
     match reply {
         Reply::Done(done) => Ok(done),
         Reply::Refused(refusal) => {
-            let Refusal { kind, code, message } = &refusal;
+            let Refusal { kind, code, message, .. } = &refusal;
             let message = format!("`{}` of the event store was refused: {message} ({code})", call.word());
             let is_lost = matches!(kind, OutcomeKind::Unknown | OutcomeKind::Disconnected);
             Err(if is_lost { TargetError::Lost { message } } else { TargetError::Environment { message } })

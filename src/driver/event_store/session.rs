@@ -16,7 +16,7 @@ use crate::event_store::{
     self, Appended, Backend, Caller, EventStore, Instance, NewEvent, PauseBroken, PausePoint, Silence, Snapshot,
     StoreError,
 };
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{Bound, Done, Pause, Refusal, Reply, Session, TargetError};
 use crate::value::Value;
 
@@ -107,7 +107,7 @@ pub(super) async fn call(
                 (OutcomeKind::Timeout, "no write was under way")
             };
             let message = format!("no reply to `{}` by the step's deadline; {sent}", call.word());
-            return Ok(Reply::Refused(Refusal { kind, code: NO_REPLY.to_owned(), message }));
+            return Ok(Reply::Refused(Refusal::new(kind, Cause::Deadline, NO_REPLY, message)));
         }
     };
     match result {
@@ -150,17 +150,14 @@ fn appended_reply(store: &EventStore, event: &NewEvent, appended: Appended) -> R
             ("version", Value::Int(event.version)),
             ("position", Value::Int(i64::try_from(position).unwrap_or(i64::MAX))),
         ]))),
-        Appended::Conflict(conflict) => Reply::Refused(Refusal {
-            kind: OutcomeKind::Conflict,
-            message: conflict.to_string(),
-            code: conflict.code.unwrap_or_else(|| "version-conflict".to_owned()),
-        }),
-        Appended::Refused(refusal) => {
-            let kind = classify(store.instance().backend(), &refusal.code);
-            Reply::Refused(Refusal { kind, code: refusal.code, message: refusal.message })
+        Appended::Conflict(conflict) => {
+            let message = conflict.to_string();
+            let code = conflict.code.unwrap_or_else(|| "version-conflict".to_owned());
+            Reply::Refused(Refusal::new(OutcomeKind::Conflict, Cause::Server, code, message))
         }
+        Appended::Refused(refusal) => Reply::Refused(answered(store.instance().backend(), refusal)),
         Appended::PauseBroken(PauseBroken { reason }) => {
-            Reply::Refused(Refusal { kind: OutcomeKind::BrokenBarrier, code: "barrier".to_owned(), message: reason })
+            Reply::Refused(Refusal::new(OutcomeKind::BrokenBarrier, Cause::Barrier, "barrier", reason))
         }
     }
 }
@@ -173,7 +170,7 @@ fn events_reply(read: event_store::EventsRead) -> Reply {
             malformed.position,
             malformed.reason
         );
-        return Reply::Refused(Refusal { kind: OutcomeKind::Rejected, code: "malformed".to_owned(), message });
+        return Reply::Refused(not_an_event(message));
     }
     let events = read.events.into_iter().map(|event| {
         Value::map([
@@ -194,11 +191,10 @@ fn snapshot_reply(actor: &str, snapshot: Option<Snapshot>) -> Reply {
             ("version", Value::Int(snapshot.version)),
             ("data", Value::from_json(&snapshot.data)),
         ]))),
-        None => Reply::Refused(Refusal {
-            kind: OutcomeKind::Rejected,
-            code: "no-snapshot".to_owned(),
-            message: format!("no snapshot of `{actor}` was ever saved"),
-        }),
+        None => {
+            let message = format!("no snapshot of `{actor}` was ever saved");
+            Reply::Refused(Refusal::new(OutcomeKind::Rejected, Cause::Server, "no-snapshot", message))
+        }
     }
 }
 
@@ -206,20 +202,34 @@ fn snapshot_reply(actor: &str, snapshot: Option<Snapshot>) -> Reply {
 fn refused(backend: Backend, error: StoreError) -> Result<Refusal, TargetError> {
     let message = error.to_string();
     Ok(match error {
-        StoreError::Refused { refusal, .. } => {
-            Refusal { kind: classify(backend, &refusal.code), code: refusal.code, message: refusal.message }
-        }
+        StoreError::Refused { refusal, .. } => answered(backend, refusal),
         StoreError::NoReply { sent, silence, .. } => {
+            let cause = match silence {
+                Silence::Deadline(_) => Cause::Deadline,
+                Silence::Lost(_) => Cause::ConnectionLost,
+                Silence::Unanswered(_) => Cause::Unanswered,
+            };
             let kind = match (sent, silence) {
                 (true, _) => OutcomeKind::Unknown,
                 (false, Silence::Deadline(_)) => OutcomeKind::Timeout,
                 (false, Silence::Lost(_) | Silence::Unanswered(_)) => OutcomeKind::Disconnected,
             };
-            Refusal { kind, code: NO_REPLY.to_owned(), message }
+            Refusal::new(kind, cause, NO_REPLY, message)
         }
-        StoreError::Malformed { .. } => Refusal { kind: OutcomeKind::Rejected, code: "malformed".to_owned(), message },
+        StoreError::Malformed { .. } => not_an_event(message),
         StoreError::Environment { .. } => return Err(TargetError::Environment { message }),
     })
+}
+
+/// What a server answered that refused.
+fn answered(backend: Backend, refusal: event_store::Refusal) -> Refusal {
+    let event_store::Refusal { code, message } = refusal;
+    Refusal { kind: classify(backend, &code), cause: Cause::Server, code, message }
+}
+
+/// What is stored is not what the store writes.
+fn not_an_event(message: String) -> Refusal {
+    Refusal::new(OutcomeKind::Rejected, Cause::Malformed, "malformed", message)
 }
 
 /// What a server's code means, by the table of the server's own driver.

@@ -14,8 +14,10 @@ use super::driver::{ACTOR_KEY, DATA, EVENT_STORE, StoreOptions, TYPE, VERSION};
 use crate::driver::proxy::{Cut, Proxy};
 use crate::driver::testing::request;
 use crate::event_store::{Backend, Guard, Lookup};
-use crate::outcome::OutcomeKind;
-use crate::port::{BarrierBroken, Bound, Endpoint, Entry, Pause, Reply, Request, Session, Source, Target, read};
+use crate::outcome::{Cause, OutcomeKind};
+use crate::port::{
+    BarrierBroken, Bound, Endpoint, Entry, Pause, Reply, Request, ServerOrigin, Session, Source, Target, read,
+};
 use crate::server::find::{self, SearchPath};
 use crate::server::{PrivateServer, nats, postgres};
 use crate::value::Value;
@@ -38,7 +40,7 @@ impl Cuttable {
         let mut url = url::Url::parse(&server.url).unwrap();
         let proxy = Proxy::start(SocketAddr::from(([127, 0, 0, 1], url.port().unwrap()))).await;
         url.set_port(Some(proxy.address.port())).unwrap();
-        let source = Source::Server(Endpoint { url: url.into(), origin: "--target".to_owned() });
+        let source = Source::Server(Endpoint { url: url.into(), origin: ServerOrigin::Given });
         let target = open(options, &source).await;
         Cuttable { _server: server, proxy, target }
     }
@@ -99,7 +101,14 @@ async fn call_within(session: &mut dyn Session, request: &Request<Value>, second
 #[track_caller]
 fn assert_lost(reply: &Reply, kind: OutcomeKind) {
     match reply {
-        Reply::Refused(refusal) => assert_eq!((refusal.kind, refusal.code.as_str()), (kind, "no-reply"), "{refusal:?}"),
+        Reply::Refused(refusal) => {
+            assert_eq!((refusal.kind, refusal.code.as_str()), (kind, "no-reply"), "{refusal:?}");
+            let is_late = refusal.cause == Cause::Deadline;
+            assert!(
+                refusal.cause == Cause::ConnectionLost || (is_late && kind != OutcomeKind::Disconnected),
+                "{refusal:?}"
+            );
+        }
         Reply::Done(done) => panic!("done: {done:?}"),
     }
 }
@@ -226,7 +235,7 @@ async fn an_append_that_did_not_come_to_its_write_by_the_deadline_did_not_happen
 async fn a_write_that_waits_in_postgres_at_the_deadline_is_unknown_and_does_not_happen_later() {
     let programs = find::postgres(&search()).unwrap();
     let server = postgres::start(&programs, &postgres::PostgresOptions::default()).await.unwrap();
-    let source = Source::Server(Endpoint { url: server.url.clone(), origin: "--target".to_owned() });
+    let source = Source::Server(Endpoint { url: server.url.clone(), origin: ServerOrigin::Given });
     let target = open(options(Backend::Postgres, Guard::Server), &source).await;
     let mut session = target.session(0).await.unwrap();
 

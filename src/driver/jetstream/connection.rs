@@ -11,7 +11,7 @@ use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use url::Url;
 
-use crate::port::{Endpoint, TargetError};
+use crate::port::{Endpoint, ServerOrigin, TargetError};
 
 /// How long connecting may take, from the name's lookup to the server's answer to the login.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ pub(crate) struct Address {
     /// A PEM file with the certificates to trust instead of the machine's.
     authority: Option<PathBuf>,
     host_and_port: String,
-    origin: String,
+    origin: ServerOrigin,
     is_private: bool,
 }
 
@@ -85,7 +85,7 @@ impl Address {
             login,
             authority,
             host_and_port,
-            origin: endpoint.origin.clone(),
+            origin: endpoint.origin,
             is_private: endpoint.is_private(),
         })
     }
@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     fn parse(url: &str) -> Result<Address, TargetError> {
-        Address::parse("bus", &Endpoint { url: url.to_owned(), origin: "--target".to_owned() })
+        Address::parse("bus", &Endpoint { url: url.to_owned(), origin: ServerOrigin::Given })
     }
 
     #[test]

@@ -53,10 +53,10 @@ pub(super) fn stream_settings(headers: &BTreeSet<ServerHeader>) -> BTreeSet<&'st
 mod tests {
     use super::*;
     use crate::driver::jetstream::headers::known;
-    use crate::port::Endpoint;
+    use crate::port::{Endpoint, ServerOrigin};
 
     fn checked(version: &str, names: &[&str]) -> Result<Vec<String>, TargetError> {
-        let endpoint = Endpoint { url: "nats://host".to_owned(), origin: "private server".to_owned() };
+        let endpoint = Endpoint { url: "nats://host".to_owned(), origin: ServerOrigin::Private };
         let headers = names.iter().map(|name| known(name).unwrap()).collect();
         check("bus", &Address::parse("bus", &endpoint).unwrap(), version, &headers)
     }

@@ -11,7 +11,7 @@ use super::request::{CONNECTION_LOST, Failure, api};
 use super::stream::Stream;
 use crate::driver::jetstream::api_code;
 use crate::driver::jetstream::headers::DATA_MARK;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{Done, Refusal, Reply, TargetError};
 use crate::value::Value;
 
@@ -27,7 +27,7 @@ pub(super) async fn read(
 ) -> Result<Reply, TargetError> {
     let filter = stream.filter(filter)?;
     let refused =
-        |kind, code: &str, message: String| Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }));
+        |kind, cause, code: &str, message: String| Ok(Reply::Refused(Refusal::new(kind, cause, code, message)));
     match deliver(client, stream, &filter, deadline).await {
         Ok(Delivery::All(messages)) => Ok(Reply::Done(Done::result(Value::List(messages.into())))),
         Ok(Delivery::TooMany(number)) => Err(TargetError::Fault {
@@ -37,17 +37,17 @@ pub(super) async fn read(
             ),
         }),
         Err(Failure::Api(error)) => match api_code::classify(error.err_code) {
-            Some(_) => refused(OutcomeKind::Rejected, &error.err_code.to_string(), error.description),
+            Some(_) => refused(OutcomeKind::Rejected, Cause::Server, &error.err_code.to_string(), error.description),
             None => Err(stream.unavailable("read", &Failure::Api(error))),
         },
         Err(failure @ Failure::NoResponders) => Err(stream.unavailable("read", &failure)),
-        Err(failure @ Failure::Late) => refused(OutcomeKind::Timeout, "deadline", failure.to_string()),
+        Err(failure @ Failure::Late) => refused(OutcomeKind::Timeout, Cause::Deadline, "deadline", failure.to_string()),
         // Reading has no effect that could be unknown.
         Err(failure @ (Failure::Lost | Failure::NotSent)) => {
-            refused(OutcomeKind::Disconnected, CONNECTION_LOST, failure.to_string())
+            refused(OutcomeKind::Disconnected, Cause::ConnectionLost, CONNECTION_LOST, failure.to_string())
         }
         Err(failure @ (Failure::Malformed(_) | Failure::Unsendable(_))) => {
-            refused(OutcomeKind::Crash, "malformed-answer", failure.to_string())
+            refused(OutcomeKind::Crash, Cause::Malformed, "malformed-answer", failure.to_string())
         }
     }
 }

@@ -29,11 +29,10 @@ pub use self::driver::{JETSTREAM, JetStreamDriver};
 use self::driver::{JetStreamOptions, MESSAGES, PUBLISH, SUBJECT, server_headers};
 pub(super) use self::provider::NATS_SERVERS;
 use self::publish::Outgoing;
-use self::request::NO_RESPONDERS;
 use self::session::StreamSession;
 use self::stream::Stream;
 use super::reconnect::patiently;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{Bound, Description, Done, Endpoint, Reply, Request, Session, Target, TargetError, TargetSpec, Wait};
 use crate::value::Value;
 
@@ -62,7 +61,7 @@ pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result
     let description = Description {
         driver: "jetstream".to_owned(),
         version: server.version,
-        origin: endpoint.origin.clone(),
+        origin: endpoint.origin,
         settings,
         warnings,
     };
@@ -186,7 +185,7 @@ fn done(reply: Reply) -> Result<Done, TargetError> {
                 OutcomeKind::Conflict | OutcomeKind::Duplicate | OutcomeKind::Rejected => {
                     TargetError::Fault { message }
                 }
-                OutcomeKind::Disconnected if refusal.code == NO_RESPONDERS => TargetError::Environment {
+                OutcomeKind::Disconnected if refusal.cause == Cause::Unanswered => TargetError::Environment {
                     message: format!("{message}; see the server's log, and check that JetStream is enabled"),
                 },
                 OutcomeKind::Disconnected | OutcomeKind::Unknown => {

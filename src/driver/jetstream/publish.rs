@@ -15,7 +15,7 @@ use super::headers::{DATA_MARK, names_subject, spelled};
 use super::messages::{MARK_JSON, MARK_TEXT, is_structure};
 use super::request::{ApiError, CONNECTION_LOST, Failure, NO_RESPONDERS, send};
 use super::stream::Stream;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{At, Done, Refusal, Reply, Request, TargetError};
 use crate::value::Value;
 
@@ -87,12 +87,13 @@ impl Outgoing {
             ]))));
         }
         let refused =
-            |kind, code: &str, message: String| Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }));
+            |kind, cause, code: &str, message: String| Ok(Reply::Refused(Refusal::new(kind, cause, code, message)));
         // The server stores nothing of a batch before its last message.
         let unanswered = if is_staged { OutcomeKind::Disconnected } else { OutcomeKind::Unknown };
         match sent.and_then(|message| Acknowledgement::read(&message.payload)) {
             Ok(Acknowledgement { seq, duplicate: true, .. }) => refused(
                 OutcomeKind::Duplicate,
+                Cause::Server,
                 "duplicate",
                 format!("a message with the same id was stored before, with sequence {seq}"),
             ),
@@ -102,17 +103,23 @@ impl Outgoing {
                 ("duplicate", Value::Bool(false)),
             ])))),
             Err(Failure::Api(error)) => match api_code::classify(error.err_code) {
-                Some(kind) => refused(kind, &error.err_code.to_string(), error.description),
+                Some(kind) => refused(kind, Cause::Server, &error.err_code.to_string(), error.description),
                 None => Err(stream.unavailable("publish to", &Failure::Api(error))),
             },
             // In a race the server may be about to come back. Nobody took the message.
             Err(failure @ Failure::NoResponders) => {
-                refused(OutcomeKind::Disconnected, NO_RESPONDERS, failure.to_string())
+                refused(OutcomeKind::Disconnected, Cause::Unanswered, NO_RESPONDERS, failure.to_string())
             }
-            Err(failure @ Failure::Late) => refused(unanswered, "no-ack", failure.to_string()),
-            Err(failure @ Failure::Lost) => refused(unanswered, CONNECTION_LOST, failure.to_string()),
-            Err(failure @ Failure::NotSent) => refused(OutcomeKind::Disconnected, CONNECTION_LOST, failure.to_string()),
-            Err(failure @ Failure::Malformed(_)) => refused(OutcomeKind::Crash, "malformed-ack", failure.to_string()),
+            Err(failure @ Failure::Late) => refused(unanswered, Cause::Deadline, "no-ack", failure.to_string()),
+            Err(failure @ Failure::Lost) => {
+                refused(unanswered, Cause::ConnectionLost, CONNECTION_LOST, failure.to_string())
+            }
+            Err(failure @ Failure::NotSent) => {
+                refused(OutcomeKind::Disconnected, Cause::ConnectionLost, CONNECTION_LOST, failure.to_string())
+            }
+            Err(failure @ Failure::Malformed(_)) => {
+                refused(OutcomeKind::Crash, Cause::Malformed, "malformed-ack", failure.to_string())
+            }
             Err(Failure::Unsendable(problem)) => Err(TargetError::Fault {
                 message: format!(
                     "the message cannot be sent: {problem}; send less, or raise the server's `max_payload`"

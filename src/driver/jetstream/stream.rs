@@ -166,10 +166,10 @@ fn fault(subject: &str, problem: impl Display) -> TargetError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::port::Endpoint;
+    use crate::port::{Endpoint, ServerOrigin};
 
     fn stream() -> Stream {
-        let endpoint = Endpoint { url: "nats://host".to_owned(), origin: "test".to_owned() };
+        let endpoint = Endpoint { url: "nats://host".to_owned(), origin: ServerOrigin::Given };
         Stream::new(Address::parse("bus", &endpoint).unwrap(), "deadheat_1")
     }
 

@@ -17,6 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::tls::TlsOptions;
 use crate::port::{Endpoint, TargetError};
+use crate::said::Said;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -194,11 +195,11 @@ impl Server {
 
 /// What to do about an error that is not the server's.
 fn remedy_for(error: &Error) -> &'static str {
-    let text = error.to_string();
+    let said = Said::new(error.to_string());
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
-    if text.contains("TLS") {
+    if said.mentions("TLS") {
         "check `sslmode` and `sslrootcert` in the URL and the server's `ssl` setting"
-    } else if text.contains("authentication") || text.contains("configuration") {
+    } else if said.mentions("authentication") || said.mentions("configuration") {
         "check the user and the password in the URL"
     } else if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
         "start the server, or correct the address"
@@ -343,9 +344,10 @@ fn split_tls_options(url: &str) -> Result<(String, TlsOptions), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::ServerOrigin;
 
     fn server(url: &str) -> Result<Server, TargetError> {
-        Server::new(&Endpoint { url: url.to_owned(), origin: "--target".to_owned() }, "dh_1_2")
+        Server::new(&Endpoint { url: url.to_owned(), origin: ServerOrigin::Given }, "dh_1_2")
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::argument::Argument;
 use super::column::is_readable;
 use super::connect::chain;
 use crate::port::TargetError;
+use crate::said::Said;
 
 /// How much of a statement is shown.
 const SNIPPET_CHARACTERS: usize = 80;
@@ -28,10 +29,7 @@ pub(super) fn statement(text: &str, error: &Error) -> TargetError {
 /// The statement cannot be carried out with these arguments, if it is the arguments' fault: the server names a parameter
 /// in the error's context when it could not read one.
 pub(super) fn argument(text: &str, args: &[Argument], refusal: &DbError) -> Option<TargetError> {
-    let context = refusal.where_()?;
-    let (_, parameter) = context.split_once("parameter $")?;
-    let digits = parameter.find(|next: char| !next.is_ascii_digit()).unwrap_or(parameter.len());
-    let number: usize = parameter[..digits].parse().ok()?;
+    let number = Said::new(refusal.where_()?).number_after("parameter $")?;
     let value = args.get(number.checked_sub(1)?)?.value();
     Some(TargetError::Fault {
         message: format!(

@@ -83,7 +83,7 @@ async fn described(server: &Server, link: &Link, endpoint: &Endpoint) -> Result<
     Ok(Description {
         driver: "postgres".to_owned(),
         version: row.get(0),
-        origin: endpoint.origin.clone(),
+        origin: endpoint.origin,
         settings: DESCRIBED_SETTINGS.map(str::to_owned).into_iter().zip(values).collect(),
         warnings: Vec::new(),
     })

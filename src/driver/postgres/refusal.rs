@@ -8,8 +8,9 @@ use super::execute::Failure;
 use super::fault;
 use super::statement::Statement;
 use crate::driver::postgres::sqlstate::{Meaning, is_session_deadline, meaning, was_never_made};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{Refusal, Reply, TargetError};
+use crate::said::Said;
 
 /// Our own word for what has no SQLSTATE.
 const CONNECTION_LOST: &str = "connection-lost";
@@ -24,7 +25,7 @@ pub(super) fn judge(statement: &Statement, args: &[Argument], failure: Failure) 
     };
     let mut reply = refused(&statement.text, failure)?;
     if let (Some(misfit), Reply::Refused(refusal)) = (misfit, &mut reply) {
-        refusal.message = misfit.to_string();
+        refusal.message = Said::new(misfit.to_string());
         statement.fits.wrong(misfit.to_string());
     }
     Ok(reply)
@@ -44,11 +45,11 @@ pub(super) fn refused(text: &str, failure: Failure) -> Result<Reply, TargetError
         Meaning::ConnectionLost if was_never_made(code) => OutcomeKind::Disconnected,
         Meaning::ConnectionLost => OutcomeKind::Unknown,
     };
-    let mut message = refusal.message().to_owned();
-    if code == fault::STALE_PLAN && message.starts_with("cached plan") {
-        message.push_str(fault::STALE_PLAN_REMEDY);
+    let mut message = Said::new(refusal.message());
+    if code == fault::STALE_PLAN && message.mentions("cached plan") {
+        message = message.and(fault::STALE_PLAN_REMEDY);
     }
-    Ok(Reply::Refused(Refusal { kind, code: code.to_owned(), message }))
+    Ok(Reply::Refused(Refusal { kind, cause: Cause::Server, code: code.to_owned(), message }))
 }
 
 /// The connection is gone; `error` is why, as far as is known.
@@ -58,11 +59,9 @@ pub(super) fn lost(kind: OutcomeKind, error: Option<&Error>) -> Refusal {
             let code = refusal.code().code();
             let was_idle = kind == OutcomeKind::Disconnected && is_session_deadline(code);
             let kind = if was_idle { OutcomeKind::Timeout } else { kind };
-            Refusal { kind, code: code.to_owned(), message: refusal.message().to_owned() }
+            Refusal::new(kind, Cause::ConnectionLost, code, refusal.message())
         }
-        Some((error, None)) => Refusal { kind, code: CONNECTION_LOST.to_owned(), message: chain(error) },
-        None => {
-            Refusal { kind, code: CONNECTION_LOST.to_owned(), message: "the connection was lost before".to_owned() }
-        }
+        Some((error, None)) => Refusal::new(kind, Cause::ConnectionLost, CONNECTION_LOST, chain(error)),
+        None => Refusal::new(kind, Cause::ConnectionLost, CONNECTION_LOST, "the connection was lost before"),
     }
 }

@@ -19,7 +19,7 @@ use super::statement::Statement;
 use super::{Call, Shared, fault, leftovers};
 use crate::driver::reconnect::patiently;
 use crate::driver::space::{POSTGRES_FULL, unless_full};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{Bound, Done, Isolation, Pause, Refusal, Reply, Session, TargetError, Transactions};
 
 /// How long a cancelled statement may take to say that it was cancelled.
@@ -206,7 +206,7 @@ impl PostgresSession {
             Err(_) => {
                 let kind = if takes_effect { OutcomeKind::Unknown } else { OutcomeKind::Timeout };
                 let message = "no reply by the deadline, nor to the request to cancel; the connection was given up";
-                return Ok(Reply::Refused(Refusal { kind, code: DEADLINE.to_owned(), message: message.to_owned() }));
+                return Ok(Reply::Refused(Refusal::new(kind, Cause::Deadline, DEADLINE, message)));
             }
         };
         match failure {

@@ -7,8 +7,9 @@ use tokio::time::Instant;
 use super::{arrivals, kinds, millis, steps};
 use crate::engine::EngineError;
 use crate::engine::testing::Stage;
-use crate::model::record::{ArrivalKind, Outcome};
-use crate::outcome::OutcomeKind;
+use crate::model::record::{ArrivalKind, Outcome, StepAt};
+use crate::outcome::{Cause, OutcomeKind};
+use crate::value::Value;
 
 #[tokio::test(start_paused = true)]
 async fn an_attempt_ends_with_its_first_refusal() {
@@ -31,7 +32,10 @@ async fn an_attempt_ends_with_its_first_refusal() {
     assert_eq!(steps(&round.attempts[0]), [(0, OutcomeKind::Success), (1, OutcomeKind::Success)]);
     assert_eq!(steps(&round.attempts[1]), [(0, OutcomeKind::Success), (1, OutcomeKind::Conflict)]);
     let Outcome { step, code, message, .. } = &round.attempts[1].outcome;
-    assert_eq!((*step, code.as_str(), message.as_str()), (Some(1), "fake", "told to be conflict"));
+    assert_eq!(
+        (*step, code.as_str(), message.to_string().as_str()),
+        (Some(StepAt::Step(1)), "fake", "told to be conflict")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,8 +56,8 @@ async fn a_transaction_surrounds_the_steps_and_a_refused_one_is_not_committed() 
     .await;
     let round = stage.round(0).await;
     assert_eq!(kinds(&round), [OutcomeKind::Success, OutcomeKind::Deadlock]);
-    let step_indexes: Vec<usize> = round.attempts[0].steps.iter().map(|step| step.step).collect();
-    assert_eq!(step_indexes, [Outcome::BEGIN, 0, Outcome::COMMIT]);
+    let step_indexes: Vec<StepAt> = round.attempts[0].steps.iter().map(|step| step.step).collect();
+    assert_eq!(step_indexes, [StepAt::Begin, StepAt::Step(0), StepAt::Commit]);
     let log = stage.log();
     let of = |worker: &str| -> Vec<String> { log.iter().filter(|line| line.starts_with(worker)).cloned().collect() };
     assert_eq!(of("0"), ["0: begin", "0: done", "0: commit"]);
@@ -78,9 +82,55 @@ async fn a_worker_that_panics_has_crashed_and_races_again() {
         let round = stage.round(number).await;
         assert_eq!(kinds(&round), [OutcomeKind::Crash, OutcomeKind::Success]);
         let outcome = &round.attempts[0].outcome;
-        assert_eq!((outcome.code.as_str(), outcome.message.as_str()), ("panic", "as the script says"));
+        assert_eq!((outcome.code.as_str(), outcome.message.to_string().as_str()), ("panic", "as the script says"));
         assert_eq!(arrivals(&round, 1), [(1, ArrivalKind::Arrived), (0, ArrivalKind::Failed)]);
         assert_eq!(stage.log(), ["0: done", "0: rolled back", "1: done"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_step_asked_and_got_stays_with_it() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name   = "reader"
+        repeat = 2
+        transaction = "serializable"
+        steps = [
+            { sql = "row $1", args = ["${round}"], save = "n" },
+            { let = { m = "n + 1" } },
+            { sql = "row $1", args = ["${m}"] },
+            { sleep = "1ms" },
+        ]
+
+        [[workers]]
+        name  = "refused"
+        steps = [{ sql = "row $1", args = ["a"], rows = 2 }, { sql = "done" }]
+
+        [[workers]]
+        name  = "unlucky"
+        steps = [{ sql = "row $1", args = ["b"] }, { sql = "panic" }]
+        "#,
+    )
+    .await;
+    for number in 0..2 {
+        let mut round = stage.round(number).await;
+        let exchanges = round.take_exchanges();
+        let kept = round.kept(&exchanges);
+        let told = |worker: usize| -> Vec<String> {
+            let said = |value: Option<Value>| value.map_or("-".to_owned(), |value| value.to_string());
+            let steps = (0..round.attempts[worker].steps.len()).map(|position| kept.get(worker, position));
+            steps.map(|it| format!("{} {}", said(it.request), said(it.result))).collect()
+        };
+        let row = |value: &str| {
+            let value = value.to_owned();
+            format!(r#"{{"args":[{value}],"sql":"row $1"}} {{"affected":1,"rows":[[{value}]]}}"#)
+        };
+        let [first, second] = [number, number + 1].map(|value| row(&value.to_string()));
+        let of_one = ["- -", &first, "- -", &second, "- -", "- -"];
+        assert_eq!(told(0), [of_one, of_one].concat());
+        assert_eq!(told(1), [row(r#""a""#)], "refused for its rows, which are known");
+        assert_eq!(told(2), [row(r#""b""#)], "nothing of the call that panicked, nor of the round before");
     }
 }
 
@@ -179,8 +229,9 @@ async fn what_was_read_is_saved_computed_with_and_asserted() {
     // The sides: what is asserted of round 0 is not true of round 1.
     let round = stage.round(0).await;
     assert_eq!(kinds(&round), [OutcomeKind::Conflict, OutcomeKind::Rejected]);
-    let ends: Vec<_> = round.attempts.iter().map(|it| (it.outcome.step, it.outcome.code.as_str())).collect();
-    assert_eq!(ends, [(Some(5), "rows"), (Some(2), "assert")]);
+    let ends: Vec<_> = round.attempts.iter().map(|it| (it.outcome.step, it.outcome.cause)).collect();
+    let rows = Some(Cause::Rows { found: 1 });
+    assert_eq!(ends, [(Some(StepAt::Step(5)), rows), (Some(StepAt::Step(2)), Some(Cause::Assertion))]);
     assert_eq!(round.attempts[0].outcome.message, "1 rows, wanted 2");
     assert_eq!(kinds(&stage.round(1).await), [OutcomeKind::Rejected, OutcomeKind::Rejected]);
 }
@@ -192,9 +243,9 @@ async fn what_the_race_gave_a_step_may_not_fit_and_that_is_an_outcome() {
         let mut stage = Stage::open(&format!("[[workers]]\nname = \"reader\"\nsteps = {steps}")).await;
         let round = stage.round(0).await;
         let outcome = &round.attempts[0].outcome;
-        (outcome.kind, outcome.step, outcome.code.clone())
+        (outcome.kind, outcome.step, outcome.cause, outcome.code.clone())
     };
-    let ended = |kind, code: &str| (kind, Some(1), code.to_owned());
+    let ended = |kind, code: &str| (kind, Some(StepAt::Step(1)), Some(Cause::Malformed), code.to_owned());
     let saves = |otherwise: &str| format!("{{ sql = \"done\", save = \"m\"{otherwise} }}");
     assert_eq!(of(&saves("")).await, ended(OutcomeKind::Crash, "save"));
     assert_eq!(of(&saves(", otherwise = \"conflict\"")).await, ended(OutcomeKind::Conflict, "save"));
@@ -243,6 +294,6 @@ async fn a_sleep_lasts_as_long_as_it_says_and_is_never_cut_short_in_silence() {
     assert_eq!(kinds(&round), [OutcomeKind::Success, OutcomeKind::Timeout, OutcomeKind::Timeout]);
     let ended = |worker: usize| round.attempts[worker].steps[0].ended_ns / 1_000_000_000;
     assert_eq!([ended(0), ended(1)], [15, 2]);
-    assert!(round.attempts[2].outcome.message.contains("during a sleep of 60s"), "{:?}", round.attempts[2]);
+    assert!(round.attempts[2].outcome.message.mentions("during a sleep of 60s"), "{:?}", round.attempts[2]);
     stage.close().await;
 }

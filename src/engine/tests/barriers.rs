@@ -3,7 +3,7 @@
 use super::{arrivals, kinds, millis};
 use crate::engine::testing::{RESET_TAKES, Stage};
 use crate::model::START;
-use crate::model::record::{ArrivalKind, InvariantResult};
+use crate::model::record::{ArrivalKind, InvariantResult, StepAt};
 use crate::outcome::OutcomeKind;
 
 #[tokio::test(start_paused = true)]
@@ -135,7 +135,7 @@ async fn a_worker_blocked_by_somebody_else_breaks_the_barrier_which_names_it() {
     let record = &round.barriers[1];
     assert_eq!(record.released_ns, None);
     let missing: Vec<_> = record.missing.iter().map(|it| (it.worker, it.step, it.waits_for.join(", "))).collect();
-    assert_eq!(missing, [(2, Some(1), "worker 0".to_owned()), (3, Some(0), String::new())]);
+    assert_eq!(missing, [(2, Some(StepAt::Step(1)), "worker 0".to_owned()), (3, Some(StepAt::Step(0)), String::new())]);
     assert!(record.missing.iter().all(|missing| (900..1_100).contains(&millis(missing.for_ns))), "{record:?}");
     let outcome = &round.attempts[1].outcome;
     assert_eq!(outcome.message, "barrier `inside` was not completed within 1s");

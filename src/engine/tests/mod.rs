@@ -13,7 +13,7 @@ fn kinds(round: &RoundRecord) -> Vec<OutcomeKind> {
 }
 
 fn steps(attempt: &Attempt) -> Vec<(usize, OutcomeKind)> {
-    attempt.steps.iter().map(|step| (step.step, step.outcome)).collect()
+    attempt.steps.iter().map(|step| (step.step.index().unwrap(), step.outcome)).collect()
 }
 
 fn arrivals(round: &RoundRecord, barrier: usize) -> Vec<(usize, ArrivalKind)> {

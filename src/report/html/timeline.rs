@@ -10,12 +10,15 @@ use super::super::schema::{
     StepRoundReport,
 };
 use super::super::trace::missing;
-use super::super::words::ns;
+use super::super::words::{ns, shortened};
 use super::plot::round_step;
 use super::{look, marks, word};
 
 /// Height of the axis' ticks, and of each row of barrier names.
 const ROW: usize = 15;
+
+/// At most so many characters of what a step asked, and of what it got, are shown.
+const EXCHANGE_MAX: usize = 160;
 
 /// The timeline of a round, with its legend, and with what broke a barrier.
 pub(super) fn timeline(round: &RoundReport, groups: &[GroupReport]) -> Markup {
@@ -53,6 +56,15 @@ fn ending(attempt: &AttemptReport) -> String {
     let step = attempt.step.as_ref().map(|step| format!(" in {step}")).unwrap_or_default();
     let code = if attempt.code.is_empty() { String::new() } else { format!(" {}", attempt.code) };
     format!("{}{step}{code}", word(attempt.outcome))
+}
+
+/// What a step asked and got, on a line each, as far as the report tells.
+fn exchange(step: &StepRoundReport) -> Markup {
+    let line = |value: &serde_json::Value| shortened(&value.to_string(), EXCHANGE_MAX);
+    html! {
+        @if let Some(request) = &step.request { "\nasked " (line(request)) }
+        @if let Some(result) = &step.result { "\ngot " (line(result)) }
+    }
 }
 
 /// A barrier's release and its name, in the row where there is room for it.
@@ -232,6 +244,7 @@ impl<'a> View<'a> {
                         "\n" (word(step.outcome))
                         @if attempt.step.as_deref() == Some(step.step.as_str()) { " " (attempt.code) @if !attempt.message.is_empty() { ": " (attempt.message) } }
                     }
+                    @if failed || !self.is_dense() { (exchange(step)) }
                     "\n" (self.span(step.started_ns, step.ended_ns))
                 }
             }
@@ -350,6 +363,9 @@ mod tests {
             started_ns: *started_ns,
             ended_ns: *ended_ns,
             released_ns: 0,
+            request: None,
+            result: None,
+            end: None,
         });
         let steps: Vec<StepRoundReport> = steps.collect();
         let last = steps.last().unwrap().clone();
@@ -358,6 +374,7 @@ mod tests {
             group: "adder".to_owned(),
             outcome: last.outcome,
             step: (last.outcome != OutcomeWord::Success).then(|| last.step.clone()),
+            cause: None,
             code: String::new(),
             message: String::new(),
             started_ns: 0,
@@ -411,6 +428,18 @@ mod tests {
         assert!(text.contains("barrier locked released at 600 µs\n1 arrived, 1 blocked"), "{text}");
         assert!(!text.contains("adder 0: locked"), "a step that only waits is drawn as waiting: {text}");
         insta::assert_snapshot!(text.replace("><", ">\n<"));
+    }
+
+    #[test]
+    fn a_step_says_what_it_asked_and_got() {
+        let mut round = blocked();
+        let step = &mut round.attempts[0].steps[0];
+        step.request = Some(serde_json::json!({"sql": "SELECT $1", "args": ["<b>"]}));
+        step.result = Some(serde_json::json!({"rows": [["x".repeat(300)]]}));
+        let text = timeline(&round, &[]).into_string();
+        let asked = r#"asked {"sql":"SELECT $1","args":["&lt;b&gt;"]}"#;
+        assert!(text.contains(&asked.replace('"', "&quot;")), "{text}");
+        assert!(text.contains("\ngot ") && !text.contains(&"x".repeat(160)), "{text}");
     }
 
     #[test]

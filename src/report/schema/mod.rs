@@ -10,6 +10,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::port::ServerOrigin;
+
 mod comparison;
 mod outcome_word;
 mod race;
@@ -32,7 +34,10 @@ pub use words::*;
 /// - 1.4: `raced`, `ordered` and `controlled`; `overlap` counts workers in play; the outcome `disconnected`; `disturbed` controls; `no_bound`; `rounds` of refusals;
 ///   `undecided` of invariants, and `invariants_undecided` in `rounds.csv`;
 ///   `since_setup` of kept rounds, and `round_since_setup` in `rounds.csv`.
-pub const SCHEMA: SchemaVersion = SchemaVersion { major: 1, minor: 4 };
+/// - 2.0: words of outcomes and causes are open: a reader shows those that it does not know as they are, where those of 1.x refused
+///   them. `cause` of attempts; `request`, `result` and `end` of kept steps; the same in `rounds.jsonl`, where each repetition of
+///   a transaction is an operation of its own.
+pub const SCHEMA: SchemaVersion = SchemaVersion { major: 2, minor: 0 };
 
 /// A version of this schema, written `major.minor`. A reader of one major version reads all its minor versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -248,6 +253,13 @@ pub struct TargetReport {
     pub settings: BTreeMap<String, String>,
 }
 
+impl TargetReport {
+    /// Whether there is no server: the library is inside deadheat.
+    pub fn is_embedded(&self) -> bool {
+        self.origin == ServerOrigin::Embedded.as_str()
+    }
+}
+
 /// A control.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ControlReport {
@@ -371,7 +383,7 @@ mod tests {
     #[test]
     fn versions_are_written_as_major_and_minor() {
         assert_eq!("1.0".parse(), Ok(SchemaVersion { major: 1, minor: 0 }));
-        assert_eq!(SCHEMA.to_string(), "1.4");
+        assert_eq!(SCHEMA.to_string(), "2.0");
         assert!("1".parse::<SchemaVersion>().is_err());
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Counts;
 use super::outcome_word::OutcomeWord;
-use super::words::{ArrivalWord, FailureKindWord, InvariantWord, VerdictWord};
+use super::words::{ArrivalWord, CauseWord, EndWord, FailureKindWord, InvariantWord, VerdictWord};
 
 /// A round kept in full. Times are nanoseconds since the round's origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,6 +69,9 @@ pub struct AttemptReport {
     /// The failed step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// What ended it, if it was not a success. Since 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<CauseWord>,
     /// The system's code.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub code: String,
@@ -85,6 +88,19 @@ pub struct AttemptReport {
     pub steps: Vec<StepRoundReport>,
 }
 
+impl AttemptReport {
+    /// What ended it. Before 2.0 our own words for codes say it, as far as anything asks.
+    pub fn ended_by(&self) -> Option<CauseWord> {
+        let by_code = || match self.code.as_str() {
+            "assert" => Some(CauseWord::Assertion),
+            "barrier" => Some(CauseWord::Barrier),
+            "rows" => Some(CauseWord::Rows),
+            _ => None,
+        };
+        self.cause.clone().or_else(by_code)
+    }
+}
+
 /// One step of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRoundReport {
@@ -98,6 +114,15 @@ pub struct StepRoundReport {
     pub ended_ns: u64,
     /// When the last barrier that the worker passed before the step ended was released.
     pub released_ns: u64,
+    /// What it asked a target: its word, and what it gave by name. Without logins, and cut to 1 KiB. Since 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<serde_json::Value>,
+    /// What came of it, if it was done: for SQL `rows` and `affected`. Since 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<serde_json::Value>,
+    /// Whether it took effect, if it asked a target. Since 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<EndWord>,
 }
 
 /// What happened at one barrier in one round.
@@ -160,7 +185,7 @@ pub struct InvariantRoundReport {
 
 /// One line of `rounds.jsonl`: an event in the history of a round kept in full, as Jepsen's checkers read them.
 ///
-/// An operation is a worker's whole transaction, or, outside of transactions, one step that asks a target.
+/// An operation is a worker's transaction (with `repeat`, each of them), or, outside of transactions, one step that asks a target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HistoryEvent {
     /// The line's number, from 0.
@@ -173,9 +198,18 @@ pub struct HistoryEvent {
     pub time: u64,
     /// The step's name, or `transaction`.
     pub f: String,
+    /// What a step asks, when it begins. Since 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<serde_json::Value>,
+    /// What came of it, when it ends. Since 2.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<serde_json::Value>,
     /// The steps of a transaction that were done, when it ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub value: Vec<String>,
+    /// What a transaction asked, in order, and what came of it, when it ends. Since 2.0.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<HistoryStep>,
     /// How the operation ended, if not in success: outcome, code and message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<(OutcomeWord, String, String)>,
@@ -186,6 +220,42 @@ pub struct HistoryEvent {
     pub control: Option<String>,
     /// The round.
     pub round: u64,
+}
+
+impl HistoryEvent {
+    /// Something that happened to the operation `f`, of which nothing else is known so far.
+    pub(crate) fn new(r#type: HistoryEventWord, f: &str) -> Self {
+        HistoryEvent {
+            index: 0,
+            r#type,
+            process: 0,
+            time: 0,
+            f: f.to_owned(),
+            request: None,
+            result: None,
+            value: Vec::new(),
+            steps: Vec::new(),
+            error: None,
+            case: String::new(),
+            control: None,
+            round: 0,
+        }
+    }
+}
+
+/// A step of a transaction that asked a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryStep {
+    /// Its name.
+    pub f: String,
+    /// How it ended.
+    pub outcome: OutcomeWord,
+    /// What it asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<serde_json::Value>,
+    /// What came of it, if it was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<serde_json::Value>,
 }
 
 /// What happened to an operation.
@@ -200,4 +270,14 @@ pub enum HistoryEventWord {
     Fail,
     /// Whether it had an effect is not known, or it had a part of it.
     Info,
+}
+
+impl From<EndWord> for HistoryEventWord {
+    fn from(end: EndWord) -> Self {
+        match end {
+            EndWord::Ok => HistoryEventWord::Ok,
+            EndWord::Fail => HistoryEventWord::Fail,
+            EndWord::Info => HistoryEventWord::Info,
+        }
+    }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{RunVerdict, Verdict};
+use crate::outcome::Cause;
 
 /// What a round, a case or a check proved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +66,61 @@ pub enum FailureKindWord {
     Invariant,
     /// An invariant that could not be evaluated.
     Unevaluated,
+}
+
+/// What ended an attempt that was not a success. A report of a later minor version may hold others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CauseWord {
+    /// The system answered, and refused.
+    Server,
+    /// The connection was lost.
+    ConnectionLost,
+    /// Nobody took the request.
+    Unanswered,
+    /// A deadline passed.
+    Deadline,
+    /// The step wanted another number of rows.
+    Rows,
+    /// An `assert` was not true.
+    Assertion,
+    /// A barrier was never completed.
+    Barrier,
+    /// The worker panicked.
+    Panic,
+    /// What came does not fit what was to be made of it.
+    Malformed,
+    /// A word of a later version.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl From<Cause> for CauseWord {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::Server => CauseWord::Server,
+            Cause::ConnectionLost => CauseWord::ConnectionLost,
+            Cause::Unanswered => CauseWord::Unanswered,
+            Cause::Deadline => CauseWord::Deadline,
+            Cause::Rows { .. } => CauseWord::Rows,
+            Cause::Assertion => CauseWord::Assertion,
+            Cause::Barrier => CauseWord::Barrier,
+            Cause::Panic => CauseWord::Panic,
+            Cause::Malformed => CauseWord::Malformed,
+        }
+    }
+}
+
+/// Whether something that was asked took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndWord {
+    /// It did.
+    Ok,
+    /// It certainly did not.
+    Fail,
+    /// That is not known, or a part of it did.
+    Info,
 }
 
 /// How a worker came to a barrier.
@@ -154,6 +210,18 @@ mod tests {
             assert_eq!(serde_json::to_value(word).unwrap(), verdict.as_str());
             assert_eq!(RunVerdict::from(word), verdict);
         }
+        for (cause, word) in [
+            (Cause::ConnectionLost, "connection-lost"),
+            (Cause::Rows { found: 2 }, "rows"),
+            (Cause::Assertion, "assertion"),
+        ] {
+            assert_eq!(serde_json::to_value(CauseWord::from(cause)).unwrap(), word);
+        }
+        let later: CauseWord = serde_json::from_value("quota".into()).unwrap();
+        assert_eq!(
+            (&later, serde_json::to_value(&later).unwrap()),
+            (&CauseWord::Other("quota".to_owned()), "quota".into())
+        );
         for verdict in [Verdict::Pass, Verdict::Inconclusive, Verdict::Fail] {
             assert_eq!(serde_json::to_value(VerdictWord::from(verdict)).unwrap(), verdict.as_str());
         }

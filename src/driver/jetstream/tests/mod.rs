@@ -15,7 +15,7 @@ use super::*;
 use crate::driver::proxy::{Cut, Proxy};
 use crate::driver::testing::{named, place, request};
 use crate::outcome::Tally;
-use crate::port::{Entry, Options, Refusal, read};
+use crate::port::{Entry, Options, Refusal, ServerOrigin, read};
 
 const SPACE: &str = "deadheat_test";
 
@@ -35,7 +35,7 @@ fn spec() -> TargetSpec {
 }
 
 async fn open_url(url: String) -> Result<Box<dyn Target>, TargetError> {
-    open(&spec(), &Endpoint { url, origin: "test".to_owned() }, SPACE).await
+    open(&spec(), &Endpoint { url, origin: ServerOrigin::Given }, SPACE).await
 }
 
 async fn open_on(server: &Server) -> Box<dyn Target> {
@@ -85,7 +85,7 @@ fn messages_of(subject: &str) -> Request<Value> {
 
 /// The call of a request on the stream of every test here.
 fn bound(request: &Request<Value>) -> Result<Bound, TargetError> {
-    let nowhere = Endpoint { url: "nats://127.0.0.1:1".to_owned(), origin: "test".to_owned() };
+    let nowhere = Endpoint { url: "nats://127.0.0.1:1".to_owned(), origin: ServerOrigin::Given };
     let stream = Stream::new(Address::parse("bus", &nowhere).unwrap(), SPACE);
     Call::of(&stream, request).map(Bound::new)
 }
@@ -314,11 +314,7 @@ async fn answers_that_only_other_servers_give_are_understood() {
     let clustered = r#"{"error":{"code":400,"err_code":10164,"description":"wrong last sequence"}}"#;
     assert_eq!(
         answer(clustered).await,
-        Ok(Reply::Refused(Refusal {
-            kind: OutcomeKind::Conflict,
-            code: "10164".to_owned(),
-            message: "wrong last sequence".to_owned()
-        }))
+        Ok(Reply::Refused(Refusal::new(OutcomeKind::Conflict, Cause::Server, "10164", "wrong last sequence")))
     );
     let gone = r#"{"error":{"code":404,"err_code":10059,"description":"stream not found"}}"#;
     assert!(matches!(answer(gone).await, Err(TargetError::Environment { .. })));

@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use super::POSTGRES;
 use super::driver::{ARGS, SQL};
 use crate::driver::testing::{place, planned, request};
-use crate::outcome::OutcomeKind;
+use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{
-    Bound, Done, Driver, Endpoint, Entry, Options, Reply, Request, RequestAt, Session, Source, Target, TargetError,
-    TargetSpec,
+    Bound, Done, Driver, Endpoint, Entry, Options, Refusal, Reply, Request, RequestAt, ServerOrigin, Session, Source,
+    Target, TargetError, TargetSpec,
 };
 use crate::server::PrivateServer;
 use crate::server::find::{self, SearchPath};
@@ -44,7 +44,7 @@ fn address(server: &PrivateServer) -> SocketAddr {
 }
 
 fn endpoint(url: &str) -> Endpoint {
-    Endpoint { url: url.to_owned(), origin: "--target".to_owned() }
+    Endpoint { url: url.to_owned(), origin: ServerOrigin::Given }
 }
 
 fn spec(statements: &[&str], settings: &[(&str, &str)]) -> TargetSpec {
@@ -160,7 +160,15 @@ fn done(reply: Reply) -> Done {
 #[track_caller]
 fn assert_refused(reply: &Reply, kind: OutcomeKind, code: &str) {
     match reply {
-        Reply::Refused(refusal) => assert_eq!((refusal.kind, refusal.code.as_str()), (kind, code), "{refusal:?}"),
+        Reply::Refused(refusal) => {
+            let cause = match code {
+                "connection-lost" | "57P01" => Cause::ConnectionLost,
+                "deadline" => Cause::Deadline,
+                _ => Cause::Server,
+            };
+            let Refusal { kind: of_kind, cause: of_cause, code: of_code, .. } = refusal;
+            assert_eq!((*of_kind, *of_cause, of_code.as_str()), (kind, cause, code), "{refusal:?}");
+        }
         Reply::Done(done) => panic!("done: {done:?}"),
     }
 }
