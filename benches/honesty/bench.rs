@@ -51,7 +51,7 @@ impl Bench {
     /// Races both variants in turns, and compares them in pairs.
     pub(crate) async fn live(&self, subject: &Subject, trial: Trial) -> Result<MetricComparison> {
         let Trial { delays_ms, rounds, seed } = trial;
-        let run = run::space_prefix();
+        let run = run::namespace_prefix();
         let case = |delay_ms, side: &str| -> Result<_> {
             let case = subject.plan(delay_ms, rounds, &format!("{run}{side}"))?.cases.swap_remove(0).case;
             let sources = case.targets.iter().map(|target| self.endpoints.source(target));
@@ -76,7 +76,7 @@ impl Bench {
         let Trial { delays_ms, rounds, seed } = trial;
         let mut runs = Vec::new();
         for delay_ms in delays_ms {
-            let name = run::space_prefix();
+            let name = run::namespace_prefix();
             let planned = [subject.plan(delay_ms, rounds, &name)?];
             let mut folder = RunFolder::create(self.folder.path(), &name)?;
             let mut report = run::new_report(seed, Vec::new());

@@ -180,7 +180,7 @@ impl Race {
         let drivers = Drivers::new([&CLOSURES as _]);
         let scenario = scenario::parse(source, Path::new("."), FileAccess::Below, &drivers);
         let scenario = scenario.map_err(|error| unreadable(&error))?;
-        let run = run::space_prefix();
+        let run = run::namespace_prefix();
         let overrides = Overrides { rounds: self.settings.rounds, run: run.clone(), ..Overrides::default() };
         let mut planned = planned(&scenario, &overrides)?;
         for planned in &mut planned.cases {

@@ -123,7 +123,7 @@ impl Run {
             }
         };
         let scenario = scenario.map_err(|error| unreadable(&error))?;
-        let run = run::space_prefix();
+        let run = run::namespace_prefix();
         let overrides = Overrides {
             params: self.params,
             rounds: self.settings.rounds,

@@ -11,7 +11,7 @@ use crate::report::summary::{LIMIT, summary};
 
 /// Prints annotations when `GITHUB_ACTIONS=true`, and adds to the file that `GITHUB_STEP_SUMMARY` names.
 /// What cannot be written there is a warning: the run's verdict does not depend on it.
-pub(crate) fn tell(report: &Report, output: &Output) {
+pub(crate) fn announce(report: &Report, output: &Output) {
     if std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
         output.data(&annotations(report, &directory()));
     }

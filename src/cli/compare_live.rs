@@ -8,7 +8,7 @@ use super::Failure;
 use super::args::{CompareArgs, Limits, Selection};
 use super::output::Output;
 use super::progress::Progress;
-use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_obituaries};
+use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_dead_servers};
 use super::select::{self, Purpose};
 use super::{compare, limits, signals};
 use crate::compare::{LivePair, compare_live, html};
@@ -38,7 +38,7 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
             format!("`--live` races one scenario, and `{}` is a directory; name a file in it", scenario.display());
         return Err(Failure::new(RunVerdict::Usage, message));
     }
-    let run = run::space_prefix();
+    let run = run::namespace_prefix();
     let variants = [&args.set_base, &args.set_head].map(|set| variant(set));
     let planned = [("b", &variants[0]), ("h", &variants[1])]
         .map(|(side, variant)| plan(args, scenario, variant, &format!("{run}{side}"), output));
@@ -192,8 +192,8 @@ async fn race(
     let mut progress = Progress::new(*output, false);
     let open = OpenTargets::default();
     let ended = {
-        let mut tell = |event: Event<'_>| progress.tell(event);
-        let racing = provide_and_race(args, cases, sides, &stop, &open, &mut tell, output);
+        let mut on_event = |event: Event<'_>| progress.on_event(event);
+        let racing = provide_and_race(args, cases, sides, &stop, &open, &mut on_event, output);
         tokio::select! {
             ended = racing => ended,
             () = overdue(&stop) => Err(Failure::new(RunVerdict::Interrupted, "")),
@@ -224,7 +224,7 @@ async fn provide_and_race(
     sides: &mut [LiveSide; 2],
     stop: &Stop,
     open: &OpenTargets,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    on_event: &mut (dyn FnMut(Event<'_>) + Send),
     output: &Output,
 ) -> Result<Vec<LivePair>, Failure> {
     let all = cases.iter().flatten().map(AsRef::as_ref);
@@ -249,10 +249,10 @@ async fn provide_and_race(
     }
     let seed = sides[1].report.run.seed;
     let turns = Turns { rounds: args.rounds, warm_up: args.warm_up, seed };
-    let raced = run::live(&pairs, turns, sides, stop, open, tell).await;
+    let raced = run::live(&pairs, turns, sides, stop, open, on_event).await;
     let raced = match raced {
         Ok(raced) => Ok(raced),
-        Err(error) => Err(Failure::new(error.verdict(), with_obituaries(&error, &endpoints).await)),
+        Err(error) => Err(Failure::new(error.verdict(), with_dead_servers(&error, &endpoints).await)),
     };
     let closed = endpoints.close().await;
     let raced = raced?;

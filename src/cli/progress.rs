@@ -30,7 +30,7 @@ impl Progress {
         Progress { output, quiet, bar, last_line: Instant::now() }
     }
 
-    pub(crate) fn tell(&mut self, event: Event<'_>) {
+    pub(crate) fn on_event(&mut self, event: Event<'_>) {
         match event {
             Event::Begin { case, rounds } => {
                 self.bar.set_length(rounds);

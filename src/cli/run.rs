@@ -29,7 +29,7 @@ pub(super) const TEARDOWN_LIMIT: Duration = Duration::from_secs(2);
 const GIVEN_UP_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long after a server's failure a private one may take to be seen dead.
-const OBITUARY_PATIENCE: Duration = Duration::from_secs(1);
+const DEAD_SERVER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What is to be done.
 struct Job<'a> {
@@ -45,7 +45,7 @@ struct Job<'a> {
 
 pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failure> {
     let began = Instant::now();
-    let run = run::space_prefix();
+    let run = run::namespace_prefix();
     let (planned, seed, again) = match &args.again {
         Some(again) => {
             let (planned, seed, again) = again::plan(again, args, &run, output)?;
@@ -98,8 +98,8 @@ async fn race(
     let mut progress = Progress::new(*output, args.quiet);
     let open = OpenTargets::default();
     let ended = {
-        let mut tell = |event: Event<'_>| progress.tell(event);
-        let running = provide_and_run(&job, sources, &stop, &open, report, folder, &mut tell);
+        let mut on_event = |event: Event<'_>| progress.on_event(event);
+        let running = provide_and_run(&job, sources, &stop, &open, report, folder, &mut on_event);
         tokio::select! {
             ended = running => ended,
             () = overdue(&stop) => Err(Failure::new(RunVerdict::Interrupted, "")),
@@ -124,7 +124,7 @@ async fn race(
         written = folder.write_report(report).and_then(|()| forms::write(folder, report));
     }
     // Whatever became of the files: a CI service shows what it is told here, and nothing else.
-    ci::tell(report, output);
+    ci::announce(report, output);
     // If they cannot be written, the error that ended the run is the one to tell.
     if written.is_ok() {
         output.data(&format!("report: {}\n", folder.path().join(HTML_FILE).display()));
@@ -139,7 +139,7 @@ async fn provide_and_run(
     open: &OpenTargets,
     report: &mut Report,
     folder: &mut RunFolder,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<RunVerdict, Failure> {
     let Job { began, args, run, planned, again, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
@@ -151,7 +151,7 @@ async fn provide_and_run(
         no_skip: args.no_skip,
     };
     let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, again, stop, open };
-    let raced = run::run(inputs, report, folder, tell).await;
+    let raced = run::run(inputs, report, folder, on_event).await;
     let raced = match raced {
         Ok(()) => Ok(()),
         Err(error) => Err(failure(&error, &endpoints, report, stop).await),
@@ -181,7 +181,7 @@ async fn failure(error: &RunError, endpoints: &Endpoints, report: &Report, stop:
     let failed = failed.map(|case| RunVerdict::from(crate::judge::Verdict::from(case.verdict)));
     let interrupted = stop.is_asked().then_some(RunVerdict::Interrupted);
     let causes = failed.chain([error.verdict()]).chain(interrupted);
-    Failure::new(RunVerdict::decide(causes), with_obituaries(error, endpoints).await)
+    Failure::new(RunVerdict::decide(causes), with_dead_servers(error, endpoints).await)
 }
 
 /// Trouble with the surroundings after the races: it does not hide what they proved.
@@ -190,17 +190,17 @@ fn environment_besides(report: &Report, error: impl std::fmt::Display) -> Failur
 }
 
 /// An error. If private servers died, that comes first: it is the cause, and the error only how the run noticed.
-pub(super) async fn with_obituaries(error: &RunError, endpoints: &Endpoints) -> String {
+pub(super) async fn with_dead_servers(error: &RunError, endpoints: &Endpoints) -> String {
     let is_of_a_server =
         matches!(error.cause(), RunError::Engine(EngineError::Environment { .. } | EngineError::Lost { .. }));
-    let patience = if is_of_a_server { OBITUARY_PATIENCE } else { Duration::ZERO };
-    let obituaries = endpoints.obituaries(patience).await;
-    if obituaries.is_empty() {
+    let patience = if is_of_a_server { DEAD_SERVER_PATIENCE } else { Duration::ZERO };
+    let dead_servers = endpoints.dead_servers(patience).await;
+    if dead_servers.is_empty() {
         return error.to_string();
     }
     format!(
         "{}\nrun again; a server that ends again says why in its log\nthe run noticed by: {}",
-        obituaries.join("\n"),
+        dead_servers.join("\n"),
         error.cause()
     )
 }

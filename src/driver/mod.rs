@@ -2,12 +2,12 @@
 //! the port.
 
 pub mod event_store;
+pub(crate) mod full_disk;
 pub mod jetstream;
 pub mod postgres;
 #[cfg(test)]
 pub(crate) mod proxy;
 mod reconnect;
-pub(crate) mod space;
 #[cfg(test)]
 mod testing;
 

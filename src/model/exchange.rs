@@ -13,7 +13,7 @@ const STEPS_KEPT: usize = 4096;
 const ROWS_KEPT: usize = 10_000;
 /// How many bytes are kept of a request, and of a result.
 const VALUE_MAX: usize = 1024;
-/// All values of one round are cut to so many bytes.
+/// How many bytes are kept of all values of one round.
 const ROUND_MAX: usize = 1 << 20;
 
 /// What one step asked, and its result.
@@ -41,7 +41,7 @@ impl Exchanges {
         Exchanges { steps: Vec::new(), ready: Vec::new(), rows: 0 }
     }
 
-    /// Makes room for the exchanges of so many steps.
+    /// Makes room for the exchanges of `steps` steps.
     pub fn reserve(&mut self, steps: usize) {
         self.steps.reserve(steps.min(STEPS_KEPT));
     }

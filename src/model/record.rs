@@ -108,7 +108,7 @@ pub enum StepAt {
 impl StepAt {
     /// The step of a group with this index.
     pub fn step(index: usize) -> Self {
-        StepAt::Step(u32::try_from(index).expect("a scenario file is too short for so many steps"))
+        StepAt::Step(u32::try_from(index).expect("a scenario file is too short for that"))
     }
 
     /// The index into the group's steps; `None` for a transaction's ends.
@@ -128,7 +128,7 @@ pub struct Outcome {
     pub kind: OutcomeKind,
     /// What ended it; `None` for success, and for what a row of a stored round does not tell.
     pub cause: Option<Cause>,
-    /// The failed step. `None` for success, and where it was no step that failed.
+    /// The failed step. `None` for success, and where something else than a step failed.
     pub step: Option<StepAt>,
     /// The system's code, empty for success.
     pub code: String,

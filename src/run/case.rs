@@ -27,9 +27,9 @@ impl Opened {
     pub(super) async fn open(context: &mut Context<'_>, case: &Case, sources: &[Source]) -> Result<Self, RunError> {
         let mut opened = Opened { targets: Vec::with_capacity(case.targets.len()) };
         for (spec, source) in case.targets.iter().zip(sources) {
-            let space = context.next_space();
+            let namespace = context.next_namespace();
             let target = async {
-                let opened = spec.driver.open(spec, source, &space).await;
+                let opened = spec.driver.open(spec, source, &namespace).await;
                 opened.map_err(|error| EngineError::opening(spec, error))
             };
             match context.stop.unless_asked(target).await {
@@ -139,7 +139,7 @@ pub(super) async fn race_round(
         tally.keep_exchanges(kept.clone());
     }
     context.folder.add_round(case, &record, &judgement, kept.as_ref())?;
-    context.tell(Event::Round { case, raced: tally.rounds, failed: tally.failed });
+    context.on_event(Event::Round { case, raced: tally.rounds, failed: tally.failed });
     Ok((record, judgement))
 }
 

@@ -178,7 +178,7 @@ impl Endpoints {
 
     /// What there is to say of private servers that have died: how they ended, and the end of their logs. If none has, looks
     /// again within this time: a process that dies closes its connections before its end can be seen.
-    pub async fn obituaries(&self, patience: Duration) -> Vec<String> {
+    pub async fn dead_servers(&self, patience: Duration) -> Vec<String> {
         let servers: Vec<&PrivateServer> = self
             .found
             .values()

@@ -70,7 +70,7 @@ pub async fn live(
     sides: &mut [LiveSide; 2],
     stop: &Stop,
     open: &OpenTargets,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Vec<LivePair>, RunError> {
     let mut raced = Vec::new();
     let (mut no_words, mut no_words_either) = (|_: Event<'_>| {}, |_: Event<'_>| {});
@@ -81,10 +81,10 @@ pub async fn live(
         if stop.is_asked() {
             break;
         }
-        tell(Event::Begin { case: &pair.head.0, rounds: turns.rounds });
+        on_event(Event::Begin { case: &pair.head.0, rounds: turns.rounds });
         let began = Instant::now();
         let mut variants = [Variant::new(&mut base.0, &pair.base.0), Variant::new(&mut head.0, &pair.head.0)];
-        let ended = race_pair(&mut variants, pair, turns, stop, tell).await;
+        let ended = race_pair(&mut variants, pair, turns, stop, on_event).await;
         ended?;
         let [of_base, of_head] = variants.map(|variant| (variant.tally, variant.warm_up_ns, variant.targets));
         if of_base.0.rounds == 0 || of_head.0.rounds == 0 {
@@ -146,16 +146,16 @@ impl LiveSide {
         turns: Turns,
         stop: &'a Stop,
         open: &'a OpenTargets,
-        tell: &'a mut (dyn FnMut(Event<'_>) + Send),
+        on_event: &'a mut (dyn FnMut(Event<'_>) + Send),
     ) -> (Context<'a>, &'a mut Report) {
         let context = Context {
             folder: &mut self.folder,
             stop,
             open,
-            tell,
+            on_event,
             run: self.run.clone(),
             seed: turns.seed,
-            spaces: 0,
+            namespaces: 0,
             options: Options::default(),
             again: None,
             began: Instant::now(),
@@ -233,7 +233,7 @@ async fn race_pair(
     pair: &PlannedPair,
     turns: Turns,
     stop: &Stop,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
     let raced = guarded(async {
         base.open(&pair.base.1).await?;
@@ -252,7 +252,7 @@ async fn race_pair(
             }
             if warm_up.is_none() {
                 let failed = base.tally.failed + head.tally.failed;
-                tell(Event::Round { case: head.case, raced: head.tally.rounds, failed });
+                on_event(Event::Round { case: head.case, raced: head.tally.rounds, failed });
             }
         }
         Ok(())

@@ -103,11 +103,11 @@ struct Context<'a> {
     folder: &'a mut RunFolder,
     stop: &'a Stop,
     open: &'a OpenTargets,
-    tell: &'a mut (dyn FnMut(Event<'_>) + Send),
-    /// Names the run in schemas and streams; see [`space_prefix`].
+    on_event: &'a mut (dyn FnMut(Event<'_>) + Send),
+    /// Names the run in schemas and streams; see [`namespace_prefix`].
     run: String,
     seed: u64,
-    spaces: u64,
+    namespaces: u64,
     options: Options,
     again: Option<&'a Again>,
     began: Instant,
@@ -116,19 +116,19 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn tell(&mut self, event: Event<'_>) {
-        (self.tell)(event);
+    fn on_event(&mut self, event: Event<'_>) {
+        (self.on_event)(event);
     }
 
-    fn tell_scenario(&mut self, scenario: &ScenarioReport, run: &Run) {
-        scenario.cases.iter().for_each(|case| self.tell(Event::Case(case, run)));
-        scenario.growth.iter().for_each(|growth| self.tell(Event::Growth(growth)));
+    fn on_scenario(&mut self, scenario: &ScenarioReport, run: &Run) {
+        scenario.cases.iter().for_each(|case| self.on_event(Event::Case(case, run)));
+        scenario.growth.iter().for_each(|growth| self.on_event(Event::Growth(growth)));
     }
 
     /// A name for the next schema, stream or bucket.
-    fn next_space(&mut self) -> String {
-        self.spaces += 1;
-        format!("{}_{}", self.run, self.spaces)
+    fn next_namespace(&mut self) -> String {
+        self.namespaces += 1;
+        format!("{}_{}", self.run, self.namespaces)
     }
 
     /// What decides the orders of a case's rounds.
@@ -156,7 +156,7 @@ impl Context<'_> {
 }
 
 /// A prefix for the names of schemas and streams that no other run on this machine or server has now.
-pub fn space_prefix() -> String {
+pub fn namespace_prefix() -> String {
     format!("dh_{:08x}", rand::random::<u32>())
 }
 
@@ -181,7 +181,7 @@ struct ControlState {
 pub struct Inputs<'a> {
     /// When the run began; before its servers were started, say.
     pub began: Instant,
-    /// Names the run in schemas, streams and scenarios; see [`space_prefix`].
+    /// Names the run in schemas, streams and scenarios; see [`namespace_prefix`].
     pub run: &'a str,
     /// What to race.
     pub scenarios: &'a [PlannedScenario],
@@ -203,7 +203,7 @@ pub async fn run(
     inputs: Inputs<'_>,
     report: &mut Report,
     folder: &mut RunFolder,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
     let Inputs { began, run, scenarios, endpoints, options, again, stop, open } = inputs;
     let ends = options.lasting.map(|lasting| Instant::now() + lasting);
@@ -211,10 +211,10 @@ pub async fn run(
         folder,
         stop,
         open,
-        tell,
+        on_event,
         run: run.to_owned(),
         seed: report.run.seed,
-        spaces: 0,
+        namespaces: 0,
         options,
         again,
         began,
@@ -232,7 +232,7 @@ pub async fn run(
             failed = pass(&mut context, scenarios, &mut states, report).await?;
         }
         for scenario in &report.scenarios {
-            context.tell_scenario(scenario, &report.run);
+            context.on_scenario(scenario, &report.run);
         }
     }
     report.scenarios.retain(|scenario| !scenario.cases.is_empty());
@@ -280,7 +280,7 @@ async fn pass(
                 let case = case_report(state);
                 failed |= case.verdict == Verdict::Fail.into();
                 if !context.options.repeats() {
-                    context.tell(Event::Case(&case, &report.run));
+                    context.on_event(Event::Case(&case, &report.run));
                 }
                 report.not_raced.retain(|id| *id != case.id);
                 put(&mut report.scenarios[index].cases, case);
@@ -302,7 +302,7 @@ async fn pass(
         }
         report.scenarios[index].growth = growth(planned, &states[index]);
         if !context.options.repeats() {
-            report.scenarios[index].growth.iter().for_each(|growth| context.tell(Event::Growth(growth)));
+            report.scenarios[index].growth.iter().for_each(|growth| context.on_event(Event::Growth(growth)));
         }
     }
     Ok(failed)
@@ -333,7 +333,7 @@ fn ready<'a>(
             Err(Unavailable { reason, remedy }) => {
                 let skipped =
                     SkippedCase { scenario: case.scenario.name.clone(), case: case.id.clone(), reason, remedy };
-                context.tell(Event::Skipped(&skipped));
+                context.on_event(Event::Skipped(&skipped));
                 report.not_raced.retain(|id| *id != skipped.case);
                 report.skipped.push(skipped);
             }
@@ -345,7 +345,7 @@ fn ready<'a>(
 /// One pass over a case: its rounds, and in the first pass its controls.
 async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Result<(), RunError> {
     let case = &state.planned.case;
-    context.tell(Event::Begin { case, rounds: case.rounds });
+    context.on_event(Event::Begin { case, rounds: case.rounds });
     let first_pass = state.tally.rounds == 0;
     race(context, case, &state.sources, &mut state.tally, &mut state.targets).await?;
     if first_pass {
@@ -353,7 +353,7 @@ async fn race_case(context: &mut Context<'_>, state: &mut CaseState<'_>) -> Resu
             if context.stop.is_asked() {
                 break;
             }
-            context.tell(Event::Begin { case: control, rounds: control.rounds });
+            context.on_event(Event::Begin { case: control, rounds: control.rounds });
             let mut tally = CaseTally::new(control);
             let verdict = race_control(context, control, &state.sources, &mut tally, &state.tally.ends).await?;
             state.controls.extend(verdict.map(|verdict| ControlState { tally, verdict }));

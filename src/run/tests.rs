@@ -34,12 +34,12 @@ const ENDLESS: &str = r#"
     conflict = 1
 "#;
 
-/// Races a scenario on embedded targets, or those at the URLs `given`; `stop` may be asked by `tell`.
+/// Races a scenario on embedded targets, or those at the URLs `given`; `stop` may be asked by `on_event`.
 async fn raced(
     text: &str,
     given: &[(&str, String)],
     stop: &Stop,
-    tell: &mut (dyn FnMut(Event<'_>) + Send),
+    on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> (Result<(), RunError>, Report) {
     let source = crate::diagnostic::SourceFile::new("embedded.toml", text);
     let scenario = crate::scenario::parse(
@@ -73,7 +73,7 @@ async fn raced(
     let out = tempfile::tempdir().unwrap();
     let mut folder = RunFolder::create(out.path(), "run").unwrap();
     let mut report = new_report(1, Vec::new());
-    let ended = run(inputs, &mut report, &mut folder, tell).await;
+    let ended = run(inputs, &mut report, &mut folder, on_event).await;
     open.close(Duration::from_secs(1)).await;
     (ended, report)
 }
@@ -81,13 +81,13 @@ async fn raced(
 #[tokio::test]
 async fn a_run_that_is_told_to_stop_now_reports_the_rounds_before() {
     let stop = Stop::default();
-    let mut tell = |event: Event<'_>| {
+    let mut on_event = |event: Event<'_>| {
         if matches!(event, Event::Round { raced: 10, .. }) {
             stop.ask();
             stop.ask();
         }
     };
-    let (ended, report) = raced(ENDLESS, &[], &stop, &mut tell).await;
+    let (ended, report) = raced(ENDLESS, &[], &stop, &mut on_event).await;
     ended.unwrap();
     assert_eq!(RunVerdict::from(report.verdict), RunVerdict::Interrupted);
     let case = &report.scenarios[0].cases[0];

@@ -2,7 +2,7 @@
 
 mod call;
 mod driver;
-mod home;
+mod resources;
 mod session;
 pub mod sqlite_code;
 #[cfg(test)]
@@ -25,7 +25,7 @@ use crate::port::{
     Bound, Description, Done, Holder, Refusal, Reply, Request, Session, Source, Target, TargetError, Wait,
 };
 use crate::value::Value;
-use home::Home;
+use resources::StoreResources;
 use session::{StoreSession, has_no_reply};
 
 /// How long one operation of a fixture or an invariant may take, and one of a worker at most.
@@ -43,7 +43,7 @@ const CONTROL_NAME: &str = "control";
 /// An event store with a file, schema or stream of its own.
 struct StoreTarget {
     description: Description,
-    home: Arc<Home>,
+    resources: Arc<StoreResources>,
     instances: Vec<Arc<Instance>>,
     /// Fixtures and invariants read and write past the instances that race: no guard, no cache.
     control: Mutex<Option<Arc<EventStore>>>,
@@ -51,24 +51,28 @@ struct StoreTarget {
     past: Arc<Instance>,
 }
 
-/// Opens an event store in `space`: a schema or stream name of its own.
+/// Opens an event store in `namespace`: a schema or stream name of its own.
 async fn open(
     name: &str,
     options: &StoreOptions,
     source: &Source,
-    space: &str,
+    namespace: &str,
 ) -> Result<Box<dyn Target>, TargetError> {
-    let home = Arc::new(Home::open(name, options, source, space).await?);
-    match furnish(&home, options, source).await {
+    let resources = Arc::new(StoreResources::open(name, options, source, namespace).await?);
+    match furnish(&resources, options, source).await {
         Ok(target) => Ok(Box::new(target)),
-        Err(error) => Err(error.with_cleanup(home.close().await)),
+        Err(error) => Err(error.with_cleanup(resources.close().await)),
     }
 }
 
-/// The instances and connections of a home that there is already.
-async fn furnish(home: &Arc<Home>, options: &StoreOptions, source: &Source) -> Result<StoreTarget, TargetError> {
+/// The instances and connections of resources that there are already.
+async fn furnish(
+    resources: &Arc<StoreResources>,
+    options: &StoreOptions,
+    source: &Source,
+) -> Result<StoreTarget, TargetError> {
     let fault = |error: &dyn std::fmt::Display| TargetError::Fault { message: error.to_string() };
-    let instance = |options| Instance::new(home.backend(), options).map(Arc::new).map_err(|error| fault(&error));
+    let instance = |options| Instance::new(resources.backend(), options).map(Arc::new).map_err(|error| fault(&error));
     let racing = InstanceOptions {
         guard: options.guard,
         lookup: options.lookup,
@@ -77,10 +81,10 @@ async fn furnish(home: &Arc<Home>, options: &StoreOptions, source: &Source) -> R
     };
     let instances = (0..options.instances).map(|_| instance(racing)).collect::<Result<Vec<_>, _>>()?;
     let past = instance(InstanceOptions::default())?;
-    let control = EventStore::new(past.clone(), home.connection(CONTROL_NAME).await?);
+    let control = EventStore::new(past.clone(), resources.connection(CONTROL_NAME).await?);
     let control = Mutex::new(Some(Arc::new(control)));
-    let description = home.description(options, source).await?;
-    Ok(StoreTarget { description, home: home.clone(), instances, control, past })
+    let description = resources.description(options, source).await?;
+    Ok(StoreTarget { description, resources: resources.clone(), instances, control, past })
 }
 
 impl Target for StoreTarget {
@@ -99,7 +103,7 @@ impl Target for StoreTarget {
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
         Box::pin(async move {
             let instance = self.instances[worker % self.instances.len()].clone();
-            let session = StoreSession::open(self.home.clone(), instance, worker).await?;
+            let session = StoreSession::open(self.resources.clone(), instance, worker).await?;
             Ok(Box::new(session) as Box<dyn Session>)
         })
     }
@@ -123,7 +127,7 @@ impl Target for StoreTarget {
     }
 
     fn close(&self) -> BoxFuture<'_, Result<(), TargetError>> {
-        Box::pin(self.home.close())
+        Box::pin(self.resources.close())
     }
 }
 
@@ -135,7 +139,7 @@ impl StoreTarget {
             return Ok(store.clone());
         }
         *control = None;
-        let connection = patiently(|| self.home.connection_again(CONTROL_NAME)).await?;
+        let connection = patiently(|| self.resources.connection_again(CONTROL_NAME)).await?;
         let store = Arc::new(EventStore::new(self.past.clone(), connection));
         *control = Some(store.clone());
         Ok(store)

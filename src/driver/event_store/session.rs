@@ -7,7 +7,7 @@ use futures::future::{BoxFuture, ready};
 use tokio::time::{Instant, timeout_at};
 
 use super::call::Call;
-use super::home::Home;
+use super::resources::StoreResources;
 use super::sqlite_code;
 use crate::driver::jetstream::api_code;
 use crate::driver::postgres::sqlstate;
@@ -22,7 +22,7 @@ use crate::value::Value;
 
 /// A worker's connection to the store, and the instance it works through.
 pub(super) struct StoreSession {
-    home: Arc<Home>,
+    resources: Arc<StoreResources>,
     worker: usize,
     store: EventStore,
     /// A reply was missed: the connection may be dead or still busy.
@@ -30,16 +30,20 @@ pub(super) struct StoreSession {
 }
 
 impl StoreSession {
-    pub(super) async fn open(home: Arc<Home>, instance: Arc<Instance>, worker: usize) -> Result<Self, TargetError> {
-        let connection = home.connection(&format!("session-{worker}")).await?;
-        Ok(StoreSession { home, worker, store: EventStore::new(instance, connection), lost: false })
+    pub(super) async fn open(
+        resources: Arc<StoreResources>,
+        instance: Arc<Instance>,
+        worker: usize,
+    ) -> Result<Self, TargetError> {
+        let connection = resources.connection(&format!("session-{worker}")).await?;
+        Ok(StoreSession { resources, worker, store: EventStore::new(instance, connection), lost: false })
     }
 
     /// Connects again if the connection was lost, or if a reply is still due on it.
     async fn renew(&mut self) -> Result<(), TargetError> {
         if self.lost || self.store.is_lost() {
             let name = format!("session-{}", self.worker);
-            let connection = patiently(|| self.home.connection_again(&name)).await?;
+            let connection = patiently(|| self.resources.connection_again(&name)).await?;
             self.store = EventStore::new(self.store.instance().clone(), connection);
             self.lost = false;
         }
@@ -63,7 +67,7 @@ impl Session for StoreSession {
             let caller = u32::try_from(self.worker).unwrap_or(u32::MAX);
             let reply = call(&self.store, caller, bound.get()?, deadline, pause).await?;
             self.lost |= matches!(&reply, Reply::Refused(refusal) if has_no_reply(refusal));
-            self.home.unless_full(reply)
+            self.resources.unless_full(reply)
         })
     }
 

@@ -41,11 +41,11 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// How long reading a stream outside of a race may take, up to [`messages::LIMIT`] messages one by one.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
-/// Connects and creates the stream `space` with the subjects `space.>`.
-pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, space: &str) -> Result<Box<dyn Target>, TargetError> {
+/// Connects and creates the stream `namespace` with the subjects `namespace.>`.
+pub async fn open(spec: &TargetSpec, endpoint: &Endpoint, namespace: &str) -> Result<Box<dyn Target>, TargetError> {
     let options = spec.options.get().cloned().unwrap_or_else(JetStreamOptions::default);
     let headers = &server_headers(&spec.requests);
-    let stream = Stream::new(Address::parse(&spec.name, endpoint)?, space);
+    let stream = Stream::new(Address::parse(&spec.name, endpoint)?, namespace);
     let control = connect(&stream).await?;
     let server = control.server_info();
     let warnings = features::check(&spec.name, &stream.address, &server.version, headers)?;

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::stream::Stream;
 use super::{Call, REQUEST_LIMIT, connection, messages};
+use crate::driver::full_disk::{JETSTREAM_FULL, unless_full};
 use crate::driver::reconnect::patiently;
-use crate::driver::space::{JETSTREAM_FULL, unless_full};
 use crate::outcome::OutcomeKind;
 use crate::port::{Bound, Pause, Refusal, Reply, Session, TargetError};
 

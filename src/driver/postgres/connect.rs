@@ -46,7 +46,7 @@ pub(super) struct Server {
 
 impl Server {
     /// Reads `endpoint`'s URL; nothing is sent yet.
-    pub(super) fn new(endpoint: &Endpoint, space: &str) -> Result<Self, TargetError> {
+    pub(super) fn new(endpoint: &Endpoint, namespace: &str) -> Result<Self, TargetError> {
         let invalid = |why: String| TargetError::Environment {
             message: format!(
                 "the PostgreSQL URL from {} is invalid: {why}; wanted: postgres://USER:PASSWORD@HOST:PORT/DATABASE",
@@ -63,7 +63,7 @@ impl Server {
             config.get_dbname().unwrap_or(&user),
             endpoint.origin
         );
-        let (schema, is_private) = (quoted_name(space), endpoint.is_private());
+        let (schema, is_private) = (quoted_name(namespace), endpoint.is_private());
         Ok(Server { config, tls, name, user, schema, searches_public: false, is_private })
     }
 

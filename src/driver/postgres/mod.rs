@@ -65,10 +65,10 @@ async fn opened(
     settings: &BTreeMap<String, String>,
     requests: &[RequestAt],
     endpoint: &Endpoint,
-    space: &str,
+    namespace: &str,
 ) -> Result<PostgresTarget, TargetError> {
-    let mut server = Server::new(endpoint, space)?;
-    let link = server.connect(&format!("deadheat {space} opening")).await?;
+    let mut server = Server::new(endpoint, namespace)?;
+    let link = server.connect(&format!("deadheat {namespace} opening")).await?;
     let opened = timeout(QUERY_DEADLINE, opening::opened(&server, &link, settings, endpoint)).await;
     let opened = opened.unwrap_or_else(|_| Err(server.silent(QUERY_DEADLINE)))?;
     let Opened { description, settings, public_is_free } = opened;
@@ -76,17 +76,17 @@ async fn opened(
         server.search_public();
     }
     let server = Arc::new(server);
-    let control = Control::new(server.clone(), format!("deadheat {space} fixtures"));
+    let control = Control::new(server.clone(), format!("deadheat {namespace} fixtures"));
 
     let (statements, compiled) = compiled(requests);
     let shared = Shared {
-        watch: Watch::new(server.clone(), format!("deadheat {space} watch")),
+        watch: Watch::new(server.clone(), format!("deadheat {namespace} watch")),
         may_begin: statements.iter().any(|statement| leftovers::may_begin(&statement.text)),
         may_make: AtomicBool::new(statements.iter().any(|statement| may_make(&statement.text))),
         changes_shapes: statements.iter().any(|statement| changes_shapes(&statement.text)),
         statements,
         server,
-        application: format!("deadheat {space} "),
+        application: format!("deadheat {namespace} "),
         settings,
         shape: AtomicU64::new(0),
     };

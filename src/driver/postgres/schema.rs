@@ -13,13 +13,13 @@ pub(crate) struct Schema {
 }
 
 impl Schema {
-    /// Creates the schema `space`, which must not exist yet.
+    /// Creates the schema `namespace`, which must not exist yet.
     pub(crate) async fn create(
         settings: &BTreeMap<String, String>,
         endpoint: &Endpoint,
-        space: &str,
+        namespace: &str,
     ) -> Result<Self, TargetError> {
-        Ok(Schema { target: super::opened(settings, &[], endpoint, space).await? })
+        Ok(Schema { target: super::opened(settings, &[], endpoint, namespace).await? })
     }
 
     /// Whether deadheat started the server itself.

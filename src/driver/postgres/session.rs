@@ -17,8 +17,8 @@ use super::execute::{Failure, Prepared, ends_connection, execute, prepare};
 use super::refusal::{judge, lost, refused};
 use super::statement::Statement;
 use super::{Call, Shared, fault, leftovers};
+use crate::driver::full_disk::{POSTGRES_FULL, unless_full};
 use crate::driver::reconnect::patiently;
-use crate::driver::space::{POSTGRES_FULL, unless_full};
 use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{Bound, Done, Isolation, Pause, Refusal, Reply, Session, TargetError, Transactions};
 

@@ -17,7 +17,7 @@ use super::{look, marks, word};
 /// Height of the axis' ticks, and of each row of barrier names.
 const ROW: usize = 15;
 
-/// At most so many characters of what a step asked, and of what it got, are shown.
+/// How many characters of what a step asked, and of what it got, are shown at most.
 const EXCHANGE_MAX: usize = 160;
 
 /// The timeline of a round, with its legend, and with what broke a barrier.

@@ -35,8 +35,8 @@ async fn cases_keep_apart_and_leave_nothing() {
     let server = server().await;
     let spec = spec(&["SELECT a FROM t"], &[]);
     let mut targets = Vec::new();
-    for (space, number) in [("dh_1_1", 1), ("dh \"odd\" 2", 2)] {
-        let target = open(&spec, &endpoint(&server.url), space).await.unwrap();
+    for (namespace, number) in [("dh_1_1", 1), ("dh \"odd\" 2", 2)] {
+        let target = open(&spec, &endpoint(&server.url), namespace).await.unwrap();
         target.apply(&sql("CREATE TABLE t (a int)", [])).await.unwrap();
         target.apply(&sql("INSERT INTO t VALUES ($1)", [Value::Int(number)])).await.unwrap();
         targets.push((target, number));

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::driver::StoreOptions;
+use crate::driver::full_disk::{JETSTREAM_FULL, POSTGRES_FULL, unless_full};
 use crate::driver::jetstream::connection::Address;
 use crate::driver::postgres::schema::Schema;
-use crate::driver::space::{JETSTREAM_FULL, POSTGRES_FULL, unless_full};
 use crate::event_store::{
     Backend, Connection, JetStreamConnection, MemoryConnection, PostgresConnection, SqliteConnection, StoreError,
 };
@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SQLITE_CONNECTIONS: u32 = 16;
 
 /// A place that holds one case's events.
-pub(super) enum Home {
+pub(super) enum StoreResources {
     /// In this process.
     Memory(MemoryConnection),
     /// In a temporary file, which goes with its directory.
@@ -32,16 +32,16 @@ pub(super) enum Home {
     JetStream { address: Address, stream: String },
 }
 
-impl Home {
-    /// Creates a store in `space`: a schema or stream name of its own.
+impl StoreResources {
+    /// Creates a store in `namespace`: a schema or stream name of its own.
     pub(super) async fn open(
         name: &str,
         options: &StoreOptions,
         source: &Source,
-        space: &str,
+        namespace: &str,
     ) -> Result<Self, TargetError> {
         match options.backend {
-            Backend::Memory => Ok(Home::Memory(MemoryConnection::default())),
+            Backend::Memory => Ok(StoreResources::Memory(MemoryConnection::default())),
             Backend::Sqlite => {
                 let directory = ScratchDirectory::create().map_err(|error| {
                     let message = format!(
@@ -52,22 +52,22 @@ impl Home {
                 let path = directory.path().join("events.db");
                 let shared = SqliteConnection::open(&path, SQLITE_CONNECTIONS, DEADLINE).await.map_err(environment)?;
                 shared.create_tables(options.guard).await.map_err(environment)?;
-                Ok(Home::Sqlite { shared, directory: Mutex::new(Some(directory)) })
+                Ok(StoreResources::Sqlite { shared, directory: Mutex::new(Some(directory)) })
             }
             Backend::Postgres => {
-                let schema = Schema::create(&options.settings, source.server(name)?, space).await?;
-                let home = Home::Postgres(Box::new(schema));
-                let created = home.create_tables(options).await;
+                let schema = Schema::create(&options.settings, source.server(name)?, namespace).await?;
+                let resources = StoreResources::Postgres(Box::new(schema));
+                let created = resources.create_tables(options).await;
                 match created {
-                    Ok(()) => Ok(home),
-                    Err(error) => Err(error.with_cleanup(home.close().await)),
+                    Ok(()) => Ok(resources),
+                    Err(error) => Err(error.with_cleanup(resources.close().await)),
                 }
             }
             Backend::JetStream => {
                 let address = Address::parse(name, source.server(name)?)?;
-                let home = Home::JetStream { address, stream: space.to_owned() };
-                home.stream("control").await?.create_stream().await.map_err(environment)?;
-                Ok(home)
+                let resources = StoreResources::JetStream { address, stream: namespace.to_owned() };
+                resources.stream("control").await?.create_stream().await.map_err(environment)?;
+                Ok(resources)
             }
         }
     }
@@ -75,38 +75,38 @@ impl Home {
     /// The reply, unless it says that a private server has no space left.
     pub(super) fn unless_full(&self, reply: Reply) -> Result<Reply, TargetError> {
         match self {
-            Home::Memory(_) | Home::Sqlite { .. } => Ok(reply),
-            Home::Postgres(schema) => unless_full(reply, schema.is_private(), POSTGRES_FULL),
-            Home::JetStream { address, .. } => unless_full(reply, address.is_private(), JETSTREAM_FULL),
+            StoreResources::Memory(_) | StoreResources::Sqlite { .. } => Ok(reply),
+            StoreResources::Postgres(schema) => unless_full(reply, schema.is_private(), POSTGRES_FULL),
+            StoreResources::JetStream { address, .. } => unless_full(reply, address.is_private(), JETSTREAM_FULL),
         }
     }
 
     pub(super) fn backend(&self) -> Backend {
         match self {
-            Home::Memory(_) => Backend::Memory,
-            Home::Sqlite { .. } => Backend::Sqlite,
-            Home::Postgres(_) => Backend::Postgres,
-            Home::JetStream { .. } => Backend::JetStream,
+            StoreResources::Memory(_) => Backend::Memory,
+            StoreResources::Sqlite { .. } => Backend::Sqlite,
+            StoreResources::Postgres(_) => Backend::Postgres,
+            StoreResources::JetStream { .. } => Backend::JetStream,
         }
     }
 
     /// A connection for one worker, which the server knows by `name`.
     pub(super) async fn connection(&self, name: &str) -> Result<Box<dyn Connection>, TargetError> {
         Ok(match self {
-            Home::Memory(shared) => Box::new(shared.clone()),
-            Home::Sqlite { shared, .. } => Box::new(shared.clone()),
-            Home::Postgres(schema) => {
+            StoreResources::Memory(shared) => Box::new(shared.clone()),
+            StoreResources::Sqlite { shared, .. } => Box::new(shared.clone()),
+            StoreResources::Postgres(schema) => {
                 let client = Arc::new(schema.connect(name).await?);
                 Box::new(PostgresConnection::prepare(client, DEADLINE).await.map_err(environment)?)
             }
-            Home::JetStream { .. } => Box::new(self.stream(name).await?),
+            StoreResources::JetStream { .. } => Box::new(self.stream(name).await?),
         })
     }
 
-    /// As [`Home::connection`], in place of one that may still be busy. What that one was doing in PostgreSQL is over when
+    /// As [`StoreResources::connection`], in place of one that may still be busy. What that one was doing in PostgreSQL is over when
     /// this returns: else a write could take effect in a later round.
     pub(super) async fn connection_again(&self, name: &str) -> Result<Box<dyn Connection>, TargetError> {
-        if let Home::Postgres(schema) = self {
+        if let StoreResources::Postgres(schema) = self {
             schema.terminate(name).await?;
         }
         self.connection(name).await
@@ -115,15 +115,17 @@ impl Home {
     /// Removes the file, schema or stream.
     pub(super) async fn close(&self) -> Result<(), TargetError> {
         match self {
-            Home::Memory(_) => Ok(()),
-            Home::Sqlite { shared, directory } => {
+            StoreResources::Memory(_) => Ok(()),
+            StoreResources::Sqlite { shared, directory } => {
                 shared.close().await;
-                // Now, and not when the last worker lets go of the home: a run that is stopped does not wait for that.
+                // Now, and not when the last worker lets go of the resources: a run that is stopped does not wait for that.
                 drop(directory.lock().unwrap_or_else(PoisonError::into_inner).take());
                 Ok(())
             }
-            Home::Postgres(schema) => schema.remove().await,
-            Home::JetStream { .. } => self.stream("control").await?.delete_stream().await.map_err(environment),
+            StoreResources::Postgres(schema) => schema.remove().await,
+            StoreResources::JetStream { .. } => {
+                self.stream("control").await?.delete_stream().await.map_err(environment)
+            }
         }
     }
 
@@ -139,13 +141,15 @@ impl Home {
             ("instances".to_owned(), options.instances.to_string()),
         ]);
         let version = match self {
-            Home::Memory(_) => env!("CARGO_PKG_VERSION").to_owned(),
-            Home::Sqlite { shared, .. } => shared.version().await.map_err(environment)?,
-            Home::Postgres(schema) => {
+            StoreResources::Memory(_) => env!("CARGO_PKG_VERSION").to_owned(),
+            StoreResources::Sqlite { shared, .. } => shared.version().await.map_err(environment)?,
+            StoreResources::Postgres(schema) => {
                 settings.extend(schema.description().settings.clone());
                 schema.description().version.clone()
             }
-            Home::JetStream { address, .. } => address.connect("deadheat version").await?.server_info().version,
+            StoreResources::JetStream { address, .. } => {
+                address.connect("deadheat version").await?.server_info().version
+            }
         };
         Ok(Description {
             driver: format!("event-store/{}", self.backend()),
@@ -160,13 +164,13 @@ impl Home {
     }
 
     async fn create_tables(&self, options: &StoreOptions) -> Result<(), TargetError> {
-        let Home::Postgres(schema) = self else { return Ok(()) };
+        let StoreResources::Postgres(schema) = self else { return Ok(()) };
         let client = schema.connect("setup").await?;
         PostgresConnection::create_tables(&client, options.guard, DEADLINE).await.map_err(environment)
     }
 
     async fn stream(&self, name: &str) -> Result<JetStreamConnection, TargetError> {
-        let Home::JetStream { address, stream } = self else {
+        let StoreResources::JetStream { address, stream } = self else {
             return Err(TargetError::Fault { message: format!("a store over {} has no stream", self.backend()) });
         };
         let client = address.connect(&format!("deadheat {stream} {name}")).await?;
