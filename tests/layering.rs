@@ -198,3 +198,15 @@ fn no_drivers_words_stand_outside_its_folder() {
     let idle: Vec<&str> = ELSEWHERE.iter().map(|(path, _)| *path).filter(|path| !seen.contains(*path)).collect();
     assert!(idle.is_empty(), "no driver's word stands in {idle:?} any more");
 }
+
+/// What the guides name by its path is there.
+#[test]
+fn the_guides_name_files_that_there_are() {
+    let named = regex::Regex::new(r"`((?:src|tests|docs|scripts|benches|examples)/[\w./-]*\w)`").unwrap();
+    for guide in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"] {
+        let text = fs::read_to_string(guide).unwrap();
+        for path in named.captures_iter(&text).map(|found| found[1].to_owned()) {
+            assert!(Path::new(&path).exists(), "{guide} names `{path}`, which is not there");
+        }
+    }
+}
