@@ -162,3 +162,42 @@ async fn errors_of_the_drivers_have_the_outcomes_of_the_tables() {
     assert_eq!(Refused::from(sqlx::Error::PoolTimedOut).kind(), OutcomeKind::Timeout);
     assert_eq!(Refused::from(sqlx::Error::RowNotFound).kind(), OutcomeKind::Rejected);
 }
+
+/// The lock's holder is let go by a fault, and by nobody else.
+#[tokio::test]
+async fn a_fault_acts_while_the_workers_race_and_stands_in_the_history() {
+    let out = tempfile::tempdir().unwrap();
+    let cut = Arc::new(tokio::sync::Notify::new());
+    let held = cut.clone();
+    let report = race(2)
+        .rounds(2)
+        .worker(move |context| {
+            let held = held.clone();
+            async move {
+                if context.worker > 0 {
+                    return Ok(());
+                }
+                held.notified().await;
+                Err(Refused::new(OutcomeKind::Disconnected, "cut", "the connection was cut"))
+            }
+        })
+        .fault("cut", move |_| {
+            cut.notify_one();
+            async { Ok::<_, Refused>(()) }
+        })
+        .expect("success", 1)
+        .expect("disconnected", 1)
+        .expect("conflict", 0)
+        .out(out.path())
+        .run()
+        .await
+        .unwrap();
+    report.assert_passed();
+    let fails = race(2).rounds(1).worker(|_| async { Err::<(), _>(Refused::conflict("no")) });
+    let fails = fails.fault("cut", |_| async { Err::<(), _>(Refused::crash("no server to cut")) });
+    fails.out(out.path()).run().await.unwrap();
+    let histories = std::fs::read_dir(out.path()).unwrap().map(|run| run.unwrap().path().join("rounds.jsonl"));
+    let history: String = histories.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+    assert!(history.contains(r#""process":2"#) && history.contains(r#""f":"cut""#), "{history}");
+    assert!(history.contains("failed: crash: no server to cut"), "{history}");
+}

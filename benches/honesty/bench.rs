@@ -87,6 +87,7 @@ impl Bench {
                 endpoints: &self.endpoints,
                 options: run::Options::default(),
                 again: None,
+                steering: &deadheat::engine::Steering::default(),
                 stop: &Stop::default(),
                 open: &OpenTargets::default(),
             };

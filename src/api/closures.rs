@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::refused::Refused;
+use crate::engine::{Actor, Deeds};
 use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{
     BarrierBroken, Bound, Description, Done, Driver, Field, Given, Layout, Literal, Misfit, Need, NoRules, Options,
@@ -278,5 +279,28 @@ async fn meeting(
             }),
             Some(()) = waiting.next() => {}
         }
+    }
+}
+
+/// A fault: a closure that acts while the workers race.
+pub(super) struct Fault {
+    pub(super) name: String,
+    pub(super) act: Hook,
+}
+
+impl Actor for Fault {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn act<'a>(&'a self, round: u64, deeds: &'a Deeds) -> BoxFuture<'a, ()> {
+        async move {
+            deeds.note(&self.name, "began");
+            match (self.act)(round).await {
+                Ok(()) => deeds.note(&self.name, "ended"),
+                Err(refused) => deeds.note(&self.name, format!("failed: {refused}")),
+            }
+        }
+        .boxed()
     }
 }

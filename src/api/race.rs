@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 
-use super::closures::{CLOSURES, Closures, Context, WORD, Work};
+use super::closures::{CLOSURES, Closures, Context, Fault, Hook, WORD, Work};
 use super::error::Error;
 use super::refused::Refused;
 use super::report::Report;
@@ -144,6 +144,21 @@ impl Race {
             let done = hook(round);
             async move { done.await.map_err(Into::into) }.boxed()
         }));
+        self
+    }
+
+    /// A fault: something that happens in each round while the workers race, such as the end of a connection or a server. It
+    /// gets the round's number, and stands in the history of kept rounds. The round is over when it has ended, too.
+    pub fn fault<F, E>(mut self, name: impl Into<String>, act: impl Fn(u64) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Refused>,
+    {
+        let act: Hook = Arc::new(move |round| {
+            let done = act(round);
+            async move { done.await.map_err(Into::into) }.boxed()
+        });
+        self.settings.steering.actors.push(Arc::new(Fault { name: name.into(), act }));
         self
     }
 

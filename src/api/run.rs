@@ -9,6 +9,7 @@ use super::report::Report;
 use super::sources::{from_environment, variable};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::driver::builtin;
+use crate::engine::Steering;
 use crate::plan::{self, Overrides, PlannedScenario};
 use crate::port::Drivers;
 use crate::report::{RunFolder, forms, run_name};
@@ -33,6 +34,7 @@ pub(super) struct Settings {
     pub(super) rounds: Option<u64>,
     pub(super) seed: Option<u64>,
     pub(super) out: Option<PathBuf>,
+    pub(super) steering: Steering,
 }
 
 #[derive(Debug, Clone)]
@@ -188,6 +190,7 @@ pub(super) async fn raced(
         endpoints: &endpoints,
         options: Options::default(),
         again: None,
+        steering: &settings.steering,
         stop: &stop,
         open: &open,
     };

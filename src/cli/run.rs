@@ -10,7 +10,7 @@ use super::select::{self, Purpose};
 use super::{again, ci, limits, signals};
 use crate::api::from_environment;
 use crate::duration::as_ns;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Steering};
 use crate::judge::RunVerdict;
 use crate::model::Case;
 use crate::plan::PlannedScenario;
@@ -150,7 +150,17 @@ async fn provide_and_run(
         fail_fast: args.fail_fast,
         no_skip: args.no_skip,
     };
-    let inputs = Inputs { began, run, scenarios: planned, endpoints: &endpoints, options, again, stop, open };
+    let inputs = Inputs {
+        began,
+        run,
+        scenarios: planned,
+        endpoints: &endpoints,
+        options,
+        again,
+        steering: &Steering::default(),
+        stop,
+        open,
+    };
     let raced = run::run(inputs, report, folder, on_event).await;
     let raced = match raced {
         Ok(()) => Ok(()),

@@ -16,6 +16,7 @@ mod ready;
 mod refused;
 mod round;
 mod save;
+mod steering;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod worker;
 pub use head_start::HeadStarts;
 pub use order::Choices;
 pub use race::Race;
+pub use steering::{Actor, Deeds, Schedule, Steering, Turn};
 
 use crate::model::Case;
 use crate::port::{Place, TargetError, TargetSpec};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::try_join_all;
+use futures::future::{join_all, try_join_all};
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -17,6 +17,7 @@ use super::observe::evaluate;
 use super::order::{Choices, Orders};
 use super::overlap::{answered_first, overlap};
 use super::round::Round;
+use super::steering::{Deeds, Steering};
 use super::worker::{Told, WorkerTask};
 use crate::expression::Scope;
 use crate::model::record::{Attempt, BarrierRecord, RoundRecord};
@@ -48,6 +49,7 @@ pub struct Race {
     tasks: JoinSet<()>,
     orders: Orders,
     starts: Starts,
+    steering: Steering,
 }
 
 impl Race {
@@ -79,7 +81,13 @@ impl Race {
             begun: 0,
             workers,
             tasks,
+            steering: Steering::default(),
         })
+    }
+
+    /// Has `steering` take part in the rounds from now on.
+    pub fn steer(&mut self, steering: Steering) {
+        self.steering = steering;
     }
 
     /// Races round `number` of the run: fresh state, workers released together, outcomes counted, invariants evaluated.
@@ -92,8 +100,10 @@ impl Race {
         let places: Vec<usize> = order.place_of();
         let told: Vec<usize> = order.told.iter().map(|worker| places[*worker]).collect();
         let head_start = self.starts.of(number.of_run);
-        let round = Arc::new(Round::new(&self.case, number, &order, head_start.clone()));
-        let attempts = self.attempts(&round, &told).await?;
+        let round =
+            Arc::new(Round::new(&self.case, number, &order, head_start.clone(), self.steering.schedule.clone()));
+        let deeds = Deeds::new(round.clock);
+        let attempts = self.attempts(&round, &told, &deeds).await?;
         if head_start.is_none() {
             self.starts.learn(&self.case, &attempts);
         }
@@ -111,6 +121,7 @@ impl Race {
             head_start,
             places,
             attempts,
+            deeds: deeds.into_done(),
         };
         let tally: Tally = record.tally();
         for invariant in &self.case.checks.invariants {
@@ -138,7 +149,7 @@ impl Race {
 
     /// Tells the workers of `round`, by their places and in this order, and waits for every one's attempt while watching over
     /// the barriers.
-    async fn attempts(&self, round: &Arc<Round>, told: &[usize]) -> Result<Vec<Attempt>, EngineError> {
+    async fn attempts(&self, round: &Arc<Round>, told: &[usize], deeds: &Deeds) -> Result<Vec<Attempt>, EngineError> {
         let raced = async {
             for place in told {
                 // A worker that is gone is missed at the deadline, like one that does not come back.
@@ -154,7 +165,9 @@ impl Race {
                 () = raced => {}
             }
         };
-        let in_time = tokio::time::timeout_at(round.deadline + ROUND_GRACE, watched).await.is_ok();
+        let acting = self.steering.actors.iter().map(|actor| actor.act(round.number.of_run, deeds));
+        let over = async { tokio::join!(watched, join_all(acting)) };
+        let in_time = tokio::time::timeout_at(round.deadline + ROUND_GRACE, over).await.is_ok();
         let mut attempts = Vec::with_capacity(self.workers.len());
         let mut missing = Vec::new();
         for (worker, result) in round.take_results().into_iter().enumerate() {

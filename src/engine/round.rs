@@ -12,6 +12,7 @@ use super::barrier::Barrier;
 use super::clock::Clock;
 use super::number::RoundNumber;
 use super::order::Order;
+use super::steering::Schedule;
 use super::waits::WaitGraph;
 use crate::model::record::{Attempt, HeadStart, Missing, StepAt};
 use crate::model::{Case, START};
@@ -33,6 +34,8 @@ pub(crate) struct Round {
     /// By place: the worker that sits there.
     worker_at: Vec<usize>,
     head_start: Option<HeadStart>,
+    /// Decides when workers take their steps.
+    pub(crate) schedule: Option<Arc<dyn Schedule>>,
     /// By worker.
     seats: Vec<Seat>,
     end: End,
@@ -91,7 +94,13 @@ impl Default for Seat {
 }
 
 impl Round {
-    pub(crate) fn new(case: &Case, number: RoundNumber, order: &Order, head_start: Option<HeadStart>) -> Self {
+    pub(crate) fn new(
+        case: &Case,
+        number: RoundNumber,
+        order: &Order,
+        head_start: Option<HeadStart>,
+        schedule: Option<Arc<dyn Schedule>>,
+    ) -> Self {
         let clock = Clock::start();
         Round {
             number,
@@ -105,6 +114,7 @@ impl Round {
                 .collect(),
             worker_at: order.worker_at.clone(),
             head_start,
+            schedule,
             seats: case.workers.iter().map(|_| Seat::default()).collect(),
             end: End { under_way: AtomicUsize::new(case.workers.len()), over: Notify::new() },
         }

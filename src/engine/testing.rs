@@ -28,7 +28,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::{Choices, EngineError, HeadStarts, Race};
+use super::{Choices, EngineError, HeadStarts, Race, Steering};
 use crate::diagnostic::SourceFile;
 use crate::model::Case;
 use crate::model::record::RoundRecord;
@@ -334,6 +334,10 @@ impl Stage {
         let targets: Vec<Arc<dyn Target>> = vec![Arc::new(fake)];
         let race = Race::open(case.clone(), targets, "run", choices).await.unwrap();
         Stage { case, race, shared }
+    }
+
+    pub(crate) fn steer(&mut self, steering: Steering) {
+        self.race.steer(steering);
     }
 
     pub(crate) async fn try_round(&mut self, number: u64) -> Result<RoundRecord, EngineError> {

@@ -16,6 +16,7 @@ use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::refused::{other_rows, outcome, overslept, rule_to_paste};
 use super::round::Round;
 use super::save::save;
+use super::steering::Turn;
 use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{Scope, Template};
@@ -256,6 +257,7 @@ impl WorkerTask {
     async fn run_steps(&mut self, group: &Group, round: &Round) -> Result<(), Stop> {
         let transaction = self.case.workers[self.worker].transaction;
         if let Some(Transaction { target, isolation }) = transaction {
+            self.turn(round, StepAt::Begin).await;
             let started_ns = self.begins(round, StepAt::Begin);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.begin(isolation, round.deadline).await),
@@ -265,11 +267,13 @@ impl WorkerTask {
         }
         for (index, step) in group.steps.iter().enumerate() {
             let at = StepAt::step(index);
+            self.turn(round, at).await;
             let started_ns = self.begins(round, at);
             let end = self.step(index, step, started_ns, round).await;
             self.ends(round, at, started_ns, end)?;
         }
         if let Some(Transaction { target, .. }) = transaction {
+            self.turn(round, StepAt::Commit).await;
             let started_ns = self.begins(round, StepAt::Commit);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.commit(round.deadline).await),
@@ -280,6 +284,14 @@ impl WorkerTask {
         Ok(())
     }
 
+    /// The decision point between two steps: waits until the schedule, if there is one, lets the worker go on.
+    async fn turn(&mut self, round: &Round, step: StepAt) {
+        if let Some(schedule) = &round.schedule {
+            schedule.turn(Turn { round: round.number.of_run, worker: self.worker, step }).await;
+            self.now_ns = round.clock.now_ns();
+        }
+    }
+
     fn begins(&self, round: &Round, at: StepAt) -> u64 {
         round.begins(self.worker, Some(at), self.now_ns);
         self.now_ns
@@ -288,6 +300,9 @@ impl WorkerTask {
     /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
     fn ends(&mut self, round: &Round, at: StepAt, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
         self.now_ns = round.clock.now_ns();
+        if let Some(schedule) = &round.schedule {
+            schedule.ended(Turn { round: round.number.of_run, worker: self.worker, step: at });
+        }
         let end = match end {
             Ok(()) => Ok(()),
             Err(StepEnd::Refused(refusal)) => {
@@ -488,9 +503,9 @@ mod tests {
         let case = Arc::new(TestCase::new(1).build());
         let mut task = WorkerTask::new(case.clone(), Arc::new([]), 0, Vec::new());
         let number = |round| RoundNumber::new("run", round, round);
-        task.name_round(&Round::new(&case, number(0), &Order::plain(1), None));
+        task.name_round(&Round::new(&case, number(0), &Order::plain(1), None, None));
         task.scope.bind("balance", Value::Int(100));
-        task.name_round(&Round::new(&case, number(1), &Order::plain(1), None));
+        task.name_round(&Round::new(&case, number(1), &Order::plain(1), None, None));
         assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
     }
 }

@@ -324,6 +324,7 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
         places: (0..attempts.len()).collect(),
         head_start: None,
         answered_first: (!attempts.is_empty()).then(|| round as usize % attempts.len()),
+        deeds: Vec::new(),
         attempts,
     }
 }

@@ -31,6 +31,19 @@ pub struct RoundRecord {
     pub head_start: Option<HeadStart>,
     /// The worker that was answered first after the last barrier was released; `None` if nobody was.
     pub answered_first: Option<usize>,
+    /// What actors next to the workers did, such as faults, in the order of their times.
+    pub deeds: Vec<Deed>,
+}
+
+/// Something that an actor did in a round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// The actor's name.
+    pub actor: String,
+    /// What it did.
+    pub what: String,
+    /// When.
+    pub at_ns: u64,
 }
 
 /// Some workers left the start barrier before the others.

@@ -50,6 +50,15 @@ pub(super) fn history(
             events.push(event(HistoryEvent { time: operation.ended_ns, error, ..ended }));
         }
     }
+    events.extend(record.deeds.iter().map(|deed| HistoryEvent {
+        process: record.attempts.len() as u64,
+        time: deed.at_ns,
+        value: vec![deed.what.clone()],
+        case: base_id(case).to_owned(),
+        control: case.control.as_ref().map(|control| control.name.clone()),
+        round: record.round,
+        ..HistoryEvent::new(HistoryEventWord::Info, &deed.actor)
+    }));
     // A stable sort keeps the order of a worker's own events when clocks tie.
     events.sort_by_key(|event| event.time);
     for (event, index) in events.iter_mut().zip(first_index..) {

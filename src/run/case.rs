@@ -113,6 +113,7 @@ async fn race_rounds(
 ) -> Result<(), RunError> {
     let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case));
     let mut race = context.stop.unless_asked(race).await?;
+    race.steer(context.steering.clone());
     let mut raced = Ok(());
     while tally.rounds < goal && !context.stop.is_asked() {
         raced = race_round(context, case, &mut race, tally).await.map(drop);
@@ -173,6 +174,7 @@ async fn race_control_rounds(
 ) -> Result<Option<ControlVerdict>, RunError> {
     let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case));
     let mut race = context.stop.unless_asked(race).await?;
+    race.steer(context.steering.clone());
     let mut ended = Ok(None);
     while has_control_rounds_left(case, tally) && !context.stop.is_asked() {
         let raced = race_round(context, case, &mut race, tally).await;

@@ -10,7 +10,7 @@ use super::case::{Opened, and_cleaned, guarded, race_round};
 use super::{Context, Event, OpenTargets, Options, RunError, Stop};
 use crate::compare::{LiveCase, LivePair};
 use crate::duration::as_ns;
-use crate::engine::{Choices, HeadStarts, Race};
+use crate::engine::{Choices, HeadStarts, Race, Steering};
 use crate::judge::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::model::Case;
 use crate::port::{Description, Source};
@@ -158,6 +158,7 @@ impl LiveSide {
             namespaces: 0,
             options: Options::default(),
             again: None,
+            steering: Steering::default(),
             began: Instant::now(),
             ends: None,
         };

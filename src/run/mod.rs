@@ -25,7 +25,7 @@ pub use stop::Stop;
 pub use surroundings::{machine, new_report};
 
 use crate::duration::as_ns;
-use crate::engine::{Choices, HeadStarts};
+use crate::engine::{Choices, HeadStarts, Steering};
 use crate::judge::{
     CaseTally, CaseVerdict, ControlVerdict, GrowthPoint, GrowthVerdict, RunVerdict, Verdict, judge_case, judge_growth,
 };
@@ -110,6 +110,7 @@ struct Context<'a> {
     namespaces: u64,
     options: Options,
     again: Option<&'a Again>,
+    steering: Steering,
     began: Instant,
     /// When no further round is begun, however many are left.
     ends: Option<Instant>,
@@ -191,6 +192,8 @@ pub struct Inputs<'a> {
     pub options: Options,
     /// The round of another run to race once more, instead of rounds of this run's own.
     pub again: Option<&'a Again>,
+    /// What takes part in every round next to the workers.
+    pub steering: &'a Steering,
     /// When to stop early.
     pub stop: &'a Stop,
     /// Where open targets are noted.
@@ -205,7 +208,7 @@ pub async fn run(
     folder: &mut RunFolder,
     on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
-    let Inputs { began, run, scenarios, endpoints, options, again, stop, open } = inputs;
+    let Inputs { began, run, scenarios, endpoints, options, again, steering, stop, open } = inputs;
     let ends = options.lasting.map(|lasting| Instant::now() + lasting);
     let mut context = Context {
         folder,
@@ -217,6 +220,7 @@ pub async fn run(
         namespaces: 0,
         options,
         again,
+        steering: steering.clone(),
         began,
         ends,
     };

@@ -364,6 +364,7 @@ impl<'a> RaceState<'a> {
             places: Vec::new(),
             head_start: None,
             answered_first: None,
+            deeds: Vec::new(),
         })
     }
 

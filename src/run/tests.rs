@@ -67,6 +67,7 @@ async fn raced(
         endpoints: &endpoints,
         options: Options::default(),
         again: None,
+        steering: &Steering::default(),
         stop,
         open: &open,
     };

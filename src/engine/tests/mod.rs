@@ -4,6 +4,7 @@ mod attempts;
 mod barriers;
 mod random;
 mod rounds;
+mod steering;
 
 use crate::model::record::{ArrivalKind, Attempt, RoundRecord};
 use crate::outcome::OutcomeKind;

@@ -192,11 +192,11 @@ pub struct HistoryEvent {
     pub index: u64,
     /// What happened.
     pub r#type: HistoryEventWord,
-    /// The worker's number.
+    /// The worker's number; the number of workers for what acts next to them, such as a fault. Since 2.0.
     pub process: u64,
     /// Nanoseconds since the round's origin.
     pub time: u64,
-    /// The step's name, or `transaction`.
+    /// The step's name, or `transaction`; of a fault its name.
     pub f: String,
     /// What a step asks, when it begins. Since 2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,7 +204,7 @@ pub struct HistoryEvent {
     /// What came of it, when it ends. Since 2.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<serde_json::Value>,
-    /// The steps of a transaction that were done, when it ends.
+    /// The steps of a transaction that were done, when it ends; what a fault did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub value: Vec<String>,
     /// What a transaction asked, in order, and what came of it, when it ends. Since 2.0.
