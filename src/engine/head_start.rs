@@ -111,8 +111,7 @@ impl Starts {
 /// How long the steps of an attempt took that ask a target for something.
 fn durations<'a>(case: &'a Case, attempt: &'a Attempt) -> impl Iterator<Item = u64> {
     let is_typical = |step: &&StepRecord| {
-        let is_end = matches!(step.step, Outcome::BEGIN | Outcome::COMMIT);
-        !is_end && !step.has_prepared && asks(case, attempt.worker, step.step)
+        step.step != Outcome::COMMIT && !step.has_prepared && asks(case, attempt.worker, step.step)
     };
     attempt.steps.iter().filter(is_typical).map(|step| step.ended_ns.saturating_sub(step.started_ns))
 }
