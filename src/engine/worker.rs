@@ -27,6 +27,9 @@ use crate::value::Value;
 /// At most so many step records are reserved before a round; more only grow the buffer as they come.
 const RESERVED_STEPS_MAX: usize = 1 << 20;
 
+/// After so many steps in a row a worker lets others run.
+const STEPS_BEFORE_YIELD: usize = 1024;
+
 /// What a worker is told to do.
 pub(crate) enum Told {
     /// Race once.
@@ -251,6 +254,11 @@ impl WorkerTask {
             let started_ns = self.begins(round, index);
             let end = self.step(index, step, started_ns, round).await;
             self.ends(round, index, started_ns, end)?;
+            // Steps that ask nothing never wait. The watch over barriers and deadlines has to run as well.
+            if self.attempt.steps.len().is_multiple_of(STEPS_BEFORE_YIELD) {
+                tokio::task::yield_now().await;
+                self.now_ns = round.clock.now_ns();
+            }
         }
         if let Some(Transaction { target, .. }) = transaction {
             let started_ns = self.begins(round, Outcome::COMMIT);
@@ -291,6 +299,11 @@ impl WorkerTask {
     }
 
     async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
+        if matches!(step.action, Action::Assert(_) | Action::Let(_))
+            && round.clock.after(Duration::from_nanos(started_ns)) >= round.deadline
+        {
+            return Err(StepEnd::Refused(too_late("the round's `timeout` passed before this step".to_owned())));
+        }
         let deadline = || round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));
         match &step.action {
             Action::Barrier(barrier) => {
@@ -304,7 +317,11 @@ impl WorkerTask {
                 let wake = Instant::now() + duration;
                 let deadline = deadline();
                 tokio::time::sleep_until(wake.min(deadline)).await;
-                if wake <= deadline { Ok(()) } else { Err(StepEnd::Refused(overslept(duration))) }
+                if wake <= deadline {
+                    return Ok(());
+                }
+                let message = format!("its `timeout`, or the round's, passed during a sleep of {duration:?}");
+                Err(StepEnd::Refused(too_late(message)))
             }
             Action::Assert(expression) => {
                 let holds = expression.evaluate_bool(&self.scope);
@@ -464,13 +481,9 @@ fn duration_of(value: &Value) -> Result<Duration, String> {
     duration::parse(&value.to_string()).map_err(|error| format!("`sleep`: {error}"))
 }
 
-/// The time of the step, or of the round, was over before the worker woke up.
-fn overslept(duration: Duration) -> Refusal {
-    Refusal {
-        kind: OutcomeKind::Timeout,
-        code: "deadline".to_owned(),
-        message: format!("its `timeout`, or the round's, passed during a sleep of {duration:?}"),
-    }
+/// The time of the step, or of the round, was over. `message` says when.
+fn too_late(message: String) -> Refusal {
+    Refusal { kind: OutcomeKind::Timeout, code: "deadline".to_owned(), message }
 }
 
 fn no_session(case: &Case, target: usize) -> StepEnd {
