@@ -53,6 +53,19 @@ impl OutcomeKind {
         OutcomeKind::Crash,
     ];
 
+    /// Those that a scenario may say a refusal is. The others are only ever observed: a refusal is an answer, so that the
+    /// connection was not lost, and what took effect is known.
+    pub const REFUSALS: [OutcomeKind; 8] = [
+        OutcomeKind::Conflict,
+        OutcomeKind::Deadlock,
+        OutcomeKind::Busy,
+        OutcomeKind::Serialization,
+        OutcomeKind::Duplicate,
+        OutcomeKind::Rejected,
+        OutcomeKind::Timeout,
+        OutcomeKind::Crash,
+    ];
+
     /// The kebab-case word used in scenario files, reports and messages.
     pub const fn as_str(self) -> &'static str {
         match self {

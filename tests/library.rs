@@ -124,6 +124,8 @@ async fn a_barrier_releases_those_that_come_when_another_cannot() {
         .rounds(5)
         .barrier("both")
         .worker(|context| async move {
+            // Both are at work at once; else it would not be a race.
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
             if context.worker == 0 {
                 return Err(Refused::rejected("not I"));
             }

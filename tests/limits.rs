@@ -172,3 +172,18 @@ fn what_all_cases_are_made_of_is_counted_while_they_are_built() {
     let together = "the groups have 40000002 workers together, but at most 10000 can race";
     assert_eq!(faults(&text(one, 2, "\"s\"", &groups)), [together]);
 }
+
+#[test]
+fn the_steps_of_a_round_are_counted_before_it_is_raced() {
+    let of = |repeat: u64| {
+        let steps = "{ sleep = \"1ms\" }, { assert = \"true\" }";
+        let text = text("", 5, steps, "[expect]\nsuccess = 5\n").replace("count", &format!("repeat = {repeat}\ncount"));
+        let (source, found) = found(text, &Overrides::default());
+        let errors = found.iter().filter(|it| it.code.to_string() == "bad-value");
+        errors.map(|it| (it.message.clone(), it.to_json(&source).line)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(100_000), []);
+    let wanted = "the workers take 1000010 steps together in one round, but at most 1000000 can be kept";
+    assert_eq!(of(100_001), [(wanted.to_owned(), Some(8))]);
+    assert_eq!(of(i64::MAX as u64).len(), 1, "a product that no number holds");
+}

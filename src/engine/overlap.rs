@@ -1,7 +1,7 @@
 //! How many workers of a round were in play at once, and who of them was answered first.
 //!
-//! A worker is in play from its first request to its last answer. Time at barriers and pause points, in `sleep` steps and
-//! in statements that only sleep is left out: workers that only wait at the same time do not race.
+//! A worker is in play from its first request to its last answer. Time at barriers and pause points, in `sleep` steps, in a
+//! transaction's BEGIN and in statements that only sleep is left out: workers that only wait at the same time do not race.
 
 use crate::model::record::{Attempt, BarrierRecord, StepAt, StepRecord};
 use crate::model::{Action, Case};
@@ -29,7 +29,7 @@ pub(super) fn overlap(case: &Case, attempts: &[Attempt], parked: &[Vec<Stretch>]
 fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
     let group = &case.groups[case.workers[attempt.worker].group];
     let pauses = |at| {
-        group.step(at).is_some_and(|step| match &step.action {
+        group.step(at).map_or(at == StepAt::Begin, |step| match &step.action {
             Action::Call { .. } => case.request(step).is_some_and(|it| it.request.only_sleeps()),
             Action::Barrier(_) | Action::Sleep(_) => true,
             Action::Assert(_) | Action::Let(_) => false,
@@ -55,15 +55,11 @@ fn in_play(case: &Case, attempt: &Attempt, parked: &[Stretch]) -> Vec<Stretch> {
     stretches
 }
 
-/// The worker that was answered first after the last barrier was released: what was answered before that decides no race. The
-/// BEGIN of a transaction asks for nothing that others could want as well.
+/// The worker that was answered first after the last barrier was released: what was answered before that decides no race.
 pub(super) fn answered_first(case: &Case, attempts: &[Attempt], barriers: &[BarrierRecord]) -> Option<usize> {
     let released_ns = barriers.iter().filter_map(|barrier| barrier.released_ns).max().unwrap_or(0);
     let is_answer = |attempt: &Attempt, step: &StepRecord| {
-        step.ended_ns >= released_ns
-            && step.step != StepAt::Begin
-            && asks(case, attempt.worker, step.step)
-            && !is_silence(step.outcome)
+        step.ended_ns >= released_ns && asks(case, attempt.worker, step.step) && !is_silence(step.outcome)
     };
     let answers = attempts.iter().flat_map(|attempt| {
         let answers = attempt.steps.iter().filter(move |step| is_answer(attempt, step));
@@ -80,11 +76,12 @@ fn is_silence(outcome: OutcomeKind) -> bool {
     )
 }
 
-/// Whether a step of `worker` asks a target for something, and does not only sleep there.
+/// Whether a step of `worker` asks a target for something, and does not only sleep there. The BEGIN of a transaction asks for
+/// nothing that others could want as well: it waits for nobody, and takes no snapshot.
 pub(super) fn asks(case: &Case, worker: usize, at: StepAt) -> bool {
     match case.groups[case.workers[worker].group].step(at) {
         Some(step) => case.request(step).is_some_and(|it| !it.request.only_sleeps()),
-        None => at.index().is_none(),
+        None => at == StepAt::Commit,
     }
 }
 
@@ -172,6 +169,25 @@ mod tests {
             let attempts = [attempt(0, &[(0, 5), (5, 50)]), attempt(1, &[(10, 20), (20, 30)])];
             assert_eq!(most(&after, &attempts), 1, "{pause} after the last answer");
         }
+    }
+
+    #[test]
+    fn a_worker_whose_transaction_only_began_is_not_in_play() {
+        let case = case(2, &["barrier", "ask"]);
+        let mut begun = attempt(1, &[(10, 20), (20, 50), (50, 60), (60, 70)]);
+        for (record, step) in
+            begun.steps.iter_mut().zip([StepAt::Begin, StepAt::Step(0), StepAt::Step(1), StepAt::Commit])
+        {
+            record.step = step;
+        }
+        let mut attempts = [attempt(0, &[(0, 0), (0, 40)]), begun];
+        assert_eq!(most(&case, &attempts), 1, "one after the other, whenever its transaction began");
+        attempts[0].steps[1].ended_ns = 65;
+        assert_eq!(most(&case, &attempts), 2);
+        attempts[0] = attempt(0, &[(0, 0), (62, 90)]);
+        assert_eq!(most(&case, &attempts), 2, "a COMMIT may wait for others, and fail because of them");
+        attempts[1].steps.truncate(1);
+        assert_eq!(most(&case, &attempts), 1);
     }
 
     #[test]

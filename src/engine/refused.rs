@@ -1,7 +1,5 @@
 //! Refusals that the engine itself makes, and the ends of attempts that refusals are.
 
-use std::time::Duration;
-
 use super::worker::StepEnd;
 use crate::model::record::{Outcome, StepAt};
 use crate::model::{CountRange, Step};
@@ -14,9 +12,8 @@ pub(super) fn other_rows(step: &Step, wanted: &CountRange, found: u64) -> StepEn
     StepEnd::Refused(Refusal::new(step.otherwise, Cause::Rows { found }, "rows", message))
 }
 
-/// The time of the step, or of the round, was over before the worker woke up.
-pub(super) fn overslept(duration: Duration) -> Refusal {
-    let message = format!("its `timeout`, or the round's, passed during a sleep of {duration:?}");
+/// The time of the step, or of the round, was over. `message` says when.
+pub(super) fn too_late(message: String) -> Refusal {
     Refusal::new(OutcomeKind::Timeout, Cause::Deadline, "deadline", message)
 }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::head_start::hold_back;
 use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
-use super::refused::{other_rows, outcome, overslept, rule_to_paste};
+use super::refused::{other_rows, outcome, rule_to_paste, too_late};
 use super::round::Round;
 use super::save::save;
 use super::steering::Turn;
@@ -28,6 +28,9 @@ use crate::value::Value;
 
 /// How many step records are reserved before a round at most; more grow the buffer as they come.
 const RESERVED_STEPS_MAX: usize = 1 << 20;
+
+/// How many steps in a row a worker takes before it lets others run.
+const STEPS_BEFORE_YIELD: usize = 1024;
 
 /// What a worker is told to do.
 pub(crate) enum Told {
@@ -271,6 +274,11 @@ impl WorkerTask {
             let started_ns = self.begins(round, at);
             let end = self.step(index, step, started_ns, round).await;
             self.ends(round, at, started_ns, end)?;
+            // Steps that ask nothing never wait. The watch over barriers and deadlines has to run as well.
+            if self.attempt.steps.len().is_multiple_of(STEPS_BEFORE_YIELD) {
+                tokio::task::yield_now().await;
+                self.now_ns = round.clock.now_ns();
+            }
         }
         if let Some(Transaction { target, .. }) = transaction {
             self.turn(round, StepAt::Commit).await;
@@ -324,6 +332,11 @@ impl WorkerTask {
     }
 
     async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
+        if matches!(step.action, Action::Assert(_) | Action::Let(_))
+            && round.clock.after(Duration::from_nanos(started_ns)) >= round.deadline
+        {
+            return Err(StepEnd::Refused(too_late("the round's `timeout` passed before this step".to_owned())));
+        }
         let deadline = || round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));
         match &step.action {
             Action::Barrier(barrier) => {
@@ -337,7 +350,11 @@ impl WorkerTask {
                 let wake = Instant::now() + duration;
                 let deadline = deadline();
                 tokio::time::sleep_until(wake.min(deadline)).await;
-                if wake <= deadline { Ok(()) } else { Err(StepEnd::Refused(overslept(duration))) }
+                if wake <= deadline {
+                    return Ok(());
+                }
+                let message = format!("its `timeout`, or the round's, passed during a sleep of {duration:?}");
+                Err(StepEnd::Refused(too_late(message)))
             }
             Action::Assert(expression) => {
                 let holds = expression.evaluate_bool(&self.scope);

@@ -98,7 +98,14 @@ pub fn judge_control_round(
         return None;
     }
     let caught = catching(judgement, breaks)?;
-    let foreign = Foreign { breaks, ends, has_success: judgement.tally.of(OutcomeKind::Success) > 0 };
+    if asked_nothing(case, record) {
+        let reason = format!("`{}` broke although no worker asked a target for anything", caught.check);
+        return Some(ControlVerdict::Invalid { round: Some(judgement.round), reason });
+    }
+    let has_success = judgement.tally.of(OutcomeKind::Success) > 0;
+    let is_success = |failure: &Failure| failure.check == OutcomeKind::Success.as_str();
+    let lacks_success_alone = !has_success && all_catching(judgement, breaks).all(is_success);
+    let foreign = Foreign { breaks, ends, has_success, lacks_success_alone };
     let ended_so: Vec<&Attempt> = record.attempts.iter().filter(|attempt| foreign.is(&attempt.outcome)).collect();
     let Some(first) = ended_so.first() else { return Some(caught_by(judgement, caught)) };
     let mut without = record.clone();
@@ -119,8 +126,13 @@ pub fn judge_control_round(
     let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
     let (ended, all) = (ended_so.len(), record.attempts.len());
     let (did, check) = (ended_as(*kind), &caught.check);
+    let why = if lacks_success_alone && ends.contains(&(*kind, first.outcome.code.clone())) {
+        "and nobody succeeded"
+    } else {
+        "as none of the case's own did"
+    };
     let reason = format!(
-        "caught by `{check}` only because {ended} of {all} attempts {did}{code}{at}, as none of the case's own did; mend the control, or name `{kind}` in its `breaks`"
+        "caught by `{check}` only because {ended} of {all} attempts {did}{code}{at}, {why}; mend the control, or name `{kind}` in its `breaks`"
     );
     Some(ControlVerdict::Invalid { round: Some(judgement.round), reason })
 }
@@ -143,11 +155,24 @@ const fn ended_as(kind: OutcomeKind) -> &'static str {
     }
 }
 
-/// The check named in `breaks` that is broken for certain.
+/// The first check named in `breaks` that is broken for certain.
 fn catching<'a>(judgement: &'a RoundJudgement, breaks: &[String]) -> Option<&'a Failure> {
-    let names = |failure: &&Failure| breaks.contains(&failure.check);
+    all_catching(judgement, breaks).next()
+}
+
+/// The checks named in `breaks` that are broken for certain.
+fn all_catching<'a>(judgement: &'a RoundJudgement, breaks: &[String]) -> impl Iterator<Item = &'a Failure> {
     let catches = |failure: &&Failure| failure.is_certain && failure.kind != FailureKind::Undefined;
-    judgement.failures.iter().filter(catches).find(names)
+    judgement.failures.iter().filter(catches).filter(|failure| breaks.contains(&failure.check))
+}
+
+/// Whether no step of any worker went to a target. A stored round does not hold its steps.
+fn asked_nothing(case: &Case, record: &RoundRecord) -> bool {
+    let asks = |attempt: &Attempt| {
+        let group = &case.groups[case.workers[attempt.worker].group];
+        attempt.steps.iter().any(|it| group.step(it.step).is_none_or(|step| case.request(step).is_some()))
+    };
+    record.attempts.iter().any(|attempt| !attempt.steps.is_empty()) && !record.attempts.iter().any(asks)
 }
 
 /// Which ends of attempts a mistake in the control may have brought about.
@@ -155,28 +180,31 @@ struct Foreign<'a> {
     breaks: &'a [String],
     ends: &'a Ends,
     has_success: bool,
+    /// Whether nothing else broke than that nobody succeeded: a statement that finds nothing looks like this.
+    lacks_success_alone: bool,
 }
 
 impl Foreign<'_> {
     /// Whether the case itself never had such an end, and the control does not name it either. Where somebody succeeded, a
-    /// refusal that only a rival causes is the race's own.
+    /// refusal that only a rival causes is the race's own. Where nobody did, no rival won, whatever the refusal is called.
     fn is(&self, outcome: &Outcome) -> bool {
         let kind = outcome.kind;
+        let is_own = self.ends.contains(&(kind, outcome.code.clone()));
         let may_be_a_mistake = match kind {
             OutcomeKind::Success | OutcomeKind::Unknown => false,
             OutcomeKind::Conflict
             | OutcomeKind::Deadlock
             | OutcomeKind::Busy
             | OutcomeKind::Serialization
-            | OutcomeKind::Duplicate => !self.has_success,
+            | OutcomeKind::Duplicate => !self.has_success && (self.lacks_success_alone || !is_own),
             OutcomeKind::Rejected
             | OutcomeKind::Disconnected
             | OutcomeKind::Timeout
             | OutcomeKind::BrokenBarrier
-            | OutcomeKind::Crash => true,
+            | OutcomeKind::Crash => !is_own,
         };
         let is_named = || self.breaks.iter().any(|check| check == kind.as_str());
-        may_be_a_mistake && !self.ends.contains(&(kind, outcome.code.clone())) && !is_named()
+        may_be_a_mistake && !is_named()
     }
 }
 
@@ -275,6 +303,7 @@ mod tests {
     use super::*;
     use crate::judge::fixture::{TestCase, record};
     use crate::judge::judge_round;
+    use crate::model::Action;
     use crate::model::record::{InvariantResult, Missing};
 
     fn judge(case: &Case, outcomes: &str) -> Option<ControlVerdict> {
@@ -362,12 +391,26 @@ mod tests {
         assert_eq!(reason, wanted);
         let caught = |verdict| matches!(verdict, Some(ControlVerdict::Caught { .. }));
         assert!(caught(typo(&["success", "rejected"], "2 rejected", &own)), "the control names the outcome");
-        assert!(caught(typo(&["success"], "2 conflict", &own)), "the case has conflicts of its own");
+        let Some(ControlVerdict::Invalid { reason, .. }) = typo(&["success"], "2 conflict", &own) else { panic!() };
+        let wanted = "caught by `success` only because 2 of 2 attempts met a conflict (23505) at `append`, and nobody succeeded; mend the control, or name `conflict` in its `breaks`";
+        assert_eq!(reason, wanted);
+        assert!(caught(typo(&["success", "conflict"], "2 conflict", &own)), "the control names what they met");
         assert!(!caught(typo(&["success"], "2 conflict", &[(OutcomeKind::Conflict, "rows")])), "of another code");
         assert!(caught(typo(&["conflict"], "1 success, 1 busy", &own)), "only a rival makes somebody busy");
         assert!(!caught(typo(&["success"], "2 busy", &own)), "but here nobody won");
         assert!(caught(typo(&["success"], "2 success", &[])), "two succeeded, whatever the others did");
         assert_eq!(judge(&case, "1 success, 1 conflict"), None);
+    }
+
+    #[test]
+    fn a_control_that_asks_nothing_is_invalid() {
+        let case = TestCase::new(2).expect("success = 1, conflict = 1").control(&["success"]);
+        let case = case.change(|case| case.groups[0].steps[0].action = Action::Barrier(0)).build();
+        let Some(ControlVerdict::Invalid { reason, .. }) = judge(&case, "2 success") else { panic!() };
+        assert_eq!(reason, "`success` broke although no worker asked a target for anything");
+        let mut stored = record(&case, 3, "2 success");
+        stored.attempts.iter_mut().for_each(|attempt| attempt.steps.clear());
+        assert!(matches!(judge_as(&case, &stored), Some(ControlVerdict::Caught { .. })), "not known of a stored round");
     }
 
     #[test]

@@ -46,10 +46,9 @@ pub(super) fn misplaced(
     found
 }
 
-/// Where the attempt ended, if not where `origin` says. A row of a stored round does not tell.
+/// Where the attempt ended, if not where `origin` says.
 fn elsewhere(case: &Case, attempt: &Attempt, origin: &Origin) -> Option<String> {
     let outcome = &attempt.outcome;
-    outcome.cause?;
     let at = outcome.step.map(|step| step_name(case, case.workers[attempt.worker].group, step).to_owned());
     let fits_step = origin.at.is_none() || origin.at == at;
     let fits_code = origin.code.as_ref().is_none_or(|code| *code == outcome.code);

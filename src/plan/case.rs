@@ -101,6 +101,9 @@ pub(super) fn build(
     builder.case(cell)
 }
 
+/// How many steps the workers of a round may take together: each is written down, and a few rounds are kept.
+const STEPS_MAX: u64 = 1_000_000;
+
 impl Builder<'_> {
     fn case(mut self, cell: &Cell) -> Option<Case> {
         let scenario = self.scenario;
@@ -123,6 +126,7 @@ impl Builder<'_> {
 
         let steps: Vec<Vec<ResolvedStep<'_>>> =
             scenario.groups.iter().map(|group| steps_of(scenario, group, self.control)).collect();
+        self.bound_steps(&sizes, &steps)?;
         let members = members(&sizes);
         self.collect_barriers(&steps, &members);
         let groups: Vec<Option<Group>> =
@@ -255,6 +259,25 @@ impl Builder<'_> {
         }
     }
 
+    /// `None`, and a fault, if the workers of groups with `repeat` take more steps in a round than can be written down.
+    fn bound_steps(&mut self, sizes: &[u64], steps: &[Vec<ResolvedStep<'_>>]) -> Option<()> {
+        let taken = |((group, size), steps): ((&model::Group, &u64), &Vec<ResolvedStep<'_>>)| {
+            size.saturating_mul(group.repetitions()).saturating_mul(steps.len() as u64)
+        };
+        let scenario = self.scenario;
+        let repeats = scenario.groups.iter().filter_map(|group| group.repeat.as_ref());
+        let Some(most) = repeats.max_by_key(|repeat| repeat.value) else { return Some(()) };
+        let taken = scenario.groups.iter().zip(sizes).zip(steps).map(taken).fold(0, u64::saturating_add);
+        if taken <= STEPS_MAX {
+            return Some(());
+        }
+        let message =
+            format!("the workers take {taken} steps together in one round, but at most {STEPS_MAX} can be kept");
+        let diagnostic = Diagnostic::error(Code::BadValue, message).at(&most.span, "repeats them");
+        self.push(diagnostic.help("repeat fewer times, and race more rounds"));
+        None
+    }
+
     fn group(&mut self, group: &model::Group, steps: &[ResolvedStep<'_>], scope: &Scope) -> Option<Group> {
         let mut scope = scope.clone();
         scope.bind("group", Value::text(&group.name.value));
@@ -262,7 +285,7 @@ impl Builder<'_> {
         Some(Group {
             name: group.name.value.clone(),
             start: group.start,
-            repeat: group.repeat,
+            repeat: group.repetitions(),
             steps: steps.into_iter().collect::<Option<_>>()?,
         })
     }

@@ -1,7 +1,12 @@
 //! Judges stored rounds by expectations that were changed after the race. Pure: rows in, changes out.
 //!
 //! Counts, `sometimes`, latency and growth are judged again; what invariants said in each round stands as recorded, since the state they read
-//! is gone. A round's row is made a record again, so that the very checks of a run judge it.
+//! is gone. A round's row is made a record again, so that the very checks of a run judge it. What rows do not hold is never
+//! taken for what was expected.
+
+#[cfg(test)]
+mod tests;
+mod unstored;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,10 +23,12 @@ use crate::outcome::{OutcomeKind, Tally};
 use crate::plan::{PlannedCase, PlannedScenario};
 use crate::report::rounds::{StoredInvariants, StoredRound};
 use crate::report::schema::{
-    CaseReport, ClocksReport, ControlReport, Counts, GroupReport, LatencyReport, Race, ScenarioReport,
+    CaseReport, ClocksReport, ControlReport, ControlVerdictWord, Counts, GroupReport, LatencyReport, Race,
+    ScenarioReport,
 };
 use crate::report::words::number;
 use crate::report::{base_id, build};
+use unstored::{Origins, UNTOLD};
 
 /// A scenario judged again.
 #[derive(Debug)]
@@ -87,6 +94,8 @@ struct CaseState<'a> {
     recorded: &'a CaseReport,
     race: RaceState<'a>,
     controls: Vec<ControlState<'a>>,
+    /// How the case's own attempts ended.
+    ends: Ends,
     notes: Vec<String>,
     /// What only another race could tell.
     doubts: Vec<String>,
@@ -97,6 +106,10 @@ struct ControlState<'a> {
     name: String,
     race: RaceState<'a>,
     verdict: Option<ControlVerdict>,
+    /// Whether the verdict is the recorded one, since nothing was changed.
+    is_recorded: bool,
+    /// Whether one of its rounds made it invalid. Rows do not tell why.
+    was_invalid: bool,
 }
 
 /// The rounds of a case or control, as far as they have been read.
@@ -105,6 +118,10 @@ struct RaceState<'a> {
     case: Arc<Case>,
     recorded: &'a Race,
     tally: CaseTally,
+    /// Whether attempts ended where they must.
+    origins: Origins,
+    /// By outcome: the code of its attempts. Only the catches of controls depend on it.
+    codes: BTreeMap<OutcomeKind, String>,
     /// Why its rounds cannot be judged.
     unjudgeable: Option<String>,
 }
@@ -113,11 +130,12 @@ impl<'a> Rejudge<'a> {
     /// Matches the cases of `planned`, the scenario as it is now, with those that `recorded` holds. Other planned cases are passed over.
     pub fn new(recorded: &'a ScenarioReport, planned: PlannedScenario) -> Self {
         let mut rejudge = Rejudge { recorded, cases: Vec::new(), unmatched: Vec::new() };
+        let is_same_file = planned.head.hash == recorded.hash;
         for planned in planned.cases {
             let id = planned.case.id.clone();
             // A filter takes every id that contains it, so there may be cases here that the report does not have.
             let Some(case) = recorded.cases.iter().find(|case| case.id == id) else { continue };
-            match CaseState::new(case, planned) {
+            match CaseState::new(case, planned, is_same_file) {
                 Ok(state) => rejudge.cases.push(state),
                 Err(reason) => rejudge.unmatched.push((id, reason)),
             }
@@ -146,7 +164,7 @@ impl<'a> Rejudge<'a> {
             }
             let controls = state.controls.iter_mut().filter(|control| control.name == row.control);
             let controls = controls.filter(|control| base_id(&control.race.case) == row.case);
-            controls.for_each(|control| control.add(row, &state.race.tally.ends));
+            controls.for_each(|control| control.add(row, &state.ends));
         }
     }
 
@@ -198,7 +216,7 @@ impl<'a> Rejudge<'a> {
 
 impl<'a> CaseState<'a> {
     /// `Err` says why the recorded case is not the planned one.
-    fn new(recorded: &'a CaseReport, planned: PlannedCase) -> Result<Self, String> {
+    fn new(recorded: &'a CaseReport, planned: PlannedCase, is_same_file: bool) -> Result<Self, String> {
         same_workers(&recorded.race, &planned.case)?;
         let mut notes = Vec::new();
         if steps(&recorded.race.groups) != steps(&build::groups(&planned.case)) {
@@ -217,17 +235,19 @@ impl<'a> CaseState<'a> {
                 Some(_) => {}
             }
         }
+        let ends = unstored::ends(&recorded.race);
         let mut controls = Vec::new();
         for case in planned.controls {
             let name = case.control.as_ref().map(|control| control.name.clone()).unwrap_or_default();
             let known: Option<&ControlReport> = recorded.controls.iter().find(|control| control.name == name);
-            match known.map(|known| same_workers(&known.race, &case).map(|()| &known.race)) {
-                Some(Ok(race)) => controls.push(ControlState { name, race: RaceState::new(case, race), verdict: None }),
+            match known.map(|known| same_workers(&known.race, &case).map(|()| known)) {
+                Some(Ok(known)) => controls.push(ControlState::new(name, known, case, &ends, is_same_file)),
                 Some(Err(reason)) => doubts.push(format!("control `{name}`: {reason}")),
                 None => doubts.push(format!("control `{name}` was not raced; race it")),
             }
         }
-        Ok(CaseState { recorded, race: RaceState::new(planned.case, &recorded.race), controls, notes, doubts })
+        let race = RaceState::new(planned.case, &recorded.race, is_same_file);
+        Ok(CaseState { recorded, race, controls, ends, notes, doubts })
     }
 
     fn judge_controls(&mut self) {
@@ -236,9 +256,25 @@ impl<'a> CaseState<'a> {
                 self.doubts.push(format!("control `{}`: {reason}", control.name));
                 continue;
             }
-            let RaceState { case, tally, .. } = &control.race;
+            if control.is_recorded {
+                continue;
+            }
+            let RaceState { case, tally, recorded, origins, .. } = &control.race;
             let verdict = control.verdict.take().unwrap_or_else(|| judge_control(case, tally));
+            let is_caught = matches!(verdict, ControlVerdict::Caught { round: Some(_), .. });
+            let is_invalid = matches!(verdict, ControlVerdict::Invalid { round: Some(_), .. });
             match verdict {
+                _ if control.was_invalid => self.doubts.push(format!(
+                    "control `{}` was invalid when this was raced, and what made it so is not stored for each round; race it",
+                    control.name
+                )),
+                _ if is_invalid || (is_caught && recorded.other_refusals > 0) => self.doubts.push(format!(
+                    "control `{}` may be caught by a mistake: with which codes attempts ended is not stored for each round; race it",
+                    control.name
+                )),
+                ControlVerdict::Survived { .. } if *origins == Origins::Untold => {
+                    self.doubts.push(format!("control `{}`: {UNTOLD}", control.name));
+                }
                 // It ended early, by a check that would not have ended it now.
                 ControlVerdict::Survived { rounds, .. } if rounds < case.rounds => self.doubts.push(format!(
                     "control `{}` is not caught in {}, and {} were to be raced; race it",
@@ -252,7 +288,7 @@ impl<'a> CaseState<'a> {
     }
 
     fn end(self) -> CaseChange {
-        let CaseState { recorded, race, controls, notes, mut doubts } = self;
+        let CaseState { recorded, race, controls, notes, mut doubts, .. } = self;
         let controls: Vec<(String, ControlVerdict)> =
             controls.into_iter().filter_map(|control| Some((control.name, control.verdict?))).collect();
         let mut judged = judge_case(&race.case, &race.tally, &controls);
@@ -261,6 +297,15 @@ impl<'a> CaseState<'a> {
             judged.reasons.clear();
             judged.verdict = Verdict::Inconclusive;
             doubts.insert(0, reason);
+        }
+        match race.origins {
+            // Rows failed by another check say so themselves.
+            Origins::AsRecorded(Some(broken)) if race.tally.failed == 0 => {
+                judged.verdict = Verdict::Fail;
+                judged.reasons.push(broken);
+            }
+            Origins::Untold => doubts.insert(0, UNTOLD.to_owned()),
+            Origins::AsRecorded(_) | Origins::Met => {}
         }
         let after = match judged.verdict {
             Verdict::Pass if !doubts.is_empty() => Verdict::Inconclusive,
@@ -279,10 +324,17 @@ impl<'a> CaseState<'a> {
     }
 }
 
-impl ControlState<'_> {
+impl<'a> ControlState<'a> {
+    /// `ends` are those of the case that it belongs to.
+    fn new(name: String, recorded: &'a ControlReport, case: Arc<Case>, ends: &Ends, is_same_file: bool) -> Self {
+        let verdict = unstored::recorded_verdict(recorded, &case, is_same_file);
+        let mut race = RaceState::new(case, &recorded.race, is_same_file);
+        race.codes = unstored::worst_codes(&recorded.race, ends);
+        let was_invalid = recorded.verdict == ControlVerdictWord::Invalid && recorded.round.is_some();
+        ControlState { name, race, is_recorded: verdict.is_some(), verdict, was_invalid }
+    }
+
     /// Controls end with the first round that catches them, or makes them invalid.
-    ///
-    /// Rows do not hold the codes of refusals, so `ends`, those of the case's rows, tell their classes alone.
     fn add(&mut self, row: &StoredRound, ends: &Ends) {
         let added = self.race.add(row);
         if self.verdict.is_none() {
@@ -294,16 +346,20 @@ impl ControlState<'_> {
 
 impl<'a> RaceState<'a> {
     /// How many rounds there should be is not an expectation, and invariants that were not asked have nothing to say.
-    fn new(mut case: Arc<Case>, recorded: &'a Race) -> Self {
+    fn new(mut case: Arc<Case>, recorded: &'a Race, is_same_file: bool) -> Self {
+        let origins = Origins::of(recorded, &case, is_same_file);
         let own = Arc::get_mut(&mut case).expect("nobody shares the cases of a plan");
         own.rounds = recorded.rounds_planned;
         own.checks.invariants.retain(|it| recorded.invariants.iter().any(|known| known.name == it.name));
+        // Records that are made of rows do not say where attempts ended.
+        let expectations = own.checks.expect.iter_mut().chain(own.checks.by_group.values_mut());
+        expectations.for_each(|expectation| expectation.origins.clear());
         let tally = CaseTally::new(&case);
         let unknown = recorded.counts.keys().find(|outcome| outcome.kind().is_none());
         let unjudgeable = unknown.map(|outcome| {
             format!("attempts ended `{outcome}`, which this version does not know; judge it with the one that raced it")
         });
-        RaceState { case, recorded, tally, unjudgeable }
+        RaceState { case, recorded, tally, origins, codes: BTreeMap::new(), unjudgeable }
     }
 
     /// Adds the next row. Rows after those that the report counts came later, from a case that was cut short.
@@ -344,7 +400,8 @@ impl<'a> RaceState<'a> {
         let mut kinds: Vec<std::vec::IntoIter<OutcomeKind>> = self.groups(row)?.iter().map(kinds).collect();
         let attempt = |(worker, group): (usize, usize)| {
             let kind = kinds[group].next()?;
-            let outcome = Outcome { kind, ..Outcome::success() };
+            let code = self.codes.get(&kind).cloned().unwrap_or_default();
+            let outcome = Outcome { kind, code, ..Outcome::success() };
             Some(Attempt { outcome, ..Attempt::new(worker) })
         };
         let workers = self.case.workers.iter().map(|worker| worker.group).enumerate();

@@ -34,13 +34,7 @@ const ENDLESS: &str = r#"
     conflict = 1
 "#;
 
-/// Races a scenario on embedded targets, or those at the URLs `given`; `stop` may be asked by `on_event`.
-async fn raced(
-    text: &str,
-    given: &[(&str, String)],
-    stop: &Stop,
-    on_event: &mut (dyn FnMut(Event<'_>) + Send),
-) -> (Result<(), RunError>, Report) {
+pub(super) fn planned(text: &str) -> PlannedScenario {
     let source = crate::diagnostic::SourceFile::new("embedded.toml", text);
     let scenario = crate::scenario::parse(
         source,
@@ -50,7 +44,17 @@ async fn raced(
     )
     .unwrap();
     let cases = crate::plan::cases(&scenario, &crate::plan::Overrides::default()).unwrap().cases;
-    let scenarios = [PlannedScenario { head: scenario.head.clone(), cases }];
+    PlannedScenario { head: scenario.head.clone(), cases }
+}
+
+/// Races a scenario on embedded targets, or those at the URLs `given`; `stop` may be asked by `on_event`.
+pub(super) async fn raced(
+    text: &str,
+    given: &[(&str, String)],
+    stop: &Stop,
+    on_event: &mut (dyn FnMut(Event<'_>) + Send),
+) -> (Result<(), RunError>, Report) {
+    let scenarios = [planned(text)];
     let sources = endpoints::Sources {
         given: given.iter().map(|(target, url)| ((*target).to_owned(), url.clone())).collect(),
         variable: |_| None,

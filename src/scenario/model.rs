@@ -300,13 +300,18 @@ pub struct Group {
     pub transaction: Option<TemplateAt>,
     /// `start`.
     pub start: Start,
-    /// `repeat`.
-    pub repeat: u64,
+    /// `repeat`; 1 without it.
+    pub repeat: Option<At<u64>>,
     /// `steps`.
     pub steps: Vec<StepRef>,
 }
 
 impl Group {
+    /// How often its workers take its steps in one round.
+    pub fn repetitions(&self) -> u64 {
+        self.repeat.as_ref().map_or(1, |repeat| repeat.value)
+    }
+
     /// What decides how many workers it has: `count`, or its name.
     pub fn count_span(&self) -> &Span {
         self.count.as_ref().map_or(&self.name.span, |count| &count.span)

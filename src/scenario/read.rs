@@ -354,7 +354,10 @@ fn group<'a>(reader: &mut Reader<'a>, node: Node<'a>) -> Option<Group> {
         Some("free") => Start::Free,
         _ => Start::Together,
     };
-    let repeat = table.get(reader, "repeat", |reader, node| reader.whole(node, 1)).unwrap_or(1);
+    let repeat = table.get(reader, "repeat", |reader, node| {
+        let span = node.span.clone();
+        Some(At { value: reader.whole(node, 1)?, span })
+    });
     let steps = table.require(reader, "steps", |reader, node| {
         let span = node.span.clone();
         let items = reader.list(node)?;

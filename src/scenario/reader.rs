@@ -11,7 +11,7 @@ use super::files::{self, FileAccess};
 use super::model::{CountAt, ExpressionAt};
 use super::table::{Table, entries_of, items_of};
 use super::{count, syntax};
-use crate::diagnostic::{Code, Diagnostic, Span, suggestion};
+use crate::diagnostic::{Code, Diagnostic, Span, suggestion, ticked};
 use crate::duration;
 use crate::expression::{Expression, Template};
 use crate::outcome::OutcomeKind;
@@ -202,12 +202,17 @@ impl<'a> Reader<'a> {
     /// The word of an outcome in which something refused can end.
     pub(crate) fn refusal(&mut self, text: At<String>) -> Option<At<OutcomeKind>> {
         let outcome = self.outcome(text)?;
-        if outcome.value == OutcomeKind::Success {
-            let message = "what was refused cannot be a success";
-            self.push(Diagnostic::error(Code::BadValue, message).at(&outcome.span, "no refusal"));
-            return None;
+        if OutcomeKind::REFUSALS.contains(&outcome.value) {
+            return Some(outcome);
         }
-        Some(outcome)
+        let message = match outcome.value {
+            OutcomeKind::Success => "what was refused cannot be a success".to_owned(),
+            other => format!("what was refused cannot be `{other}`: only deadheat can see that"),
+        };
+        let words = ticked(OutcomeKind::REFUSALS.map(OutcomeKind::as_str));
+        let diagnostic = Diagnostic::error(Code::BadValue, message).at(&outcome.span, "no refusal");
+        self.push(diagnostic.help(format!("choose one of {words}")));
+        None
     }
 
     /// The items of a list.

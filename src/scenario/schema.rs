@@ -275,7 +275,7 @@ fn step(drivers: &Drivers) -> Value {
         ),
         (
             "otherwise",
-            words("The outcome when `rows` or `assert` is not met, or when there is no row to `save`.", OutcomeKind::ALL.map(OutcomeKind::as_str)),
+            words("The outcome when `rows` or `assert` is not met, or when there is no row to `save`.", OutcomeKind::REFUSALS.map(OutcomeKind::as_str)),
         ),
         (
             "save",
@@ -419,7 +419,7 @@ fn classify() -> Value {
             ("code", json!({ "description": "The system's code.", "type": ["string", "integer"] })),
             ("message", text("A regular expression that the system's message matches.")),
             ("step", text("The refused step.")),
-            ("outcome", words("What the attempt ends in.", OutcomeKind::ALL.map(OutcomeKind::as_str))),
+            ("outcome", words("What the attempt ends in.", OutcomeKind::REFUSALS.map(OutcomeKind::as_str))),
         ],
     )
 }

@@ -83,6 +83,7 @@ mod tests {
             stream_settings(&headers).into_iter().collect::<Vec<_>>()
         };
         assert_eq!(settings(&["Nats-Msg-Id"]), [""; 0]);
+        assert_eq!(settings(&["nats-rollup"]), ["allow_rollup_hdrs"]);
         assert_eq!(settings(&["Nats-Batch-Id", "Nats-Batch-Commit"]), ["allow_atomic"]);
         assert_eq!(settings(&["Nats-Schedule-TTL"]), ["allow_msg_schedules", "allow_msg_ttl"]);
     }

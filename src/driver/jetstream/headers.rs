@@ -26,6 +26,8 @@ impl fmt::Display for ServerVersion {
 pub enum Feature {
     /// Any JetStream does it.
     Always,
+    /// A message takes the place of all others, or of those of its subject.
+    Rollup,
     /// A message expires by itself.
     MessageTtl,
     /// The expected sequence is that of another subject.
@@ -47,6 +49,7 @@ impl Feature {
     pub const fn as_str(self) -> &'static str {
         match self {
             Feature::Always => "messages",
+            Feature::Rollup => "rollups",
             Feature::MessageTtl => "a lifetime per message",
             Feature::ExpectedOfSubject => "an expected sequence of another subject",
             Feature::Tracing => "message tracing",
@@ -61,6 +64,7 @@ impl Feature {
     pub const fn since(self) -> ServerVersion {
         match self {
             Feature::Always => ServerVersion(2, 2),
+            Feature::Rollup => ServerVersion(2, 6),
             Feature::MessageTtl | Feature::ExpectedOfSubject | Feature::Tracing => ServerVersion(2, 11),
             Feature::AtomicBatch | Feature::Counter | Feature::Schedule => ServerVersion(2, 12),
             Feature::RichSchedule => ServerVersion(2, 14),
@@ -71,6 +75,7 @@ impl Feature {
     pub const fn stream_setting(self) -> Option<&'static str> {
         match self {
             Feature::Always | Feature::ExpectedOfSubject | Feature::Tracing => None,
+            Feature::Rollup => Some("allow_rollup_hdrs"),
             Feature::MessageTtl => Some("allow_msg_ttl"),
             Feature::AtomicBatch => Some("allow_atomic"),
             Feature::Counter => Some("allow_msg_counter"),
@@ -127,7 +132,7 @@ pub const KNOWN: [ServerHeader; 22] = [
     header("Nats-Expected-Last-Sequence", Feature::Always),
     header("Nats-Expected-Last-Subject-Sequence", Feature::Always),
     header("Nats-Expected-Last-Msg-Id", Feature::Always),
-    header("Nats-Rollup", Feature::Always),
+    header("Nats-Rollup", Feature::Rollup),
     header("KV-Operation", Feature::Always),
     header("Nats-Expected-Last-Subject-Sequence-Subject", Feature::ExpectedOfSubject),
     header("Nats-TTL", Feature::MessageTtl),

@@ -97,7 +97,20 @@ fn explained(text: &str, refusal: &DbError) -> String {
             message.push_str(&format!("; {label}: {more}"));
         }
     }
+    if refusal.code().code() == "42710" && makes_role(text) {
+        message.push_str(DUPLICATE_ROLE_REMEDY);
+    }
     message
+}
+
+/// Roles belong to no schema, and nobody but the scenario knows which are its own.
+const DUPLICATE_ROLE_REMEDY: &str = "; roles are the whole server's, and an earlier set-up of this scenario or of its control \
+    may have made it: remove it in `teardown` with `DROP OWNED BY NAME; DROP ROLE IF EXISTS NAME`";
+
+/// Whether `text` makes a role.
+fn makes_role(text: &str) -> bool {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    words.windows(2).any(|pair| pair[0] == "create" && ["role", "user", "group"].contains(&pair[1].as_str()))
 }
 
 /// Line and column, from 1, of the `position`th character, from 1.

@@ -58,6 +58,19 @@ const QUERY_DEADLINE: Duration = Duration::from_secs(10);
 const LOOK_FOR_BLOCKERS: Duration = Duration::from_millis(200);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Resets what `ALTER DATABASE` and `ALTER ROLE` have set: it belongs to no schema, and the next case would begin with it.
+const RESET_SERVER: &str = "DO $$ DECLARE it record; BEGIN
+    FOR it IN SELECT r.rolname, d.datname FROM pg_db_role_setting s
+        LEFT JOIN pg_roles r ON r.oid = s.setrole LEFT JOIN pg_database d ON d.oid = s.setdatabase
+    LOOP
+        IF it.rolname IS NULL AND it.datname IS NOT NULL THEN
+            EXECUTE format('ALTER DATABASE %I RESET ALL', it.datname);
+        ELSE
+            EXECUTE format('ALTER ROLE %s %s RESET ALL', coalesce(quote_ident(it.rolname), 'ALL'),
+                coalesce('IN DATABASE ' || quote_ident(it.datname), ''));
+        END IF;
+    END LOOP; END $$";
+
 /// Connects to the server at `endpoint` and creates the schema `namespace`, which must not exist yet.
 ///
 /// A setting that the server refuses to this user is left out, with a warning in the description.
@@ -190,6 +203,19 @@ impl PostgresTarget {
     }
 }
 
+/// What a case made was not removed. A private server takes it along when it ends.
+fn left_behind(server: &Server, error: &TargetError) -> TargetError {
+    let (schema, name) = (server.schema(), server.name());
+    let message = if server.is_private() {
+        format!("the case could not be removed from PostgreSQL at {name}: {error}; see the server's log")
+    } else {
+        format!(
+            "the schema {schema} was left behind on PostgreSQL at {name}: {error}; remove it with `DROP SCHEMA {schema} CASCADE`"
+        )
+    };
+    TargetError::Environment { message }
+}
+
 impl Target for PostgresTarget {
     fn description(&self) -> &Description {
         &self.description
@@ -270,16 +296,13 @@ impl Target for PostgresTarget {
             // By process as well: a step may have called its session something else.
             let ended = watch.settle().await.and(watch.terminate(application).await);
             let drop = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS {} CASCADE", server.schema());
-            let dropped = self.control.batch(&drop, CLOSE_DEADLINE).await;
+            let mut dropped = self.control.batch(&drop, CLOSE_DEADLINE).await;
+            if dropped.is_ok() && server.is_private() {
+                dropped = self.control.batch(RESET_SERVER, CLOSE_DEADLINE).await;
+            }
             self.control.close().await;
             watch.close().await;
-            dropped.map_err(|error| TargetError::Environment {
-                message: format!(
-                    "the schema {schema} was left behind on PostgreSQL at {}: {error}; remove it with `DROP SCHEMA {schema} CASCADE`",
-                    server.name(),
-                    schema = server.schema(),
-                ),
-            })?;
+            dropped.map_err(|error| left_behind(server, &error))?;
             ended
         }
         .boxed()

@@ -263,6 +263,13 @@ impl PostgresSession {
         {
             refusal.kind = OutcomeKind::Unknown;
         }
+        if let Ok(Reply::Refused(refusal)) = &mut reply
+            && is_autocommit
+            && statement.may_commit
+            && refusal.kind == OutcomeKind::Timeout
+        {
+            refusal.kind = OutcomeKind::Unknown;
+        }
         match &reply {
             Ok(Reply::Refused(refusal)) if !is_autocommit => self.transaction = Transaction::Failed(refusal.clone()),
             // A fault ends the run; nobody is to commit what came before it.

@@ -14,6 +14,8 @@ pub(super) struct Statement {
     pub(super) is_read_only: bool,
     /// Every name in it that may be one of a table or a view.
     pub(super) relations: Vec<String>,
+    /// Whether it may commit a part of what it does, outside a transaction.
+    pub(super) may_commit: bool,
     /// Whether it could be prepared.
     pub(super) prepared: Proof,
     /// Whether the server could read its arguments.
@@ -27,6 +29,7 @@ impl Statement {
             request,
             is_read_only: effect::is_read_only(text),
             relations: effect::names(text),
+            may_commit: may_commit(text),
             prepared: Proof::default(),
             fits: Proof::default(),
         }
@@ -75,6 +78,15 @@ pub(super) fn may_make(sql: &str) -> bool {
             .any(|(before, word)| word.eq_ignore_ascii_case("into") && !is_one_of(before, &["insert", "merge"]))
 }
 
+/// Whether `sql` is a `CALL` or a `DO`: these can commit what they did before they end. In doubt it is.
+fn may_commit(sql: &str) -> bool {
+    let sql = sql.trim_start();
+    if sql.starts_with("--") || sql.starts_with("/*") {
+        return has_word(sql, &["call"]) || runs_code(sql);
+    }
+    words(sql).next().is_some_and(|word| is_one_of(word, &["call", "do"]))
+}
+
 /// Whether `sql` makes functions, which may do anything later.
 pub(super) fn makes_functions(sql: &str) -> bool {
     has_word(sql, &["function", "procedure"]) || runs_code(sql)
@@ -121,6 +133,16 @@ mod tests {
         statement.fits.right();
         statement.prepared.wrong("no such table".to_owned());
         assert_eq!(statement.never(), None);
+    }
+
+    #[test]
+    fn what_may_commit_inside_is_seen_in_any_writing() {
+        for sql in ["CALL p()", " do $$ BEGIN COMMIT; END $$", "-- a\ncall p()", "/* a */ DO 'BEGIN END'"] {
+            assert!(may_commit(sql), "{sql}");
+        }
+        for sql in ["SELECT call FROM t", "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING", "-- do it\nSELECT 1"] {
+            assert_eq!(may_commit(sql), sql.starts_with("--"), "{sql}");
+        }
     }
 
     #[test]

@@ -36,11 +36,17 @@ const BLOCKERS: &str = "\
     JOIN pg_locks wanted ON wanted.pid = $1 AND NOT wanted.granted";
 
 /// Whether a name belongs to anything but a plain table: a view's, a rule's or a policy's functions may write. The server's
-/// own views don't.
+/// own views don't. `a.f` calls a function `f` of the table's rows. Operators and casts call functions that are not named.
 const OTHER_THAN_TABLES: &str = "\
     SELECT FROM pg_class
     WHERE relname = ANY ($1) AND (relkind IN ('v', 'f') OR relhasrules OR relrowsecurity)
         AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+    UNION ALL
+    SELECT FROM pg_proc called JOIN pg_language language ON language.oid = called.prolang
+    WHERE called.pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+        AND (called.proname = ANY ($1) OR language.lanname NOT IN ('c', 'internal')
+            AND (EXISTS (SELECT FROM pg_operator WHERE oprcode = called.oid)
+                OR EXISTS (SELECT FROM pg_cast WHERE castfunc = called.oid)))
     LIMIT 1";
 
 /// Looks at the server processes of a case's sessions.

@@ -297,3 +297,32 @@ async fn a_sleep_lasts_as_long_as_it_says_and_is_never_cut_short_in_silence() {
     assert!(round.attempts[2].outcome.message.mentions("during a sleep of 60s"), "{:?}", round.attempts[2]);
     stage.close().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_asks_nothing_is_not_taken_after_the_rounds_time() {
+    for step in ["{ assert = \"true\" }", "{ let = { a = \"1\" } }"] {
+        let steps = format!("[{{ sleep = \"20s\" }}, {step}]");
+        let mut stage = Stage::open(&format!("[[workers]]\nname = \"late\"\nsteps = {steps}")).await;
+        let round = stage.round(0).await;
+        let Outcome { kind, step, code, .. } = &round.attempts[0].outcome;
+        assert_eq!((*kind, *step, code.as_str()), (OutcomeKind::Timeout, Some(StepAt::Step(1)), "deadline"));
+    }
+}
+
+#[tokio::test]
+async fn workers_whose_steps_ask_nothing_let_each_other_run() {
+    let mut stage = Stage::open(
+        r#"
+        [[workers]]
+        name   = "busy"
+        count  = 2
+        repeat = 20000
+        steps  = [{ assert = "worker >= 0" }]
+        "#,
+    )
+    .await;
+    let round = stage.round(0).await;
+    assert_eq!(kinds(&round), [OutcomeKind::Success; 2]);
+    let [one, other] = &round.attempts[..] else { panic!("two workers") };
+    assert!(one.started_ns < other.ended_ns && other.started_ns < one.ended_ns, "on one thread, they take turns");
+}

@@ -1,7 +1,7 @@
 //! Schemas of the cases' own, and their end.
 
 use super::*;
-use crate::port::Isolation;
+use crate::port::{Isolation, ServerOrigin};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_without_a_schema_never_mean_a_users_tables() {
@@ -63,4 +63,28 @@ async fn cases_keep_apart_and_leave_nothing() {
     assert_eq!(left("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dh%'").await, 0, "schemas were left");
     let processes = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'deadheat%'";
     eventually("the end of all server processes", async || left(processes).await == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_case_sets_for_the_whole_server_ends_with_it_on_a_private_one() {
+    let server = server().await;
+    let setup = "ALTER DATABASE postgres SET work_mem = '77kB'; ALTER ROLE ALL SET work_mem = '78kB';
+        ALTER ROLE CURRENT_USER SET work_mem = '79kB'; ALTER ROLE CURRENT_USER IN DATABASE postgres SET work_mem = '80kB';
+        CREATE ROLE \"a tenant\"; ALTER ROLE \"a tenant\" SET work_mem = '81kB'";
+    const SETTINGS: &str = "SELECT count(*) FROM pg_db_role_setting";
+    let of_users = Endpoint { origin: ServerOrigin::Given, ..endpoint(&server.url) };
+    let private = Endpoint { origin: ServerOrigin::Private, ..endpoint(&server.url) };
+    let spec = spec(&[], &[]);
+    for (endpoint, setup, left) in [(&of_users, setup, 5), (&private, "SELECT 1", 0)] {
+        let target = open(&spec, endpoint, "dh_1_1").await.unwrap();
+        target.apply(&sql(setup, [])).await.unwrap();
+        target.close().await.unwrap();
+        let (client, connection) = tokio_postgres::connect(&server.url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        assert_eq!(client.query_one(SETTINGS, &[]).await.unwrap().get::<_, i64>(0), left);
+    }
+    let case = Case::open(&server.url, "SELECT 1", &[]).await;
+    let message = case.target.apply(&sql("create  role \"a tenant\"", [])).await.unwrap_err().to_string();
+    assert!(message.contains("42710") && message.contains("`teardown`"), "{message}");
+    case.target.close().await.unwrap();
 }

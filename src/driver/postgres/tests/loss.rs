@@ -99,6 +99,51 @@ async fn a_lost_read_of_a_view_may_have_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_read_that_calls_a_function_by_an_attribute_or_an_operator_may_have_written() {
+    const ATTRIBUTE: &str = "SELECT t.wrote FROM t";
+    const OPERATOR: &str = "SELECT a #!# 1 FROM t";
+    const TABLE: &str = "SELECT a FROM t";
+    const WRITES: &str = "RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO u VALUES (1); RETURN 1; END $$;";
+    let server = server().await;
+    let proxy = Proxy::start(address(&server)).await;
+    let setup = "CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE TABLE u (a int);".to_owned();
+    let attribute = format!("{setup} CREATE FUNCTION wrote(t) {WRITES}");
+    let operator = format!(
+        "{setup} CREATE FUNCTION put(int, int) {WRITES} CREATE OPERATOR #!# (FUNCTION = put, LEFTARG = int, RIGHTARG = int)"
+    );
+    for (setup, text, kind, written) in [
+        (&setup, TABLE, OutcomeKind::Disconnected, 0),
+        (&attribute, ATTRIBUTE, OutcomeKind::Unknown, 1),
+        (&operator, OPERATOR, OutcomeKind::Unknown, 1),
+    ] {
+        let case = Case::open(&through(&server, &proxy), setup, &[text]).await;
+        let session = &mut *case.session(0).await;
+        proxy.cut_at(b"E\0\0\0\x09\0\0\0\0\0S\0\0\0\x04", Cut::AfterForwarding);
+        assert_refused(&case.call(session, text, []).await, kind, "connection-lost");
+        renewed(session).await;
+        assert_eq!(case.observe("SELECT count(*) FROM u").await, Value::Int(written), "{text}");
+        case.target.close().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_procedure_that_is_cancelled_may_have_committed() {
+    const CALL: &str = "CALL p()";
+    let server = server().await;
+    let setup = "CREATE TABLE t (a int);
+        CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO t VALUES (1); COMMIT; PERFORM pg_sleep(120); END $$";
+    let case = Case::open(&server.url, setup, &[CALL, SLOW_INSERT]).await;
+    let session = &mut *case.session(0).await;
+    for (text, kind) in [(CALL, OutcomeKind::Unknown), (SLOW_INSERT, OutcomeKind::Timeout)] {
+        let deadline = Instant::now() + Duration::from_millis(500);
+        let reply = session.call(&mut case.bound(text, []), deadline, None).await.unwrap();
+        assert_refused(&reply, kind, "57014");
+    }
+    assert_eq!(case.observe(COUNT).await, Value::Int(1), "it had committed");
+    case.target.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_never_answers_is_given_up_at_the_deadline() {
     let server = server().await;
     let proxy = Proxy::start(address(&server)).await;
