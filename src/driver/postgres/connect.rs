@@ -13,9 +13,8 @@ use tokio::time::timeout;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, Error, SimpleQueryMessage};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::tls::TlsOptions;
+use super::tls::{Connector, TlsOptions};
 use crate::port::{Endpoint, TargetError};
 use crate::said::Said;
 
@@ -31,7 +30,7 @@ const NO_TRANSACTION: &str = "25P01";
 /// A server, and the schema that a case has there.
 pub(super) struct Server {
     config: Config,
-    tls: MakeRustlsConnect,
+    tls: Connector,
     /// Where it is and as which user we come, without the password: for messages.
     name: String,
     /// The login's user, for remedies.

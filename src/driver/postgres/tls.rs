@@ -1,5 +1,8 @@
 //! TLS by libpq's words: `sslmode` and `sslrootcert` of a connection URL.
 
+mod connector;
+mod end_point;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +14,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_postgres::config::SslMode;
-use tokio_postgres_rustls::MakeRustlsConnect;
+
+pub(super) use self::connector::Connector;
 
 /// What a connection URL says about TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +71,7 @@ impl TlsOptions {
 
     /// What is verified: with a root certificate, `require` verifies like `verify-ca`. Without any, `require` and `prefer`
     /// encrypt only, and the verifying modes use the system's roots.
-    pub(super) fn connector(&self) -> Result<MakeRustlsConnect, String> {
+    pub(super) fn connector(&self) -> Result<Connector, String> {
         let provider = Arc::new(ring::default_provider());
         let verifies = match self.mode {
             Mode::Disable | Mode::Prefer => false,
@@ -82,7 +86,7 @@ impl TlsOptions {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        Ok(MakeRustlsConnect::new(config))
+        Ok(Connector::new(config))
     }
 }
 

@@ -1,3 +1,4 @@
+mod credentials;
 mod proxy;
 mod server;
 
