@@ -255,6 +255,10 @@ fn wrong_words_are_refused() {
     ] {
         ends(&place.deadheat(wrong), 64);
     }
+    for option in ["--base", "--head"] {
+        let (_, said) = ends(&place.deadheat(&["compare", "--live", "guarded.toml", option, "gaurd=none"]), 64);
+        assert!(said.contains(&format!("`{option} gaurd=…` names no param")), "{said}");
+    }
 }
 
 #[test]

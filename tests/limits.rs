@@ -100,6 +100,16 @@ fn the_time_to_check_a_scenario_grows_with_its_length() {
             ),
             MANY,
         ),
+        (
+            "params",
+            text(
+                &format!("[params]\n{}", (0..30 * MANY).map(|n| format!("p{n} = {n}\n")).collect::<String>()),
+                2,
+                &repeated(|n| format!("{{ assert = \"p{n} >= 0\" }},")),
+                expect,
+            ),
+            0,
+        ),
         ("lines", text(one, 2, "\"s\"", &("\n".repeat(1_000_000) + expect)), 0),
     ];
     for (what, text, faults) in cases {

@@ -56,6 +56,12 @@ pub(super) fn plan(
             scenarios.push(planned);
         }
     }
+    if !cases(&report).any(|(id, _)| is_chosen(id)) {
+        let filters: Vec<String> = args.selection.filter.iter().map(|it| format!("`--filter {it}`")).collect();
+        let report = again.report.display();
+        let message = format!("no case of `{report}` matches {}; choose one that it has", filters.join(" or "));
+        return Err(Failure::new(RunVerdict::Usage, message));
+    }
     if scenarios.is_empty() {
         let most = cases(&report).map(|(_, rounds)| rounds).max().unwrap_or(0);
         let message = format!(

@@ -41,7 +41,7 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
     let run = run::namespace_prefix();
     let variants = [&args.set_base, &args.set_head].map(|set| variant(set));
     let planned = [("b", &variants[0]), ("h", &variants[1])]
-        .map(|(side, variant)| plan(args, scenario, variant, &format!("{run}{side}"), output));
+        .map(|(side, variant)| plan(args, scenario, (side, variant), &run, output));
     let [base, head] = planned;
     let cases = pair_cases(base?, head?, &variants)?;
     compare::known_thresholds(args, &metrics(&cases))?;
@@ -97,10 +97,11 @@ fn variant(set: &[(String, String)]) -> Variant<'_> {
 fn plan(
     args: &CompareArgs,
     scenario: &Path,
-    variant: &Variant<'_>,
+    (side, variant): (&str, &Variant<'_>),
     run: &str,
     output: &Output,
 ) -> Result<Vec<Arc<Case>>, Failure> {
+    let run = &format!("{run}{side}");
     let selection = Selection {
         paths: vec![scenario.to_owned()],
         tag: Vec::new(),
@@ -108,7 +109,9 @@ fn plan(
         param: args.param.iter().chain(&variant.settings).cloned().collect(),
         limits: Limits { max_cases: args.max_cases, allow_outside: args.allow_outside },
     };
-    let planned = select::plan(&selection, Some(args.rounds), run, Purpose::Use, output)?;
+    let option = if side == "b" { "--base" } else { "--head" };
+    let purpose = Purpose::Variant { option, settings: &variant.settings };
+    let planned = select::plan(&selection, Some(args.rounds), run, purpose, output)?;
     let mut cases: Vec<Arc<Case>> =
         planned.into_iter().flat_map(|scenario: PlannedScenario| scenario.cases).map(|planned| planned.case).collect();
     for (target, url) in &variant.urls {

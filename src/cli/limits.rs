@@ -1,5 +1,6 @@
 //! How many files and threads the operating system lets one process have, before a race needs more.
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::model::Case;
@@ -38,8 +39,14 @@ fn needed(case: &Case) -> u64 {
     (case.workers.len() as u64).saturating_mul(connections).saturating_add(BESIDE_WORKERS)
 }
 
-/// An error of starting threads, with the limit and what to do.
+/// An error of starting threads, with the limit and what to do. A runtime opens a few files before its threads.
 pub(super) fn no_threads(error: &std::io::Error) -> String {
+    if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+        let found = getrlimit(Resource::Nofile).current.unwrap_or(0);
+        return format!(
+            "cannot start: {error}; this process may have {found} files open, and deadheat needs about {BESIDE_WORKERS}; raise the limit with `ulimit -n {BESIDE_WORKERS}`"
+        );
+    }
     let limit = getrlimit(Resource::Nproc).current;
     let found =
         limit.map_or("no limit of its own".to_owned(), |limit| format!("a limit of {limit} threads and processes"));

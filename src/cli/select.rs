@@ -16,11 +16,28 @@ use crate::secrets::hidden_in_lines;
 
 /// What cases are planned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
+pub(crate) enum Purpose<'a> {
     /// To say what is wrong with the files, in this form, and what would make them better.
     Check(Format),
     /// To be raced or listed. Faults are printed as text.
     Use,
+    /// As `Use`, for one side of a comparison, some of whose params were given with this option.
+    Variant {
+        /// `--base` or `--head`.
+        option: &'static str,
+        /// The params that were.
+        settings: &'a [(String, String)],
+    },
+}
+
+impl Purpose<'_> {
+    /// The option by which the param `name` was given.
+    fn option(self, name: &str) -> &'static str {
+        match self {
+            Purpose::Variant { option, settings } if settings.iter().any(|(set, _)| set == name) => option,
+            _ => "--param",
+        }
+    }
 }
 
 /// The scenarios chosen, planned for a run called `run`. Warnings have been printed.
@@ -28,12 +45,12 @@ pub(crate) fn plan(
     selection: &Selection,
     rounds: Option<u64>,
     run: &str,
-    purpose: Purpose,
+    purpose: Purpose<'_>,
     output: &Output,
 ) -> Result<Vec<PlannedScenario>, Failure> {
     let format = match purpose {
         Purpose::Check(format) => format,
-        Purpose::Use => Format::Text,
+        Purpose::Use | Purpose::Variant { .. } => Format::Text,
     };
     let mut faults = Faults::new(format, output);
     let files = match scenario_files(&selection.paths) {
@@ -59,7 +76,7 @@ pub(crate) fn plan(
     loaded.retain(|scenario| {
         selection.tag.is_empty() || selection.tag.iter().any(|tag| scenario.head.tags.contains(tag))
     });
-    let params = known_params(&loaded, &selection.param, &mut faults);
+    let params = known_params(&loaded, &selection.param, purpose, &mut faults);
     let mut planned = Vec::new();
     let mut settings: BTreeSet<&str> = BTreeSet::new();
     for scenario in &loaded {
@@ -86,7 +103,7 @@ pub(crate) fn plan(
         }
     }
     if faults.errors == 0 && planned.iter().any(|scenario| !scenario.cases.is_empty()) {
-        idle_params(&settings, &params, &mut faults);
+        idle_params(&settings, &params, purpose, &mut faults);
     }
     faults.end()?;
     planned.retain(|scenario| !scenario.cases.is_empty());
@@ -196,14 +213,20 @@ fn same_names(loaded: &[Scenario], faults: &mut Faults<'_>) {
 }
 
 /// `--param` must mean something to at least one of the scenarios.
-fn known_params(loaded: &[Scenario], given: &[(String, String)], faults: &mut Faults<'_>) -> Vec<(String, String)> {
+fn known_params(
+    loaded: &[Scenario],
+    given: &[(String, String)],
+    purpose: Purpose<'_>,
+    faults: &mut Faults<'_>,
+) -> Vec<(String, String)> {
     for (name, _) in given {
         if !loaded.is_empty() && !loaded.iter().any(|scenario| scenario.setting_names().any(|known| known == name)) {
             let known: BTreeSet<&str> = loaded.iter().flat_map(Scenario::setting_names).collect();
             let known: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let option = purpose.option(name);
             faults.message(&format!(
-                "`--param {name}=…` names no param and no axis of these scenarios; they have {}",
-                known.join(", ")
+                "`{option} {name}=…` names no param and no axis of these scenarios; they have {known}"
             ));
         }
     }
@@ -211,10 +234,11 @@ fn known_params(loaded: &[Scenario], given: &[(String, String)], faults: &mut Fa
 }
 
 /// `--param` must make a difference to a case that was chosen: `settings` are those that do.
-fn idle_params(settings: &BTreeSet<&str>, given: &[(String, String)], faults: &mut Faults<'_>) {
+fn idle_params(settings: &BTreeSet<&str>, given: &[(String, String)], purpose: Purpose<'_>, faults: &mut Faults<'_>) {
     for (name, value) in given.iter().filter(|(name, _)| !settings.contains(name.as_str())) {
         let help = "remove it, or choose the cases that use it";
-        faults.message(&format!("`--param {name}={value}` changes nothing: no case chosen uses `{name}`; {help}"));
+        let option = purpose.option(name);
+        faults.message(&format!("`{option} {name}={value}` changes nothing: no case chosen uses `{name}`; {help}"));
     }
 }
 

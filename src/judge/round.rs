@@ -5,6 +5,7 @@ use crate::model::{Action, Case, Expectation, Invariant};
 use crate::outcome::{OutcomeKind, Tally};
 use crate::port::Place;
 
+use super::case::count;
 use super::count::{Counted, Short, did_not_run, fits, fits_as_observed, may_be_missing};
 use super::disturbance::{disturbances, reasons_against_a_catch};
 use super::misfit::{misfits, unexpected_ends};
@@ -316,11 +317,13 @@ impl Round<'_> {
 
     fn unknown_effect(&self) -> String {
         let unknown = self.tally.of(OutcomeKind::Unknown);
+        let attempts = count(unknown, "attempt");
         if unknown == self.tally.total() {
-            return format!("the effect of all {unknown} attempts is unknown");
+            let all = if unknown == 1 { "the only attempt".to_owned() } else { format!("all {attempts}") };
+            return format!("the effect of {all} is unknown");
         }
         format!(
-            "the effect of {unknown} attempts is unknown, and no check tells whether the counts are short of it; an invariant that names `success` could"
+            "the effect of {attempts} is unknown, and no check tells whether the counts are short of it; an invariant that names `success` could"
         )
     }
 }
@@ -451,6 +454,7 @@ mod tests {
         let case = TestCase::new(2).expect("success = 1, conflict = 1").build();
         let judgement = judge_round(&case, &record(&case, 0, "1 conflict, 1 unknown"));
         assert_eq!(judgement.verdict(), Verdict::Inconclusive, "{judgement:?}");
+        assert!(judgement.open.is_some_and(|open| open.starts_with("the effect of 1 attempt is unknown")));
         let judgement = judge_round(&case, &record(&case, 0, "2 conflict"));
         assert_eq!(judgement.verdict(), Verdict::Fail);
         let judgement = judge_round(&case, &record(&case, 0, "2 success"));

@@ -8,6 +8,7 @@ use crate::diagnostic::{Code, Diagnostic, Severity, sorted, suggestion};
 use crate::model::{Case, Growth, ScenarioHead};
 use crate::scenario::Scenario;
 use crate::scenario::model::{Condition, Control};
+use crate::secrets::shown;
 use crate::value::Value;
 
 /// How many cells a matrix may have where the command line does not say: each is built before the first is raced.
@@ -114,9 +115,7 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
             continue;
         }
         if !ids.insert(id.clone()) {
-            let message = format!("two cases are called `{id}`, since ids have URLs without login and query");
-            let diagnostic = Diagnostic::error(Code::DuplicateName, message);
-            diagnostics.push(diagnostic.help("name the servers by another axis, and choose the URL by it"));
+            diagnostics.push(same_id(&id, &cell));
         }
         let broken: Vec<(&Control, Cell)> = broken_by(scenario, &cell).collect();
         if broken.is_empty() {
@@ -170,6 +169,17 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         return Err(diagnostics);
     }
     Ok(Plan { cases: planned, warnings: diagnostics })
+}
+
+/// Two cells have one id.
+fn same_id(id: &str, cell: &Cell) -> Diagnostic {
+    let is_hidden = |(_, value): &(String, Value)| shown(&value.to_string()) != value.to_string();
+    let (why, help) = if cell.axes.iter().any(is_hidden) {
+        ("since ids have URLs without login and query", "name the servers by another axis, and choose the URL by it")
+    } else {
+        ("since values of different types look alike in ids, such as `1` and `\"1\"`", "give the axis one of them")
+    };
+    Diagnostic::error(Code::DuplicateName, format!("two cases are called `{id}`, {why}")).help(help)
 }
 
 /// Controls that broke no cell, because each already had the control's settings or `only` fits none.
@@ -279,7 +289,7 @@ fn settings(
                     let own = own.expect("params come from the scenario");
                     let diagnostic =
                         Diagnostic::error(Code::BadValue, message).at(&own.name.span, "its type is set here");
-                    diagnostics.push(diagnostic.help("give `--param` a value of the same type"));
+                    diagnostics.push(diagnostic.help("give it a value of the same type"));
                 }
             }
         } else if let Some((_, values)) = axes.iter_mut().find(|(axis, _)| axis == name) {

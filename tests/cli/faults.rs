@@ -99,6 +99,8 @@ fn params_must_mean_something() {
     let cli = Cli::new().scenario(CLAIM).args(["run"]);
     let ended = cli.clone().args(["--param", "wrtiers=3"]).run().exits(64);
     ended.stderr_has("`--param wrtiers=…` names no param and no axis").stderr_has("`guard`, `writers`");
+    let ended = Cli::new().scenario(INSERT).args(["run", "--param", "x=3"]).run().exits(64);
+    ended.stderr_has("`--param x=…` names no param and no axis of these scenarios; they have none");
     let ended = cli.args(["--param", "writers=many"]).run().exits(64);
     ended.stderr_has("param `writers` is of type int and cannot be `many`").stderr_has("scenarios/0.toml:8:1");
 }

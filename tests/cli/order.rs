@@ -112,6 +112,10 @@ fn a_round_is_raced_again_in_its_order_and_with_its_head_start() {
     assert_eq!((race.rounds, race.makespan.count), (40, 40 - with_head_start), "a head start is not measured");
     assert_eq!(race.head_starts.as_ref().map(|it| it.rounds), Some(with_head_start));
 
+    let nobody = format!("{}#3", folder.display());
+    let ended = cli.clone().args(["run", "--again", &nobody, "--filter", "nosuch"]).run().exits(64);
+    ended.stderr_has("matches `--filter nosuch`");
+
     let ahead = raced.iter().rposition(|row| !row[3].is_empty()).unwrap();
     let plain = raced.iter().rposition(|row| row[3].is_empty()).unwrap();
     for round in [ahead, plain] {

@@ -114,6 +114,12 @@ fn too_low_a_limit_of_open_files_is_named_before_anything_is_raced() {
     let said = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(10), "{said}");
     assert!(said.contains("may have 100 files open") && said.contains("`ulimit -n 428`"), "{said}");
+    // A runtime opens a few before its threads.
+    let small = Cli::new().scenario(CLAIM);
+    let script = format!("ulimit -n 8; cd '{}'; exec '{program}' run", small.work().display());
+    let ended = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(said.contains("may have 8 files open") && said.contains("`ulimit -n 128`"), "{said}");
     // A soft limit is raised as far as it may be.
     let script = format!("ulimit -S -n 100; cd '{}'; exec '{program}' run --rounds 1", cli.work().display());
     let ended = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

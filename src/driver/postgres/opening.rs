@@ -49,7 +49,7 @@ pub(super) async fn opened(
     for (name, value) in wanted {
         match tried(server, link, name, value).await? {
             Tried::Accepted(in_effect) => {
-                description.settings.insert(name.to_lowercase(), in_effect);
+                description.settings.insert(name.to_lowercase(), shown(name, &in_effect).to_owned());
                 settings.insert(name.clone(), value.clone());
             }
             Tried::NotAllowed(warning) => description.warnings.push(warning),
@@ -144,18 +144,41 @@ async fn tried(server: &Server, link: &Link, name: &str, value: &str) -> Result<
     }
     Err(TargetError::Fault {
         message: format!(
-            "setting `{name} = {value}` cannot be set in a session: {} ({}); correct it under the target's `settings`",
+            "setting `{name} = {}` cannot be set in a session: {} ({}); correct it under the target's `settings`",
+            shown(name, value),
             refusal.message(),
             refusal.code().code()
         ),
     })
 }
 
+/// A setting's value, unless its name says that it is a secret.
+fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+    let name = name.to_lowercase();
+    let is_secret = ["password", "passwd", "secret", "token"].iter().any(|word| name.contains(word));
+    if is_secret && name != "password_encryption" { "***" } else { value }
+}
+
 fn not_allowed(server: &Server, name: &str, value: &str, refusal: &DbError) -> String {
+    let value = shown(name, value);
     format!(
         "setting `{name} = {value}` was left out: {} on PostgreSQL at {}; to allow it: GRANT SET ON PARAMETER {name} TO {} (PostgreSQL 15 or newer)",
         refusal.message(),
         server.name(),
         server.user()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_setting_whose_name_says_that_it_is_a_secret_is_not_shown() {
+        for name in ["password", "app.Password", "my.secret_key", "session_token"] {
+            assert_eq!(shown(name, "s3cret"), "***", "{name}");
+        }
+        assert_eq!(shown("work_mem", "64kB"), "64kB");
+        assert_eq!(shown("password_encryption", "md5"), "md5");
+    }
 }
