@@ -1,8 +1,7 @@
 //! Judges stored rounds by expectations that were changed after the race. Pure: rows in, changes out.
 //!
 //! Counts, `sometimes`, latency and growth are judged again; what invariants said in each round stands as recorded, since the state they read
-//! is gone. A round's row is made a record again, so that the very checks of a run judge it. What rows do not hold is never
-//! taken for what was expected.
+//! is gone. A round's row is made a record again, so that the very checks of a run judge it; `unstored` is what rows lack.
 
 #[cfg(test)]
 mod tests;
@@ -299,7 +298,6 @@ impl<'a> CaseState<'a> {
             doubts.insert(0, reason);
         }
         match race.origins {
-            // Rows failed by another check say so themselves.
             Origins::AsRecorded(Some(broken)) if race.tally.failed == 0 => {
                 judged.verdict = Verdict::Fail;
                 judged.reasons.push(broken);
@@ -325,7 +323,6 @@ impl<'a> CaseState<'a> {
 }
 
 impl<'a> ControlState<'a> {
-    /// `ends` are those of the case that it belongs to.
     fn new(name: String, recorded: &'a ControlReport, case: Arc<Case>, ends: &Ends, is_same_file: bool) -> Self {
         let verdict = unstored::recorded_verdict(recorded, &case, is_same_file);
         let mut race = RaceState::new(case, &recorded.race, is_same_file);
