@@ -1,10 +1,30 @@
 //! Refusals that the engine itself makes, and the ends of attempts that refusals are.
 
-use super::worker::StepEnd;
+use super::EngineError;
 use crate::model::record::{Outcome, StepAt};
 use crate::model::{CountRange, Step};
 use crate::outcome::{Cause, OutcomeKind};
-use crate::port::Refusal;
+use crate::port::{Refusal, TargetError};
+
+/// Why a step was not a success.
+pub(super) enum StepEnd {
+    /// The system, or the step's own condition, refused.
+    Refused(Refusal),
+    /// The harness cannot go on.
+    Failed(EngineError),
+}
+
+impl From<EngineError> for StepEnd {
+    fn from(error: EngineError) -> Self {
+        StepEnd::Failed(error)
+    }
+}
+
+impl From<TargetError> for StepEnd {
+    fn from(error: TargetError) -> Self {
+        StepEnd::Failed(error.into())
+    }
+}
 
 /// A statement that was carried out returned or changed other rows than the step wants.
 pub(super) fn other_rows(step: &Step, wanted: &CountRange, found: u64) -> StepEnd {

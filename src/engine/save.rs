@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::EngineError;
-use super::worker::StepEnd;
+use super::refused::StepEnd;
 use crate::expression::Scope;
 use crate::model::{Save, Step};
 use crate::outcome::Cause;

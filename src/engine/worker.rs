@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::head_start::hold_back;
 use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
-use super::refused::{other_rows, outcome, rule_to_paste, too_late};
+use super::refused::{StepEnd, other_rows, outcome, rule_to_paste, too_late};
 use super::round::Round;
 use super::save::save;
 use super::steering::Turn;
@@ -77,26 +77,6 @@ enum Stop {
     Ended,
     /// The harness cannot go on.
     Failed(EngineError),
-}
-
-/// Why a step was not a success.
-pub(super) enum StepEnd {
-    /// The system, or the step's own condition, refused.
-    Refused(Refusal),
-    /// The harness cannot go on.
-    Failed(EngineError),
-}
-
-impl From<EngineError> for StepEnd {
-    fn from(error: EngineError) -> Self {
-        StepEnd::Failed(error)
-    }
-}
-
-impl From<TargetError> for StepEnd {
-    fn from(error: TargetError) -> Self {
-        StepEnd::Failed(error.into())
-    }
 }
 
 impl WorkerTask {

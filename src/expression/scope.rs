@@ -14,7 +14,7 @@ pub struct Scope {
     /// A list, since a scope has few names and is searched during the race; a name that was forgotten keeps its place,
     /// so that binding it again allocates nothing.
     names: Vec<(Arc<str>, Option<Value>)>,
-    /// So many of the names, from the first, are sorted: those that were collected. A scenario may have thousands of params.
+    /// How many of the names, from the first, are sorted: those that were collected. A scenario may have thousands of params.
     sorted: usize,
     deadline: Option<Instant>,
 }
