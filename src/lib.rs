@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod plan;
 pub mod port;
 pub mod report;
+mod requeue;
 pub mod run;
 pub mod said;
 pub mod scenario;

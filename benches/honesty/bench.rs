@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use deadheat::compare::{self, Options, Side};
+use deadheat::engine::Cores;
 use deadheat::plan::PlannedScenario;
 use deadheat::report::schema::{Comparison, MetricComparison};
 use deadheat::report::{RunFolder, load_samples};
@@ -28,6 +29,7 @@ pub(crate) struct Trial {
 pub(crate) struct Bench {
     endpoints: Endpoints,
     folder: tempfile::TempDir,
+    cores: Cores,
 }
 
 impl Bench {
@@ -41,7 +43,11 @@ impl Bench {
         };
         let plans: Vec<_> = subjects.iter().map(|subject| subject.plan(None, 1, "unused")).collect::<Result<_>>()?;
         let cases = plans.iter().flat_map(PlannedScenario::all_cases);
-        Ok(Bench { endpoints: Endpoints::provide(sources, 2, cases).await?, folder: tempfile::tempdir()? })
+        Ok(Bench {
+            endpoints: Endpoints::provide(sources, 2, cases).await?,
+            folder: tempfile::tempdir()?,
+            cores: Cores::of_this_machine()?,
+        })
     }
 
     pub(crate) async fn close(self) -> Result<()> {
@@ -66,7 +72,7 @@ impl Bench {
         let mut sides = [side("b")?, side("h")?];
         let turns = Turns { rounds, warm_up: 3, seed };
         let (stop, open) = (Stop::default(), OpenTargets::default());
-        let pairs = run::live(&[pair], turns, &mut sides, &stop, &open, &mut |_| {}).await?;
+        let pairs = run::live(&[pair], turns, &mut sides, &stop, &open, &self.cores, &mut |_| {}).await?;
         let options = Options { seed, ..Options::default() };
         gate(compare::compare_live(&sides[1].report.run, ["base", "head"], &pairs, &options))
     }
@@ -90,6 +96,7 @@ impl Bench {
                 steering: &deadheat::engine::Steering::default(),
                 stop: &Stop::default(),
                 open: &OpenTargets::default(),
+                cores: &self.cores,
             };
             run::run(inputs, &mut report, &mut folder, &mut |_| {}).await?;
             let samples = load_samples(folder.path(), &report)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deadheat::diagnostic::SourceFile;
 use deadheat::driver;
-use deadheat::engine::{Choices, HeadStarts, Race};
+use deadheat::engine::{Choices, Cores, HeadStarts, Race};
 use deadheat::judge::{CaseTally, RoundJudgement, judge_round};
 use deadheat::model::Case;
 use deadheat::model::record::RoundRecord;
@@ -26,6 +26,8 @@ pub(crate) struct Raced {
     targets: Vec<Arc<dyn Target>>,
     race: Race,
     tally: CaseTally,
+    /// Ended after the race.
+    cores: Cores,
 }
 
 impl Raced {
@@ -36,14 +38,16 @@ impl Raced {
         for (index, spec) in case.targets.iter().enumerate() {
             targets.push(spec.driver.open(spec, source, &format!("{space}_{index}")).await?.into());
         }
+        let cores = Cores::of_this_machine()?;
         let race = Race::open(
             case.clone(),
             targets.clone(),
             space,
             Choices { seed: SEED, first_round: 0, head_starts: HeadStarts::Never },
+            &cores,
         )
         .await?;
-        Ok(Raced { tally: CaseTally::new(&case), case, targets, race })
+        Ok(Raced { tally: CaseTally::new(&case), case, targets, race, cores })
     }
 
     /// Races, judges and tallies one round, which must pass.
@@ -59,6 +63,7 @@ impl Raced {
 
     pub(crate) async fn close(self) -> Result<()> {
         self.race.close().await?;
+        drop(self.cores);
         for target in self.targets {
             target.close().await?;
         }

@@ -68,7 +68,7 @@ pub(crate) async fn rows(nats: &PrivateServer) -> Result<Vec<Row>> {
         unit: "publishes/s",
         peer: "bare async-nats loop",
         pairs,
-        floor: Floor::AtLeast(0.9),
+        floor: Floor::AtLeast(1.0),
         note: format!("{ROUNDS} rounds a side, from the last arrival at the barrier to the last answer"),
     }])
 }

@@ -20,10 +20,10 @@ const NO_OP: &str = r#"let = { seen = "worker" }"#;
 const ASSERT: &str = r#"assert = "worker == 0""#;
 
 pub(crate) async fn rows() -> Result<Vec<Row>> {
-    Ok(vec![row(NO_OP).await?, row(ASSERT).await?])
+    Ok(vec![row(NO_OP, Floor::None).await?, row(ASSERT, Floor::AtMost(2.0)).await?])
 }
 
-async fn row(step: &str) -> Result<Row> {
+async fn row(step: &str, floor: Floor) -> Result<Row> {
     let mut raced = Raced::open(&scenario(step), &Source::Embedded, "step").await?;
     let mut histogram = Histogram::new();
     let pairs = Pairs::measure(
@@ -44,7 +44,7 @@ async fn row(step: &str) -> Result<Row> {
         unit: "ns",
         peer: "two clock reads and a histogram's record",
         pairs,
-        floor: Floor::None,
+        floor,
         note: format!("{STEPS} steps a side, one worker"),
     })
 }

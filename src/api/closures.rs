@@ -17,6 +17,7 @@ use crate::port::{
     Pause, Refusal, Reply, Request, RequestSpec, ResultShape, ServerOrigin, Session, Shape, Source, Target,
     TargetError, TargetSpec, Usage, Wait,
 };
+use crate::requeue::requeue;
 use crate::value::Value;
 
 /// What a closure knows of its attempt.
@@ -239,7 +240,7 @@ impl Session for ClosureSession {
             let (barriers, arrivals) = mpsc::unbounded_channel();
             let context = Context { worker: call.worker, round: call.round, barriers };
             // Code that never waits would run to its end before the next worker begins, on a runtime of one thread.
-            tokio::task::yield_now().await;
+            requeue().await;
             let attempt = meeting((call.work)(context), arrivals, pause);
             Ok(match timeout_at(deadline, attempt).await {
                 Ok(Ok(())) => Reply::Done(Done::nothing()),

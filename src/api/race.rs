@@ -13,6 +13,7 @@ use super::refused::Refused;
 use super::report::Report;
 use super::run::{Settings, planned, raced, unreadable};
 use crate::diagnostic::SourceFile;
+use crate::engine::Cores;
 use crate::model::{BarrierSpec, Case};
 use crate::plan::Overrides;
 use crate::port::{Drivers, Options, PauseAt};
@@ -204,7 +205,8 @@ impl Race {
                 self.furnish(case);
             }
         }
-        raced(&run, planned, Default::default(), self.settings.clone()).await
+        // In place: what the closures use may belong to the runtime of whoever races them.
+        raced(&run, planned, Default::default(), self.settings.clone(), &Cores::in_place()).await
     }
 
     /// Gives a case its closures and its barriers, which a scenario's text cannot hold.

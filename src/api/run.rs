@@ -9,7 +9,7 @@ use super::report::Report;
 use super::sources::{from_environment, variable};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::driver::builtin;
-use crate::engine::Steering;
+use crate::engine::{Cores, Steering};
 use crate::plan::{self, Overrides, PlannedScenario};
 use crate::port::Drivers;
 use crate::report::{RunFolder, forms, run_name};
@@ -135,7 +135,8 @@ impl Run {
             ..Overrides::default()
         };
         let planned = planned(&scenario, &overrides)?;
-        raced(&run, planned, self.targets, self.settings).await
+        let cores = Cores::of_this_machine().map_err(Error::environment)?;
+        raced(&run, planned, self.targets, self.settings, &cores).await
     }
 }
 
@@ -168,6 +169,7 @@ pub(super) async fn raced(
     planned: PlannedScenario,
     targets: BTreeMap<String, String>,
     settings: Settings,
+    cores: &Cores,
 ) -> Result<Report, Error> {
     let began = Instant::now();
     let sources = from_environment(targets, false);
@@ -193,6 +195,7 @@ pub(super) async fn raced(
         steering: &settings.steering,
         stop: &stop,
         open: &open,
+        cores,
     };
     let raced = run::run(inputs, &mut report, &mut folder, &mut |_| ()).await;
     let closed = endpoints.close().await;

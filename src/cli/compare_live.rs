@@ -8,7 +8,9 @@ use super::Failure;
 use super::args::{CompareArgs, Limits, Selection};
 use super::output::Output;
 use super::progress::Progress;
-use super::run::{new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_dead_servers};
+use super::run::{
+    cores, new_report, not_provided, overdue, provide, shut_down, sources, sweep, tear_down, with_dead_servers,
+};
 use super::select::{self, Purpose};
 use super::{compare, limits, signals};
 use crate::compare::{LivePair, compare_live, html};
@@ -233,6 +235,7 @@ async fn provide_and_race(
     let all = cases.iter().flatten().map(AsRef::as_ref);
     let sources = sources(&args.target, args.allow_remote);
     sources.check(all.clone()).map_err(not_provided)?;
+    let cores = cores()?;
     let endpoints = provide(sources, 2, all, stop).await?;
     let mut pairs = Vec::new();
     for [base, head] in cases {
@@ -252,7 +255,7 @@ async fn provide_and_race(
     }
     let seed = sides[1].report.run.seed;
     let turns = Turns { rounds: args.rounds, warm_up: args.warm_up, seed };
-    let raced = run::live(&pairs, turns, sides, stop, open, on_event).await;
+    let raced = run::live(&pairs, turns, sides, stop, open, &cores, on_event).await;
     let raced = match raced {
         Ok(raced) => Ok(raced),
         Err(error) => Err(Failure::new(error.verdict(), with_dead_servers(&error, &endpoints).await)),

@@ -53,6 +53,6 @@ pub(super) fn no_threads(error: &std::io::Error) -> String {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
         "cannot start threads: {error}; this user has {found}, and deadheat needs about {} more; raise the limit with `ulimit -u`, or end other processes",
-        cores + 8
+        2 * cores + 8
     )
 }

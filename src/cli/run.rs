@@ -10,7 +10,7 @@ use super::select::{self, Purpose};
 use super::{again, ci, limits, signals};
 use crate::api::from_environment;
 use crate::duration::as_ns;
-use crate::engine::{EngineError, Steering};
+use crate::engine::{Cores, EngineError, Steering};
 use crate::judge::RunVerdict;
 use crate::model::Case;
 use crate::plan::PlannedScenario;
@@ -78,6 +78,11 @@ pub(super) fn shut_down(runtime: tokio::runtime::Runtime, ended: RunVerdict) {
     runtime.shutdown_timeout(if ended == RunVerdict::Interrupted { GIVEN_UP_LIMIT } else { TEARDOWN_LIMIT });
 }
 
+/// The threads on which workers race.
+pub(super) fn cores() -> Result<Cores, Failure> {
+    Cores::of_this_machine().map_err(|error| Failure::new(RunVerdict::Environment, limits::no_threads(&error)))
+}
+
 /// Returns when the run should have ended at once, and did not.
 pub(super) async fn overdue(stop: &Stop) {
     stop.now().await;
@@ -143,6 +148,7 @@ async fn provide_and_run(
 ) -> Result<RunVerdict, Failure> {
     let Job { began, args, run, planned, again, .. } = *job;
     let cases = planned.iter().flat_map(PlannedScenario::all_cases);
+    let cores = &cores()?;
     let endpoints = provide(sources, 1, cases, stop).await?;
     let options = Options {
         lasting: args.lasting,
@@ -160,6 +166,7 @@ async fn provide_and_run(
         steering: &Steering::default(),
         stop,
         open,
+        cores,
     };
     let raced = run::run(inputs, report, folder, on_event).await;
     let raced = match raced {

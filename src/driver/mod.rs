@@ -8,6 +8,7 @@ pub mod postgres;
 #[cfg(test)]
 pub(crate) mod proxy;
 mod reconnect;
+mod runtime;
 #[cfg(test)]
 mod testing;
 

@@ -5,52 +5,71 @@
 //! is still missing waits, through however many others, for a worker parked here: such a wait cannot end without
 //! the release, so seeing it once is enough, but it is judged again at each look and never remembered.
 //!
+//! A release has two levels: each core is woken once, and wakes its own parties. The core of the party that came last needs
+//! no waking; nor does one whose last party still watches for the release.
+//!
 //! Each round has barriers of its own, so that nothing of one round can leak into the next.
 
 use std::future::poll_fn;
 use std::hint::spin_loop;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
 use futures::task::AtomicWaker;
-use tokio::runtime::Handle;
-use tokio::task::yield_now;
 
 use super::clock::Clock;
+use super::crew::Crew;
 use super::waits::WaitGraph;
 use crate::duration::as_ns;
-use crate::model::BarrierSpec;
 use crate::model::record::{Arrival, ArrivalKind, BarrierRecord, Missing};
+use crate::model::{BarrierSpec, START};
 use crate::port::BarrierBroken;
+use crate::requeue::requeue;
 
-/// How long a party watches for the release of the start barrier before it parks: so two workers on two cores mostly
-/// leave together, where a parked one is woken on the core of the one that came last, and runs when that one has ended
-/// or waits. `cargo bench --bench performance -- skew` shows it; 200 µs made it no better, 1 ms worse.
-const WATCH_BEFORE_PARKING_NS: u64 = 50_000;
+/// How long the last party of a core watches for the release of the start barrier before it parks: longer than a thread that
+/// sleeps mostly takes to wake up. `cargo bench --bench performance -- skew` shows it: with 50 µs, the last party of another
+/// core came too late in one round of twenty.
+const WATCH_BEFORE_PARKING_NS: u64 = 300_000;
 
 /// One barrier in one round.
 #[derive(Debug)]
 pub(crate) struct Barrier {
+    /// Index into [`crate::model::Case::barriers`].
+    index: usize,
     parties: Vec<usize>,
     timeout: Duration,
-    /// Whether it is the start barrier: nobody's step is under way, so that nothing measured suffers if a party keeps
-    /// its thread while it waits.
-    is_start: bool,
     state: Mutex<State>,
     /// A [`Phase`], written under the lock of `state` and read without it.
     phase: AtomicU64,
     /// By position in `parties`.
     places: Vec<Place>,
-    /// Positions, in the order in which they are woken.
+    /// The parties core by core, first the core of the party that was told first.
+    parts: Vec<Part>,
+    crew: Arc<Crew>,
+}
+
+/// The parties on one core.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Part {
+    core: usize,
+    /// Their positions, in the order in which they are woken.
     wake: Vec<usize>,
+    /// Whether the last of them may watch for the release: at the start barrier only, where nobody's step is under way, and if
+    /// all workers of the core are here. Else the thread would be kept from somebody's reply.
+    may_watch: bool,
+    /// Whether one of them watches, and will wake the others.
+    is_watched: AtomicBool,
 }
 
 /// Where a party parks. Used without a lock: what a worker does right after the release must not queue up behind others.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Place {
+    /// Index into [`Barrier::parts`].
+    part: usize,
     waker: AtomicWaker,
     /// When the parked party was past the barrier, plus one; 0 if it never was.
     passed_ns: AtomicU64,
@@ -88,6 +107,8 @@ struct State {
     /// How each party came, by position; `None` while it is missing.
     came: Vec<Option<Came>>,
     missing: usize,
+    /// By part.
+    missing_of: Vec<usize>,
     arrivals: Vec<Arrival>,
     first_arrival_ns: Option<u64>,
     broken_by: Vec<Missing>,
@@ -108,25 +129,52 @@ enum Came {
     Failed,
 }
 
+/// What a party does that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// It goes on if the barrier was released by it, and else parks.
+    Park,
+    /// It released the barrier, and lets those go first whom it woke.
+    Follow,
+    /// It watches for the release before it parks.
+    Watch,
+}
+
 impl Barrier {
-    /// `told` are the workers in the order in which they were told of the round, and are woken.
-    pub(crate) fn new(spec: &BarrierSpec, is_start: bool, told: &[usize]) -> Self {
+    /// Barrier number `index`. `told` are the workers in the order in which they are told of the round, and are woken, and
+    /// `core_of` says by worker on which core of `crew` it is in this round.
+    pub(crate) fn new(spec: &BarrierSpec, index: usize, told: &[usize], core_of: &[usize], crew: &Arc<Crew>) -> Self {
         let parties = spec.parties.len();
-        let position = |worker: &usize| spec.parties.binary_search(worker).ok();
+        let mut places: Vec<Place> = (0..parties).map(|_| Place::default()).collect();
+        let mut parts: Vec<Part> = Vec::new();
+        for position in told.iter().filter_map(|worker| spec.parties.binary_search(worker).ok()) {
+            let core = core_of[spec.parties[position]];
+            let known = parts.iter().position(|part| part.core == core);
+            places[position].part = known.unwrap_or(parts.len());
+            if known.is_none() {
+                parts.push(Part { core, wake: Vec::new(), may_watch: false, is_watched: AtomicBool::new(false) });
+            }
+            parts[places[position].part].wake.push(position);
+        }
+        for part in &mut parts {
+            part.may_watch = index == START && crew.has_cores() && part.wake.len() == crew.on(part.core);
+        }
         Barrier {
+            index,
             parties: spec.parties.clone(),
             timeout: spec.timeout,
-            is_start,
             state: Mutex::new(State {
                 came: vec![None; parties],
                 missing: parties,
+                missing_of: parts.iter().map(|part| part.wake.len()).collect(),
                 arrivals: Vec::with_capacity(parties),
                 first_arrival_ns: None,
                 broken_by: Vec::new(),
             }),
             phase: AtomicU64::new(Phase::Waiting.to_word()),
-            wake: told.iter().filter_map(position).collect(),
-            places: (0..parties).map(|_| Place::default()).collect(),
+            places,
+            parts,
+            crew: crew.clone(),
         }
     }
 
@@ -134,7 +182,7 @@ impl Barrier {
     pub(crate) async fn arrive(&self, worker: usize, clock: &Clock) -> Result<Passed, BarrierBroken> {
         let Some(position) = self.position(worker) else { return Err(BarrierBroken) };
         let now_ns = clock.now_ns();
-        let lets_others_go;
+        let next;
         {
             let mut state = self.lock();
             let phase = self.phase();
@@ -143,19 +191,20 @@ impl Barrier {
             match phase {
                 Phase::Waiting => {
                     state.first_arrival_ns.get_or_insert(now_ns);
-                    lets_others_go = self.came(&mut state, position, Came::Parked, clock);
+                    next = self.came(&mut state, position, Came::Parked, clock);
                 }
                 Phase::Released { at_ns } => return Ok(Passed { released_ns: at_ns, at_ns: now_ns }),
                 Phase::Broken => return Err(BarrierBroken),
             }
         }
+        let lets_others_go = match next {
+            Next::Park => false,
+            Next::Follow => true,
+            Next::Watch => self.watch(position, now_ns + WATCH_BEFORE_PARKING_NS, clock),
+        };
         if lets_others_go {
-            // It came last and has its thread already: it would run on first, whatever the order.
-            yield_now().await;
-        } else if self.is_start && self.parties.len() <= Handle::current().metrics().num_workers() {
-            while self.phase() == Phase::Waiting && clock.now_ns() < now_ns + WATCH_BEFORE_PARKING_NS {
-                spin_loop();
-            }
+            // It has its thread already: it would run on first, whatever the order.
+            requeue().await;
         }
         let place = &self.places[position];
         let released_ns = poll_fn(|context| {
@@ -173,6 +222,20 @@ impl Barrier {
         let at_ns = clock.now_ns();
         place.passed_ns.store(at_ns + 1, Ordering::Relaxed);
         Ok(Passed { released_ns, at_ns })
+    }
+
+    /// Watches for the release until `until_ns`, as the last party of its core, which [`Barrier::came`] has noted, and then wakes
+    /// the others. True if that woke one that leaves before it.
+    fn watch(&self, position: usize, until_ns: u64, clock: &Clock) -> bool {
+        let part = &self.parts[self.places[position].part];
+        while self.phase() == Phase::Waiting && clock.now_ns() < until_ns {
+            spin_loop();
+        }
+        part.is_watched.store(false, Ordering::SeqCst);
+        // Whoever releases the barrier looks at `is_watched` after that, and this looks at the phase after `is_watched` was
+        // taken back: one of the two wakes the others, or both do.
+        let has_ended = self.phase.load(Ordering::SeqCst) != Phase::Waiting.to_word();
+        has_ended && self.wake_part(part, Some(position))
     }
 
     /// Notes that `worker`'s attempt has ended, after its rollback. Does nothing if it is not a party, or came before.
@@ -267,13 +330,25 @@ impl Barrier {
         parked.filter_map(stay).collect()
     }
 
-    /// Notes how a party came, and releases the barrier if it was the last. True if that woke one that leaves before it.
-    fn came(&self, state: &mut State, position: usize, how: Came, clock: &Clock) -> bool {
+    /// Notes how a party came, and releases the barrier if it was the last.
+    fn came(&self, state: &mut State, position: usize, how: Came, clock: &Clock) -> Next {
+        let part = self.places[position].part;
         if state.came[position].replace(how).is_none() {
             state.missing -= 1;
+            state.missing_of[part] -= 1;
         }
-        // With nobody parked there is nobody to release; it is released all the same, so that a late one passes.
-        state.missing == 0 && self.end(Phase::Released { at_ns: clock.now_ns() }, Some(position))
+        if state.missing == 0 {
+            // With nobody parked there is nobody to release; it is released all the same, so that a late one passes.
+            let woke_one_before = self.end(Phase::Released { at_ns: clock.now_ns() }, Some(position));
+            return if woke_one_before { Next::Follow } else { Next::Park };
+        }
+        let is_last_of_core = state.missing_of[part] == 0;
+        if !is_last_of_core || !self.parts[part].may_watch || how == Came::Failed {
+            return Next::Park;
+        }
+        // Said under the lock, so that one who comes next and releases the barrier need not wake this core.
+        self.parts[part].is_watched.store(true, Ordering::SeqCst);
+        Next::Watch
     }
 
     #[inline]
@@ -281,13 +356,32 @@ impl Barrier {
         Phase::from_word(self.phase.load(Ordering::Acquire))
     }
 
-    /// Lets everybody go who is parked, or will come, and wakes them in their order. True if that woke one that leaves before
-    /// the party at position `by`. One that watches for the release is not woken: it is on its way already.
+    /// Lets everybody go who is parked, or will come: has the other cores woken, and wakes the core of the party at position
+    /// `by`, which is the current one. True if that woke one that leaves before this party.
     fn end(&self, phase: Phase, by: Option<usize>) -> bool {
-        self.phase.store(phase.to_word(), Ordering::Release);
+        self.phase.store(phase.to_word(), Ordering::SeqCst);
+        let own = by.map(|position| self.places[position].part);
+        for (index, part) in self.parts.iter().enumerate() {
+            let has_to_be_woken = own != Some(index) && !part.is_watched.load(Ordering::SeqCst);
+            if has_to_be_woken && !self.crew.wake(part.core, self.index) {
+                self.wake_part(part, None);
+            }
+        }
+        own.is_some_and(|own| self.wake_part(&self.parts[own], by))
+    }
+
+    /// Wakes the parties on `core`, if the barrier has ended. Called on that core.
+    pub(crate) fn wake(&self, core: usize) {
+        if let Some(part) = self.parts.iter().find(|part| part.core == core && self.phase() != Phase::Waiting) {
+            self.wake_part(part, None);
+        }
+    }
+
+    /// Wakes the parked parties of one core in their order. True if that woke one that leaves before the party at position `by`.
+    fn wake_part(&self, part: &Part, by: Option<usize>) -> bool {
         let mut is_before = by.is_some();
         let mut woke_one_before = false;
-        for position in &self.wake {
+        for position in &part.wake {
             is_before &= by != Some(*position);
             if let Some(waker) = self.places[*position].waker.take() {
                 waker.wake();
@@ -318,8 +412,15 @@ impl Barrier {
 mod tests {
     use std::sync::Arc;
 
+    use tokio::sync::mpsc;
+    use tokio::task::yield_now;
+
     use super::*;
+    use crate::engine::crew::Errand;
     use crate::port::{Holder, Wait};
+
+    /// Any index but that of the start barrier.
+    const INSIDE: usize = START + 1;
 
     struct Stage {
         barrier: Arc<Barrier>,
@@ -334,8 +435,10 @@ mod tests {
                     timeout: Duration::from_millis(timeout_ms),
                     parties: (0..parties).collect(),
                 },
-                false,
+                INSIDE,
                 &(0..parties).collect::<Vec<_>>(),
+                &vec![0; parties],
+                &Arc::new(Crew::unheard(parties)),
             )),
             clock: Clock::start(),
         }
@@ -384,7 +487,8 @@ mod tests {
     /// The order in which three parties run on that came in the order of their numbers, and were told in that of `told`.
     async fn left(told: [usize; 3]) -> Vec<usize> {
         let spec = BarrierSpec { name: "inside".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
-        let (barrier, clock) = (Arc::new(Barrier::new(&spec, false, &told)), Clock::start());
+        let (barrier, clock) =
+            (Arc::new(Barrier::new(&spec, INSIDE, &told, &[0; 3], &Arc::new(Crew::unheard(3)))), Clock::start());
         let left = Arc::new(Mutex::new(Vec::new()));
         let parties = [0, 1, 2].map(|worker| {
             let (barrier, left) = (barrier.clone(), left.clone());
@@ -495,5 +599,63 @@ mod tests {
         let released = parked.await.unwrap();
         assert_eq!(stage.arrive(1).await.unwrap(), released);
         assert_eq!(stage.kinds().last(), Some(&(1, ArrivalKind::Late)));
+    }
+
+    #[tokio::test]
+    async fn a_party_that_watched_for_the_release_wakes_the_others_of_its_core() {
+        let spec = BarrierSpec { name: "start".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
+        // Two cores, of which nobody does the errands.
+        let (heralds, mut errands): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::unbounded_channel()).unzip();
+        let core_of = [0, 0, 1];
+        let crew = Arc::new(Crew::new(core_of.to_vec(), Arc::new([]), heralds));
+        let barrier = Arc::new(Barrier::new(&spec, START, &[0, 1, 2], &core_of, &crew));
+        let stage = Stage { barrier, clock: Clock::start() };
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        // As if worker 1 came, and watched until worker 2 came on the other core.
+        let barrier = stage.barrier.clone();
+        assert_eq!(barrier.came(&mut barrier.lock(), 1, Came::Parked, &stage.clock), Next::Watch);
+        let last = stage.arrive(2).await.unwrap();
+        assert!(errands.iter_mut().all(|errands| errands.try_recv().is_err()), "a core that watches is not woken");
+        assert!(!parked.is_finished());
+        assert!(barrier.watch(1, 0, &stage.clock), "worker 0 leaves before it");
+        assert_eq!(parked.await.unwrap(), last);
+        assert!(!barrier.parts[0].is_watched.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_party_that_failed_does_not_watch_for_its_core() {
+        let spec = BarrierSpec { name: "start".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
+        let (herald, mut errands) = mpsc::unbounded_channel();
+        let core_of = [0, 0, 1];
+        let crew = Arc::new(Crew::new(core_of.to_vec(), Arc::new([]), vec![herald, mpsc::unbounded_channel().0]));
+        let stage =
+            Stage { barrier: Arc::new(Barrier::new(&spec, START, &[0, 1, 2], &core_of, &crew)), clock: Clock::start() };
+        let parked = stage.arrive(0);
+        stage.settled(1).await;
+        stage.barrier.fail(1, &stage.clock);
+        let last = stage.arrive(2).await.unwrap();
+        assert!(matches!(errands.try_recv(), Ok(Errand::Wake(START))), "nobody wakes the first core");
+        stage.barrier.wake(0);
+        assert_eq!(parked.await.unwrap(), last);
+    }
+
+    #[tokio::test]
+    async fn a_core_that_nobody_watches_is_woken_once() {
+        let spec = BarrierSpec { name: "inside".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
+        let (herald, mut errands) = mpsc::unbounded_channel();
+        let core_of = [0, 0, 1];
+        let crew = Arc::new(Crew::new(core_of.to_vec(), Arc::new([]), vec![herald, mpsc::unbounded_channel().0]));
+        let barrier = Arc::new(Barrier::new(&spec, INSIDE, &[0, 1, 2], &core_of, &crew));
+        let stage = Stage { barrier, clock: Clock::start() };
+        let parked = [stage.arrive(0), stage.arrive(1)];
+        stage.settled(2).await;
+        let last = stage.arrive(2).await.unwrap();
+        assert!(matches!(errands.try_recv(), Ok(Errand::Wake(INSIDE))));
+        assert!(errands.try_recv().is_err() && parked.iter().all(|worker| !worker.is_finished()));
+        stage.barrier.wake(0);
+        for worker in parked {
+            assert_eq!(worker.await.unwrap(), last);
+        }
     }
 }

@@ -5,6 +5,8 @@
 
 mod barrier;
 mod clock;
+mod cores;
+mod crew;
 mod head_start;
 mod number;
 mod observe;
@@ -24,6 +26,7 @@ mod tests;
 mod waits;
 mod worker;
 
+pub use cores::Cores;
 pub use head_start::HeadStarts;
 pub use order::Choices;
 pub use race::Race;

@@ -75,6 +75,24 @@ impl Orders {
         Orders { choices, workers: case.workers.len(), alike: alike.into_values().collect() }
     }
 
+    /// By place: on which of `cores` cores it is. Workers that are alike are on as many cores as there are, for they race each
+    /// other; and so do workers with the same position among their like, who are on different ones.
+    pub(crate) fn spread(&self, cores: usize) -> Vec<usize> {
+        let cores = cores.max(1);
+        let (mut core_of, mut number_on) = (vec![0; self.workers], vec![0; cores]);
+        let mut first = cores - 1;
+        for places in &self.alike {
+            // The emptiest core; of several the next one.
+            let next = (1..=cores).map(|turn| (first + turn) % cores).min_by_key(|core| number_on[*core]);
+            first = next.unwrap_or_default();
+            for (index, place) in places.iter().enumerate() {
+                core_of[*place] = (first + index) % cores;
+                number_on[core_of[*place]] += 1;
+            }
+        }
+        core_of
+    }
+
     /// The order of round `number` of the run.
     pub(crate) fn of(&self, number: u64) -> Order {
         let number = number.wrapping_add(self.choices.first_round);
@@ -241,5 +259,19 @@ mod tests {
         });
         let alike = Orders::new(&case.build(), from(9)).alike;
         assert_eq!(alike, [vec![0, 2], vec![1, 3], vec![4], vec![5], vec![6], vec![7]]);
+    }
+
+    #[test]
+    fn workers_that_race_each_other_are_on_different_cores() {
+        let spread =
+            |groups: &[(&str, usize)], cores| Orders::new(&TestCase::groups(groups).build(), from(9)).spread(cores);
+        assert_eq!(spread(&[("writer", 5)], 2), [0, 1, 0, 1, 0]);
+        assert_eq!(spread(&[("writer", 3)], 8), [0, 1, 2]);
+        assert_eq!(spread(&[("reader", 1), ("writer", 1)], 2), [0, 1]);
+        assert_eq!(spread(&[("adder", 2), ("remover", 2)], 2), [0, 1, 1, 0]);
+        assert_eq!(spread(&[("adder", 3), ("remover", 2), ("reader", 1)], 2), [0, 1, 0, 1, 0, 1]);
+        assert_eq!(spread(&[("writer", 3)], 0), [0, 0, 0]);
+        let two_kinds = TestCase::groups(&[("writer", 4)]).change(|case| case.targets[0].driver = &TwoKinds);
+        assert_eq!(Orders::new(&two_kinds.build(), from(9)).spread(2), [0, 1, 1, 0]);
     }
 }

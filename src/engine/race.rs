@@ -1,5 +1,6 @@
 //! A race: one case with its targets, its workers and their sessions, through all its rounds.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokio::time::Instant;
 
 use super::EngineError;
 use super::barrier::Barrier;
+use super::cores::Cores;
+use super::crew::{Crew, herald};
 use super::head_start::Starts;
 use super::number::RoundNumber;
 use super::observe::evaluate;
@@ -21,9 +24,9 @@ use super::steering::{Deeds, Steering};
 use super::worker::{Told, WorkerTask};
 use crate::expression::Scope;
 use crate::model::record::{Attempt, BarrierRecord, RoundRecord};
-use crate::model::{Action, Case, FixtureStep, START};
+use crate::model::{Case, FixtureStep, START};
 use crate::outcome::Tally;
-use crate::port::{Session, Target};
+use crate::port::Target;
 use crate::value::Value;
 
 /// How many sessions are opened at once: more only queue up in the server.
@@ -45,7 +48,7 @@ pub struct Race {
     run: String,
     /// Rounds begun since `setup` ran.
     begun: u64,
-    workers: Vec<mpsc::Sender<Told>>,
+    crew: Arc<Crew>,
     tasks: JoinSet<()>,
     orders: Orders,
     starts: Starts,
@@ -53,33 +56,34 @@ pub struct Race {
 }
 
 impl Race {
-    /// Sets the case up on its targets (by [`Case::targets`]), opens a session for every worker, and starts the workers.
+    /// Sets the case up on its targets (by [`Case::targets`]), starts the workers on `cores`, and has each open its sessions.
     pub async fn open(
         case: Arc<Case>,
         targets: Vec<Arc<dyn Target>>,
         run: &str,
         choices: Choices,
+        cores: &Cores,
     ) -> Result<Self, EngineError> {
         let scope = Arc::new(case_scope(&case, run));
         apply(&case.fixture.setup, &targets, &scope).await?;
-        let sessions = open_sessions(&case, &targets).await?;
-        let shared: Arc<[Arc<dyn Target>]> = targets.iter().cloned().collect();
-        let mut workers = Vec::with_capacity(case.workers.len());
+        let orders = Orders::new(&case, choices);
         let mut tasks = JoinSet::new();
-        for (worker, sessions) in sessions.into_iter().enumerate() {
-            let (sender, receiver) = mpsc::channel(1);
-            workers.push(sender);
-            tasks.spawn(WorkerTask::new(case.clone(), shared.clone(), worker, sessions).run(receiver));
+        let crew = Arc::new(employ(&case, &targets, &orders, cores, &mut tasks));
+        let opened = open_sessions(&crew, case.workers.len()).await;
+        if let Err(error) = opened {
+            end(&mut tasks).await;
+            return Err(error);
         }
+        let starts = Starts::new(&case, choices);
         Ok(Race {
-            orders: Orders::new(&case, choices),
-            starts: Starts::new(&case, choices),
+            orders,
+            starts,
             case,
             targets,
             scope,
             run: run.to_owned(),
             begun: 0,
-            workers,
+            crew,
             tasks,
             steering: Steering::default(),
         })
@@ -100,8 +104,14 @@ impl Race {
         let places: Vec<usize> = order.place_of();
         let told: Vec<usize> = order.told.iter().map(|worker| places[*worker]).collect();
         let head_start = self.starts.of(number.of_run);
-        let round =
-            Arc::new(Round::new(&self.case, number, &order, head_start.clone(), self.steering.schedule.clone()));
+        let round = Arc::new(Round::new(
+            &self.case,
+            number,
+            &order,
+            head_start.clone(),
+            &self.crew,
+            self.steering.schedule.clone(),
+        ));
         let deeds = Deeds::new(round.clock);
         let attempts = self.attempts(&round, &told, &deeds).await?;
         if head_start.is_none() {
@@ -135,13 +145,8 @@ impl Race {
 
     /// Has the workers clean their sessions, all at once, and the targets their own connections.
     async fn clean(&self, round: &Round) -> Result<(), EngineError> {
-        let mut replies = Vec::new();
-        for place in round.to_clean() {
-            let (sender, reply) = oneshot::channel();
-            // The reply of a worker that is gone is missed below.
-            drop(self.workers[place].send(Told::Clean(sender)).await);
-            replies.push(async move { reply.await.unwrap_or_else(|_| Err(gone(place))) });
-        }
+        let (told, replies): (Vec<_>, Vec<_>) = round.to_clean().map(|place| asked(place, Told::Clean)).unzip();
+        self.crew.tell(told.into_iter()).await;
         let targets = self.targets.iter().map(async |target| target.clean().await.map_err(EngineError::from));
         tokio::try_join!(try_join_all(replies), try_join_all(targets))?;
         Ok(())
@@ -151,10 +156,8 @@ impl Race {
     /// the barriers.
     async fn attempts(&self, round: &Arc<Round>, told: &[usize], deeds: &Deeds) -> Result<Vec<Attempt>, EngineError> {
         let raced = async {
-            for place in told {
-                // A worker that is gone is missed at the deadline, like one that does not come back.
-                drop(self.workers[*place].send(Told::Race(round.clone())).await);
-            }
+            // A worker that is gone is missed at the deadline, like one that does not come back.
+            self.crew.tell(told.iter().map(|place| (*place, Told::Race(round.clone())))).await;
             round.over().await;
         };
         let watched = async {
@@ -168,7 +171,7 @@ impl Race {
         let acting = self.steering.actors.iter().map(|actor| actor.act(round.number.of_run, deeds));
         let over = async { tokio::join!(watched, join_all(acting)) };
         let in_time = tokio::time::timeout_at(round.deadline + ROUND_GRACE, over).await.is_ok();
-        let mut attempts = Vec::with_capacity(self.workers.len());
+        let mut attempts = Vec::with_capacity(self.case.workers.len());
         let mut missing = Vec::new();
         for (worker, result) in round.take_results().into_iter().enumerate() {
             match result {
@@ -182,19 +185,21 @@ impl Race {
 
     /// Ends the workers, closes their sessions and runs the teardown. The targets are the caller's to close. A statement
     /// that could not be asked once in all rounds is a fault.
-    pub async fn close(mut self) -> Result<(), EngineError> {
-        self.workers.clear();
-        let ended = async { while self.tasks.join_next().await.is_some() {} };
+    pub async fn close(self) -> Result<(), EngineError> {
+        let Race { case, targets, scope, begun, crew, mut tasks, .. } = self;
+        // They end when nobody can tell them anything any more.
+        drop(crew);
+        let ended = async { while tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(ROUND_GRACE, ended).await.is_err() {
-            self.tasks.shutdown().await;
+            tasks.shutdown().await;
         }
         // Each is done whatever came of the one before: what was made is to be removed.
-        let settled = settle(&self.targets).await;
-        let torn_down = apply(&self.case.fixture.teardown, &self.targets, &self.scope).await;
+        let settled = settle(&targets).await;
+        let torn_down = apply(&case.fixture.teardown, &targets, &scope).await;
         settled.and(torn_down)?;
-        let never = self.targets.iter().enumerate().find_map(|(index, target)| Some((index, target.never_asked()?)));
-        match never.filter(|_| self.begun > 0) {
-            Some((target, error)) => Err(EngineError::preparing(&self.case, target, error)),
+        let never = targets.iter().enumerate().find_map(|(index, target)| Some((index, target.never_asked()?)));
+        match never.filter(|_| begun > 0) {
+            Some((target, error)) => Err(EngineError::preparing(&case, target, error)),
             None => Ok(()),
         }
     }
@@ -236,37 +241,58 @@ async fn settle(targets: &[Arc<dyn Target>]) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Opens and prepares a session for every worker on each target that its group uses.
-async fn open_sessions(
-    case: &Case,
+/// Starts the workers on the cores where they are spread, and a herald on each core that is used.
+fn employ(
+    case: &Arc<Case>,
     targets: &[Arc<dyn Target>],
-) -> Result<Vec<Vec<Option<Box<dyn Session>>>>, EngineError> {
-    futures::stream::iter(0..case.workers.len())
-        .map(async |worker| {
-            let mut sessions = Vec::with_capacity(targets.len());
-            for (index, target) in targets.iter().enumerate() {
-                sessions.push(if uses(case, worker, index) {
-                    let mut session = target.session(worker).await?;
-                    session.prepare().await.map_err(|error| EngineError::preparing(case, index, error))?;
-                    Some(session)
-                } else {
-                    None
-                });
-            }
-            Ok(sessions)
-        })
-        .buffered(SESSIONS_OPENED_AT_ONCE)
-        .try_collect()
-        .await
+    orders: &Orders,
+    cores: &Cores,
+    tasks: &mut JoinSet<()>,
+) -> Crew {
+    let core_of = orders.spread(cores.number());
+    let targets: Arc<[Arc<dyn Target>]> = targets.iter().cloned().collect();
+    let start = |(place, core): (usize, &usize)| {
+        let (worker, told) = mpsc::channel(1);
+        tasks.spawn_on(WorkerTask::new(case.clone(), targets.clone(), place).run(told), &cores.runtime(*core));
+        worker
+    };
+    let workers: Arc<[mpsc::Sender<Told>]> = core_of.iter().enumerate().map(start).collect();
+    let (heralds, errands): (Vec<_>, Vec<_>) = (0..cores.number()).map(|_| mpsc::unbounded_channel()).unzip();
+    // Weak, since a herald ends when nobody can send it on errands any more.
+    let others: Arc<[_]> = heralds.iter().map(mpsc::UnboundedSender::downgrade).collect();
+    for (core, errands) in errands.into_iter().enumerate() {
+        tasks.spawn_on(herald(core, workers.clone(), others.clone(), errands), &cores.runtime(core));
+    }
+    Crew::new(core_of, workers, heralds)
 }
 
-fn uses(case: &Case, worker: usize, target: usize) -> bool {
-    let worker = &case.workers[worker];
-    worker.transaction.is_some_and(|transaction| transaction.target == target)
-        || case.groups[worker.group]
-            .steps
-            .iter()
-            .any(|step| matches!(&step.action, Action::Call { target: used, .. } if *used == target))
+/// Ends all tasks, and goes on with a panic that has ended one of them.
+async fn end(tasks: &mut JoinSet<()>) {
+    tasks.abort_all();
+    while let Some(ended) = tasks.join_next().await {
+        if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// Has every worker open its sessions.
+async fn open_sessions(crew: &Crew, workers: usize) -> Result<(), EngineError> {
+    let opening = futures::stream::iter(0..workers).map(async |place| {
+        let (told, opened) = asked(place, Told::Open);
+        crew.tell(std::iter::once(told)).await;
+        opened.await
+    });
+    opening.buffered(SESSIONS_OPENED_AT_ONCE).try_collect().await
+}
+
+/// What the worker at `place` is told, and its answer.
+fn asked(
+    place: usize,
+    tell: impl FnOnce(oneshot::Sender<Result<(), EngineError>>) -> Told,
+) -> ((usize, Told), impl Future<Output = Result<(), EngineError>>) {
+    let (sender, answer) = oneshot::channel();
+    ((place, tell(sender)), async move { answer.await.unwrap_or_else(|_| Err(gone(place))) })
 }
 
 fn makespan(attempts: &[Attempt], released_ns: Option<u64>) -> Duration {
@@ -278,7 +304,7 @@ fn makespan(attempts: &[Attempt], released_ns: Option<u64>) -> Duration {
 fn gone(place: usize) -> EngineError {
     EngineError::Environment {
         message: format!(
-            "the worker at place {place} ended while its session was cleaned: this is a defect of deadheat"
+            "the worker at place {place} ended while it opened or cleaned its sessions: this is a defect of deadheat"
         ),
     }
 }

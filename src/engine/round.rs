@@ -10,12 +10,13 @@ use tokio::time::Instant;
 use super::EngineError;
 use super::barrier::Barrier;
 use super::clock::Clock;
+use super::crew::Crew;
 use super::number::RoundNumber;
 use super::order::Order;
 use super::steering::Schedule;
 use super::waits::WaitGraph;
+use crate::model::Case;
 use crate::model::record::{Attempt, HeadStart, Missing, StepAt};
-use crate::model::{Case, START};
 use crate::port::Target;
 
 /// How often blocked parties and deadlines are looked at. Nobody wakes the watch when a barrier is first come to: that
@@ -99,9 +100,11 @@ impl Round {
         number: RoundNumber,
         order: &Order,
         head_start: Option<HeadStart>,
+        crew: &Arc<Crew>,
         schedule: Option<Arc<dyn Schedule>>,
     ) -> Self {
         let clock = Clock::start();
+        let core_of: Vec<usize> = order.place_of().into_iter().map(|place| crew.core_of(place)).collect();
         Round {
             number,
             clock,
@@ -110,7 +113,7 @@ impl Round {
                 .barriers
                 .iter()
                 .enumerate()
-                .map(|(index, spec)| Barrier::new(spec, index == START, &order.told))
+                .map(|(index, spec)| Barrier::new(spec, index, &order.told, &core_of, crew))
                 .collect(),
             worker_at: order.worker_at.clone(),
             head_start,

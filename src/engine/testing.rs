@@ -28,7 +28,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::{Choices, EngineError, HeadStarts, Race, Steering};
+use super::{Choices, Cores, EngineError, HeadStarts, Race, Steering};
 use crate::diagnostic::SourceFile;
 use crate::model::Case;
 use crate::model::record::RoundRecord;
@@ -53,7 +53,11 @@ struct Shared {
     log: Mutex<Vec<String>>,
     locks: Mutex<Locks>,
     freed: Notify,
+    threads: Threads,
 }
+
+/// The names of the threads on which each worker's session was opened, called, reset, cleaned and dropped.
+pub(crate) type Threads = Arc<Mutex<BTreeMap<usize, BTreeSet<String>>>>;
 
 #[derive(Default)]
 struct Locks {
@@ -68,6 +72,11 @@ struct Locks {
 impl Shared {
     fn log(&self, who: impl std::fmt::Display, what: impl std::fmt::Display) {
         self.log.lock().unwrap().push(format!("{who}: {what}"));
+    }
+
+    fn note_thread(&self, worker: usize) {
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        self.threads.lock().unwrap().entry(worker).or_default().insert(name);
     }
 
     fn locks(&self) -> MutexGuard<'_, Locks> {
@@ -103,7 +112,10 @@ impl Target for FakeTarget {
 
     fn session(&self, worker: usize) -> BoxFuture<'_, Result<Box<dyn Session>, TargetError>> {
         let session = FakeSession { worker, shared: self.shared.clone(), in_transaction: false };
-        Box::pin(async move { Ok(Box::new(session) as Box<dyn Session>) })
+        Box::pin(async move {
+            self.shared.note_thread(worker);
+            Ok(Box::new(session) as Box<dyn Session>)
+        })
     }
 
     fn observe<'a>(&'a self, request: &'a Request<Value>) -> BoxFuture<'a, Result<Done, TargetError>> {
@@ -191,6 +203,7 @@ impl Session for FakeSession {
         pause: Option<&'a dyn Pause>,
     ) -> BoxFuture<'a, Result<Reply, TargetError>> {
         Box::pin(async move {
+            self.shared.note_thread(self.worker);
             if let Some(pause) = pause
                 && let Err(BarrierBroken) = pause.reached("checked").await
             {
@@ -230,6 +243,7 @@ impl Session for FakeSession {
     fn reset(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         Box::pin(async {
             sleep(RESET_TAKES).await;
+            self.shared.note_thread(self.worker);
             self.shared.log(self.worker, "rolled back");
             self.unlock();
             Ok(())
@@ -243,11 +257,18 @@ impl Session for FakeSession {
 
     fn clean(&mut self) -> BoxFuture<'_, Result<(), TargetError>> {
         Box::pin(async {
+            self.shared.note_thread(self.worker);
             self.shared.log(self.worker, "cleaned");
             let locks = &mut *self.shared.locks();
             locks.held.retain(|_, holder| *holder != self.worker);
             Ok(())
         })
+    }
+}
+
+impl Drop for FakeSession {
+    fn drop(&mut self) {
+        self.shared.note_thread(self.worker);
     }
 }
 
@@ -328,11 +349,15 @@ impl Stage {
     }
 
     pub(crate) async fn with(tables: &str, choices: Choices) -> Self {
+        Self::on(tables, choices, &Cores::in_place()).await
+    }
+
+    pub(crate) async fn on(tables: &str, choices: Choices, cores: &Cores) -> Self {
         let case = case(&format!("{HEAD}{tables}"));
         let shared = Arc::<Shared>::default();
         let fake = FakeTarget { shared: shared.clone(), description: Description::default() };
         let targets: Vec<Arc<dyn Target>> = vec![Arc::new(fake)];
-        let race = Race::open(case.clone(), targets, "run", choices).await.unwrap();
+        let race = Race::open(case.clone(), targets, "run", choices, cores).await.unwrap();
         Stage { case, race, shared }
     }
 
@@ -350,6 +375,10 @@ impl Stage {
 
     pub(crate) async fn close(self) {
         self.race.close().await.unwrap();
+    }
+
+    pub(crate) fn threads(&self) -> Threads {
+        self.shared.threads.clone()
     }
 
     /// Takes what was written down since the last time.

@@ -24,6 +24,7 @@ use crate::model::record::{Attempt, Outcome, StepAt, StepRecord};
 use crate::model::{Action, Case, Exchange, Group, START, Start, Step, Transaction};
 use crate::outcome::{Cause, OutcomeKind};
 use crate::port::{BarrierBroken, Done, Pause, Refusal, Reply, Request, Session, Target, TargetError, Transactions};
+use crate::requeue::requeue;
 use crate::value::Value;
 
 /// How many step records are reserved before a round at most; more grow the buffer as they come.
@@ -33,11 +34,24 @@ const RESERVED_STEPS_MAX: usize = 1 << 20;
 const STEPS_BEFORE_YIELD: usize = 1024;
 
 /// What a worker is told to do.
+#[derive(Debug)]
 pub(crate) enum Told {
+    /// Open the sessions, prepare them, and say what came of it.
+    Open(oneshot::Sender<Result<(), EngineError>>),
     /// Race once.
     Race(Arc<Round>),
     /// Clean the sessions, now that the round's final state was read, and say what came of it.
     Clean(oneshot::Sender<Result<(), EngineError>>),
+}
+
+impl Told {
+    /// The round to race in, if that is what it is told.
+    pub(crate) fn round(&self) -> Option<&Arc<Round>> {
+        match self {
+            Told::Race(round) => Some(round),
+            Told::Open(_) | Told::Clean(_) => None,
+        }
+    }
 }
 
 /// A racing party, alive through all rounds of a case.
@@ -49,7 +63,8 @@ pub(crate) struct WorkerTask {
     place: usize,
     /// Which worker it is in this round.
     worker: usize,
-    /// By [`Case::targets`]; `None` for targets its group does not use.
+    /// By [`Case::targets`]; `None` for targets its group does not use. They belong to the worker's core: it opens them, and
+    /// they are dropped with it.
     sessions: Vec<Option<Box<dyn Session>>>,
     /// Its names in this round.
     scope: Scope,
@@ -80,12 +95,7 @@ enum Stop {
 }
 
 impl WorkerTask {
-    pub(crate) fn new(
-        case: Arc<Case>,
-        targets: Arc<[Arc<dyn Target>]>,
-        place: usize,
-        sessions: Vec<Option<Box<dyn Session>>>,
-    ) -> Self {
+    pub(crate) fn new(case: Arc<Case>, targets: Arc<[Arc<dyn Target>]>, place: usize) -> Self {
         let group = &case.groups[case.workers[place].group];
         let bound_in_race = bound_in_race(group);
         WorkerTask {
@@ -102,16 +112,20 @@ impl WorkerTask {
             targets,
             place,
             worker: place,
-            sessions,
+            sessions: Vec::new(),
         }
     }
 
-    /// Races in every round it is told of, and cleans its sessions after it, until there are no more.
+    /// Opens its sessions, races in every round it is told of, and cleans its sessions after it, until there are no more.
     pub(crate) async fn run(mut self, mut told: mpsc::Receiver<Told>) {
         let case = self.case.clone();
         while let Some(told) = told.recv().await {
             let round = match told {
                 Told::Race(round) => round,
+                Told::Open(reply) => {
+                    drop(reply.send(self.open(&case).await));
+                    continue;
+                }
                 Told::Clean(reply) => {
                     // Nobody waits for the answer any more only if the race was given up.
                     drop(reply.send(self.clean().await));
@@ -126,6 +140,8 @@ impl WorkerTask {
             if result.is_err() {
                 round.abandon();
             }
+            // What is left to do is not part of the race: those go first who still have to leave the start barrier.
+            requeue().await;
             self.gives_requests();
             let attempt = std::mem::replace(&mut self.attempt, Attempt::new(self.worker));
             if self.sessions.iter().flatten().any(|session| session.needs_cleaning()) {
@@ -142,6 +158,20 @@ impl WorkerTask {
             Ready::Values(_) | Ready::Nothing => None,
         });
         self.attempt.exchanges.asked(requests.collect());
+    }
+
+    /// Opens and prepares a session on each target that the worker's group uses.
+    async fn open(&mut self, case: &Case) -> Result<(), EngineError> {
+        for (index, target) in self.targets.iter().enumerate() {
+            self.sessions.push(if uses(case, self.place, index) {
+                let mut session = target.session(self.place).await?;
+                session.prepare().await.map_err(|error| EngineError::preparing(case, index, error))?;
+                Some(session)
+            } else {
+                None
+            });
+        }
+        Ok(())
     }
 
     /// Becomes the worker that sits at its place in `round`.
@@ -471,6 +501,15 @@ impl WorkerTask {
     }
 }
 
+fn uses(case: &Case, worker: usize, target: usize) -> bool {
+    let worker = &case.workers[worker];
+    worker.transaction.is_some_and(|transaction| transaction.target == target)
+        || case.groups[worker.group]
+            .steps
+            .iter()
+            .any(|step| matches!(&step.action, Action::Call { target: used, .. } if *used == target))
+}
+
 /// A reply of which only matters whether it was a refusal.
 fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
     match reply? {
@@ -491,6 +530,7 @@ fn no_session(case: &Case, target: usize) -> StepEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::crew::Crew;
     use crate::engine::number::RoundNumber;
     use crate::engine::order::Order;
     use crate::judge::fixture::TestCase;
@@ -498,11 +538,12 @@ mod tests {
     #[test]
     fn what_was_saved_is_forgotten_before_the_next_round() {
         let case = Arc::new(TestCase::new(1).build());
-        let mut task = WorkerTask::new(case.clone(), Arc::new([]), 0, Vec::new());
+        let mut task = WorkerTask::new(case.clone(), Arc::new([]), 0);
+        let crew = Arc::new(Crew::unheard(1));
         let number = |round| RoundNumber::new("run", round, round);
-        task.name_round(&Round::new(&case, number(0), &Order::plain(1), None, None));
+        task.name_round(&Round::new(&case, number(0), &Order::plain(1), None, &crew, None));
         task.scope.bind("balance", Value::Int(100));
-        task.name_round(&Round::new(&case, number(1), &Order::plain(1), None, None));
+        task.name_round(&Round::new(&case, number(1), &Order::plain(1), None, &crew, None));
         assert_eq!((task.scope.get("round"), task.scope.get("balance")), (Some(&Value::Int(1)), None));
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::connection::{Connection, Head, Written};
 use super::error::StoreError;
 use super::{Backend, Event, EventsRead, NewEvent, Snapshot, SnapshotSaved};
+use crate::requeue::requeue;
 
 /// A store in memory. Clones are further connections to the same one.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ struct History {
 
 /// Lets others run once, as the way to a server would: else no two operations are ever under way at the same time.
 async fn way_to_a_server() {
-    tokio::task::yield_now().await;
+    requeue().await;
 }
 
 impl MemoryConnection {

@@ -111,7 +111,7 @@ async fn race_rounds(
     tally: &mut CaseTally,
     goal: u64,
 ) -> Result<(), RunError> {
-    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case));
+    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case), context.cores);
     let mut race = context.stop.unless_asked(race).await?;
     race.steer(context.steering.clone());
     let mut raced = Ok(());
@@ -172,7 +172,7 @@ async fn race_control_rounds(
     tally: &mut CaseTally,
     ends: &Ends,
 ) -> Result<Option<ControlVerdict>, RunError> {
-    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case));
+    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case), context.cores);
     let mut race = context.stop.unless_asked(race).await?;
     race.steer(context.steering.clone());
     let mut ended = Ok(None);

@@ -10,7 +10,7 @@ use super::case::{Opened, and_cleaned, guarded, race_round};
 use super::{Context, Event, OpenTargets, Options, RunError, Stop};
 use crate::compare::{LiveCase, LivePair};
 use crate::duration::as_ns;
-use crate::engine::{Choices, HeadStarts, Race, Steering};
+use crate::engine::{Choices, Cores, HeadStarts, Race, Steering};
 use crate::judge::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::model::Case;
 use crate::port::{Description, Source};
@@ -70,13 +70,14 @@ pub async fn live(
     sides: &mut [LiveSide; 2],
     stop: &Stop,
     open: &OpenTargets,
+    cores: &Cores,
     on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<Vec<LivePair>, RunError> {
     let mut raced = Vec::new();
     let (mut no_words, mut no_words_either) = (|_: Event<'_>| {}, |_: Event<'_>| {});
     let [base_side, head_side] = sides;
-    let mut base = base_side.context(turns, stop, open, &mut no_words);
-    let mut head = head_side.context(turns, stop, open, &mut no_words_either);
+    let mut base = base_side.context(turns, stop, open, cores, &mut no_words);
+    let mut head = head_side.context(turns, stop, open, cores, &mut no_words_either);
     for pair in pairs {
         if stop.is_asked() {
             break;
@@ -146,12 +147,14 @@ impl LiveSide {
         turns: Turns,
         stop: &'a Stop,
         open: &'a OpenTargets,
+        cores: &'a Cores,
         on_event: &'a mut (dyn FnMut(Event<'_>) + Send),
     ) -> (Context<'a>, &'a mut Report) {
         let context = Context {
             folder: &mut self.folder,
             stop,
             open,
+            cores,
             on_event,
             run: self.run.clone(),
             seed: turns.seed,
@@ -200,6 +203,7 @@ impl<'a, 'b> Variant<'a, 'b> {
             opened.targets.clone(),
             &self.context.run,
             Choices { seed, first_round: 0, head_starts: HeadStarts::Never },
+            self.context.cores,
         );
         self.race = Some(self.context.stop.unless_asked(race).await?);
         Ok(())

@@ -25,7 +25,7 @@ pub use stop::Stop;
 pub use surroundings::{machine, new_report};
 
 use crate::duration::as_ns;
-use crate::engine::{Choices, HeadStarts, Steering};
+use crate::engine::{Choices, Cores, HeadStarts, Steering};
 use crate::judge::{
     CaseTally, CaseVerdict, ControlVerdict, GrowthPoint, GrowthVerdict, RunVerdict, Verdict, judge_case, judge_growth,
 };
@@ -103,6 +103,7 @@ struct Context<'a> {
     folder: &'a mut RunFolder,
     stop: &'a Stop,
     open: &'a OpenTargets,
+    cores: &'a Cores,
     on_event: &'a mut (dyn FnMut(Event<'_>) + Send),
     /// Names the run in schemas and streams; see [`namespace_prefix`].
     run: String,
@@ -198,6 +199,8 @@ pub struct Inputs<'a> {
     pub stop: &'a Stop,
     /// Where open targets are noted.
     pub open: &'a OpenTargets,
+    /// Where workers race.
+    pub cores: &'a Cores,
 }
 
 /// Races all scenarios, and completes `report` as it goes: after every case the report on disk is whole.
@@ -208,12 +211,13 @@ pub async fn run(
     folder: &mut RunFolder,
     on_event: &mut (dyn FnMut(Event<'_>) + Send),
 ) -> Result<(), RunError> {
-    let Inputs { began, run, scenarios, endpoints, options, again, steering, stop, open } = inputs;
+    let Inputs { began, run, scenarios, endpoints, options, again, steering, stop, open, cores } = inputs;
     let ends = options.lasting.map(|lasting| Instant::now() + lasting);
     let mut context = Context {
         folder,
         stop,
         open,
+        cores,
         on_event,
         run: run.to_owned(),
         seed: report.run.seed,

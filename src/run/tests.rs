@@ -1,6 +1,6 @@
 use super::*;
 use crate::driver::proxy::{Cut, Proxy};
-use crate::engine::EngineError;
+use crate::engine::{Cores, EngineError};
 use crate::report::example;
 use crate::server::find::{self, SearchPath};
 use crate::server::postgres::{PostgresOptions, start};
@@ -74,6 +74,7 @@ pub(super) async fn raced(
         steering: &Steering::default(),
         stop,
         open: &open,
+        cores: &Cores::in_place(),
     };
     let out = tempfile::tempdir().unwrap();
     let mut folder = RunFolder::create(out.path(), "run").unwrap();

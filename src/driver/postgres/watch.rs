@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Statement};
 
 use super::connect::{Link, Server};
 use crate::driver::reconnect::patiently;
+use crate::driver::runtime::on;
 use crate::port::{Holder, TargetError, Wait};
 
 const LOOK_DEADLINE: Duration = Duration::from_secs(10);
@@ -52,6 +54,8 @@ const OTHER_THAN_TABLES: &str = "\
 /// Looks at the server processes of a case's sessions.
 pub(super) struct Watch {
     server: Arc<Server>,
+    /// Where the connection lives: sessions on other runtimes use it too.
+    runtime: Handle,
     application: String,
     open: tokio::sync::Mutex<Option<Arc<Open>>>,
     /// Workers by the process that serves them.
@@ -66,9 +70,11 @@ struct Open {
 }
 
 impl Watch {
+    /// A watch whose connection lives on the current runtime.
     pub(super) fn new(server: Arc<Server>, application: String) -> Self {
         Watch {
             server,
+            runtime: Handle::current(),
             application,
             open: tokio::sync::Mutex::new(None),
             workers: Mutex::new(BTreeMap::new()),
@@ -192,7 +198,7 @@ impl Watch {
 
     async fn open(&self) -> Result<Arc<Open>, TargetError> {
         let mut place = self.open.lock().await;
-        let connect = || self.server.connect(&self.application);
+        let connect = || on(&self.runtime, self.server.connect(&self.application));
         let link = match place.as_ref() {
             Some(open) if !open.link.client.is_closed() => return Ok(open.clone()),
             Some(_) => patiently(connect).await?,

@@ -1,7 +1,8 @@
-//! Races on a target that plays scripts, with the clock paused: see [`super::testing`] for the words.
+//! Races on a target that plays scripts, mostly with the clock paused: see [`super::testing`] for the words.
 
 mod attempts;
 mod barriers;
+mod cores;
 mod random;
 mod rounds;
 mod steering;
