@@ -49,7 +49,7 @@ fn layers() -> BTreeMap<String, BTreeSet<String>> {
     list.map(layer).collect()
 }
 
-/// The room of a file: `engine` for `src/engine/race.rs`, `value` for `src/value.rs`.
+/// The room of a file: `engine` for `src/engine/case_run.rs`, `value` for `src/value.rs`.
 fn room(path: &str) -> &str {
     let path = path.strip_prefix("src/").unwrap();
     path.split_once('/').map_or_else(|| path.strip_suffix(".rs").unwrap(), |(room, _)| room)

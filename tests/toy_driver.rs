@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use deadheat::diagnostic::SourceFile;
 use deadheat::driver;
-use deadheat::engine::{Choices, Cores, HeadStarts, Race};
+use deadheat::engine::{CaseRun, Choices, Cores, HeadStarts};
 use deadheat::judge::{CaseTally, judge_round};
 use deadheat::model::Case;
 use deadheat::outcome::{Cause, OutcomeKind};
@@ -311,7 +311,7 @@ fn case(text: &str) -> Arc<Case> {
 async fn races(case: &Arc<Case>) -> bool {
     let target = case.targets[0].driver.open(&case.targets[0], &Source::Embedded, "any").await.unwrap();
     let choices = Choices { seed: 1, first_round: 0, head_starts: HeadStarts::Never };
-    let mut race = Race::open(case.clone(), vec![target.into()], "run", choices, &Cores::in_place()).await.unwrap();
+    let mut race = CaseRun::open(case.clone(), vec![target.into()], "run", choices, &Cores::in_place()).await.unwrap();
     let record = race.round(0).await.unwrap();
     race.close().await.unwrap();
     let judgement = judge_round(case, &record);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use deadheat::diagnostic::SourceFile;
 use deadheat::driver;
-use deadheat::engine::{Choices, Cores, HeadStarts, Race};
+use deadheat::engine::{CaseRun, Choices, Cores, HeadStarts};
 use deadheat::judge::{CaseTally, RoundJudgement, judge_round};
 use deadheat::model::Case;
 use deadheat::model::record::RoundRecord;
@@ -24,7 +24,7 @@ const SEED: u64 = 7;
 pub(crate) struct Raced {
     case: Arc<Case>,
     targets: Vec<Arc<dyn Target>>,
-    race: Race,
+    race: CaseRun,
     tally: CaseTally,
     /// Ended after the race.
     cores: Cores,
@@ -39,7 +39,7 @@ impl Raced {
             targets.push(spec.driver.open(spec, source, &format!("{space}_{index}")).await?.into());
         }
         let cores = Cores::of_this_machine()?;
-        let race = Race::open(
+        let race = CaseRun::open(
             case.clone(),
             targets.clone(),
             space,

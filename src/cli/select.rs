@@ -61,17 +61,7 @@ pub(crate) fn plan(
         }
         Err((_, message)) => return Err(Failure::new(RunVerdict::Usage, message)),
     };
-    let mut loaded = Vec::new();
-    for file in &files {
-        match scenario::load(file, selection.limits.access(), &crate::driver::builtin()) {
-            Ok(scenario) => {
-                faults.warnings(&scenario.source, &scenario.warnings);
-                loaded.push(scenario);
-            }
-            Err(LoadError::Invalid { source_file, diagnostics }) => faults.errors(&source_file, &diagnostics),
-            Err(error @ LoadError::Unreadable { .. }) => faults.unreadable(file, &error.to_string()),
-        }
-    }
+    let mut loaded = load(&files, selection.limits, &mut faults);
     same_names(&loaded, &mut faults);
     loaded.retain(|scenario| {
         selection.tag.is_empty() || selection.tag.iter().any(|tag| scenario.head.tags.contains(tag))
@@ -111,6 +101,22 @@ pub(crate) fn plan(
         return Err(Failure::new(RunVerdict::Usage, nothing_selected(selection, files.len())));
     }
     Ok(planned)
+}
+
+/// The scenarios of the files that can be read.
+fn load(files: &[PathBuf], limits: Limits, faults: &mut Faults<'_>) -> Vec<Scenario> {
+    let mut loaded = Vec::with_capacity(files.len());
+    for file in files {
+        match scenario::load(file, limits.access(), &crate::driver::builtin()) {
+            Ok(scenario) => {
+                faults.warnings(&scenario.source, &scenario.warnings);
+                loaded.push(scenario);
+            }
+            Err(LoadError::Invalid { source_file, diagnostics }) => faults.errors(&source_file, &diagnostics),
+            Err(error @ LoadError::Unreadable { .. }) => faults.unreadable(file, &error.to_string()),
+        }
+    }
+    loaded
 }
 
 /// An environment variable that a target's `url_env` names.

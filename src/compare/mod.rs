@@ -18,6 +18,7 @@ pub mod terminal;
 pub(crate) mod tests;
 pub mod trend;
 mod unpaired;
+mod verdict;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -194,7 +195,7 @@ fn finish(mut comparison: Comparison, pairs: &[Pair<'_>], options: &Options) -> 
     let corrected = statistics::holm(&p_values);
     tested.iter_mut().flat_map(Tested::tests).zip(corrected).for_each(|(test, p)| test.p_corrected = p);
     comparison.cases = pairs.iter().zip(tested).map(|(pair, tested)| case(pair, tested, live, options)).collect();
-    let (verdict, reasons) = judge(&comparison, options);
+    let (verdict, reasons) = verdict::judge(&comparison, options);
     comparison.verdict = verdict.into();
     comparison.reasons = reasons;
     comparison
@@ -214,91 +215,6 @@ fn case(pair: &Pair<'_>, tested: Tested, live: bool, options: &Options) -> CaseC
         percentiles: latency::percentiles(&pair.base.race, &pair.head.race),
         warm_up: pair.warm_up.cloned(),
     }
-}
-
-/// How the comparison ends, and every reason that makes it no pass.
-fn judge(comparison: &Comparison, options: &Options) -> (RunVerdict, Vec<String>) {
-    let any_change = options.fail_on.contains(&FailOn::Change);
-    let latency_counts =
-        comparison.form == FormWord::Live || options.fail_on.contains(&FailOn::Regression) || any_change;
-    let mut causes = vec![RunVerdict::Pass];
-    let mut reasons = Vec::new();
-    let mut cause = |verdict, reason: String| {
-        causes.push(verdict);
-        reasons.push(reason);
-    };
-    for case in &comparison.cases {
-        let id = &case.case;
-        match case.outcomes.change {
-            OutcomeChangeWord::Same => {}
-            OutcomeChangeWord::Worse => {
-                cause(RunVerdict::Regression, format!("`{id}` is worse: {}", case.outcomes.reasons.join("; ")));
-            }
-            OutcomeChangeWord::Changed if case.outcomes.weak && !any_change => {}
-            OutcomeChangeWord::Changed => {
-                cause(RunVerdict::Regression, format!("`{id}` ends otherwise: {}", case.outcomes.reasons.join("; ")));
-            }
-            OutcomeChangeWord::Better if any_change => {
-                cause(
-                    RunVerdict::Regression,
-                    format!("`{id}` is better, which is a change: {}", case.outcomes.reasons.join("; ")),
-                );
-            }
-            OutcomeChangeWord::Better => {}
-        }
-        for metric in case.latency.iter().filter(|metric| metric.gate) {
-            let name = &metric.metric;
-            match metric.change {
-                ChangeWord::Regressed if latency_counts => {
-                    cause(RunVerdict::Regression, format!("`{id}`: {name} regressed, {}", words::effect(metric)));
-                }
-                ChangeWord::Improved if any_change => {
-                    cause(
-                        RunVerdict::Regression,
-                        format!("`{id}`: {name} improved, which is a change, {}", words::effect(metric)),
-                    );
-                }
-                ChangeWord::Inconclusive if options.fail_on.contains(&FailOn::Inconclusive) => {
-                    cause(
-                        RunVerdict::Inconclusive,
-                        format!("`{id}`: {name} is inconclusive, {}", words::effect(metric)),
-                    );
-                }
-                ChangeWord::Regressed | ChangeWord::Improved | ChangeWord::Inconclusive | ChangeWord::Equivalent => {}
-            }
-        }
-    }
-    for growth in &comparison.growth {
-        match growth.change {
-            OutcomeChangeWord::Worse => cause(RunVerdict::Regression, words::growth_worse(growth)),
-            OutcomeChangeWord::Better if any_change => {
-                cause(RunVerdict::Regression, format!("{} is better, which is a change", words::growth(growth)));
-            }
-            _ => {}
-        }
-    }
-    let failed_alone: Vec<&UnpairedCase> =
-        comparison.unpaired.iter().filter(|case| case.head.state == CaseStateWord::Fail).collect();
-    for UnpairedCase { case, head, .. } in &failed_alone {
-        let why = head.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        cause(RunVerdict::Regression, format!("only HEAD has `{case}`, and it failed{why}"));
-    }
-    if any_change {
-        for growth in comparison.growth.iter().filter(|growth| growth.base.is_none() || growth.head.is_none()) {
-            let side = if growth.base.is_some() { "BASE" } else { "HEAD" };
-            cause(RunVerdict::Regression, format!("only {side} has {}", words::growth(growth)));
-        }
-        for (ids, side) in [(&comparison.only_in_base, "BASE"), (&comparison.only_in_head, "HEAD")] {
-            let ids = ids.iter().filter(|id| failed_alone.iter().all(|case| case.case != **id));
-            ids.for_each(|id| cause(RunVerdict::Regression, format!("only {side} has `{id}`")));
-        }
-        for case in &comparison.cases {
-            for what in words::one_sided(&case.outcomes) {
-                cause(RunVerdict::Regression, format!("`{}`: {what}", case.case));
-            }
-        }
-    }
-    (RunVerdict::decide(causes), reasons)
 }
 
 type Cases<'a> = BTreeMap<&'a str, (&'a ScenarioReport, &'a CaseReport)>;

@@ -1,9 +1,10 @@
 //! Runs the rounds of a case: releases workers together and writes down what happened.
 //!
-//! The engine knows no SQL and no NATS. A [`Race`] is one case under way: `open` does everything that can be done
+//! The engine knows no SQL and no NATS. A [`CaseRun`] is one case under way: `open` does everything that can be done
 //! before the race, `round` races once and returns what happened, `close` cleans up.
 
 mod barrier;
+mod case_run;
 mod clock;
 mod cores;
 mod crew;
@@ -13,7 +14,6 @@ mod observe;
 mod order;
 mod overlap;
 mod pause;
-mod race;
 mod ready;
 mod refused;
 mod round;
@@ -26,10 +26,10 @@ mod tests;
 mod waits;
 mod worker;
 
+pub use case_run::CaseRun;
 pub use cores::Cores;
 pub use head_start::HeadStarts;
 pub use order::Choices;
-pub use race::Race;
 pub use steering::{Actor, Deeds, Schedule, Steering, Turn};
 
 use crate::model::Case;

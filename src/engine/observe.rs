@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::EngineError;
+use super::case_run::EVALUATION_MAX;
 use super::number::RoundNumber;
-use super::race::EVALUATION_MAX;
 use crate::expression::Scope;
 use crate::model::Invariant;
 use crate::model::record::InvariantResult;

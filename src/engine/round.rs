@@ -15,6 +15,7 @@ use super::number::RoundNumber;
 use super::order::Order;
 use super::steering::Schedule;
 use super::waits::WaitGraph;
+use crate::duration::as_ns;
 use crate::model::Case;
 use crate::model::record::{Attempt, HeadStart, Missing, StepAt};
 use crate::port::Target;
@@ -30,6 +31,8 @@ pub(crate) struct Round {
     pub(crate) clock: Clock,
     /// When every step of the round must have ended.
     pub(crate) deadline: Instant,
+    /// The same in nanoseconds since the round's origin, to be asked at every step.
+    deadline_ns: u64,
     /// By [`Case::barriers`].
     pub(crate) barriers: Vec<Barrier>,
     /// By place: the worker that sits there.
@@ -38,11 +41,11 @@ pub(crate) struct Round {
     /// Decides when workers take their steps.
     pub(crate) schedule: Option<Arc<dyn Schedule>>,
     /// By worker.
-    seats: Vec<Seat>,
+    slots: Vec<WorkerSlot>,
     end: End,
 }
 
-/// Counts the workers down. Beside a seat each, so that workers that end together need not queue up to say so; and on
+/// Counts the workers down. Beside a slot each, so that workers that end together need not queue up to say so; and on
 /// cache lines of its own, for every end changes it, while others still read what stands around it.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -54,7 +57,7 @@ struct End {
 /// What one worker tells of itself. On cache lines of its own, since it is written in the middle of the race.
 #[derive(Debug)]
 #[repr(align(64))]
-struct Seat {
+struct WorkerSlot {
     /// What it is doing, for the message when a barrier waits for it in vain: see [`as_number`].
     step: AtomicU64,
     since_ns: AtomicU64,
@@ -83,9 +86,9 @@ fn from_number(number: u64) -> Option<StepAt> {
     }
 }
 
-impl Default for Seat {
+impl Default for WorkerSlot {
     fn default() -> Self {
-        Seat {
+        WorkerSlot {
             step: AtomicU64::new(as_number(None)),
             since_ns: AtomicU64::new(0),
             wants_cleaning: AtomicBool::new(false),
@@ -109,6 +112,7 @@ impl Round {
             number,
             clock,
             deadline: clock.after(case.round_timeout),
+            deadline_ns: as_ns(case.round_timeout),
             barriers: case
                 .barriers
                 .iter()
@@ -118,7 +122,7 @@ impl Round {
             worker_at: order.worker_at.clone(),
             head_start,
             schedule,
-            seats: case.workers.iter().map(|_| Seat::default()).collect(),
+            slots: case.workers.iter().map(|_| WorkerSlot::default()).collect(),
             end: End { under_way: AtomicUsize::new(case.workers.len()), over: Notify::new() },
         }
     }
@@ -134,34 +138,40 @@ impl Round {
         others.map_or(0, |start| start.lead_ns)
     }
 
-    /// Notes that `worker` was told of the round. (And brings its seat to its core, before time counts.)
+    /// Notes that `worker` was told of the round. (And brings its slot to its core, before time counts.)
     pub(crate) fn told(&self, worker: usize) {
-        self.begins(worker, None, self.clock.now_ns());
+        self.step_started(worker, None, self.clock.now_ns());
     }
 
     /// Notes that `worker` begins its step `step` at `now_ns`.
     #[inline]
-    pub(crate) fn begins(&self, worker: usize, step: Option<StepAt>, now_ns: u64) {
-        let seat = &self.seats[worker];
-        seat.since_ns.store(now_ns, Ordering::Relaxed);
-        seat.step.store(as_number(step), Ordering::Relaxed);
+    pub(crate) fn step_started(&self, worker: usize, step: Option<StepAt>, now_ns: u64) {
+        let slot = &self.slots[worker];
+        slot.since_ns.store(now_ns, Ordering::Relaxed);
+        slot.step.store(as_number(step), Ordering::Relaxed);
+    }
+
+    /// Whether the round's deadline has passed at `now_ns`.
+    #[inline]
+    pub(crate) fn is_over_at(&self, now_ns: u64) -> bool {
+        now_ns >= self.deadline_ns
     }
 
     /// Notes that `worker`'s sessions must be cleaned before the next round.
     pub(crate) fn wants_cleaning(&self, worker: usize) {
-        self.seats[worker].wants_cleaning.store(true, Ordering::Relaxed);
+        self.slots[worker].wants_cleaning.store(true, Ordering::Relaxed);
     }
 
     /// The places whose sessions must be cleaned before the next round.
     pub(crate) fn to_clean(&self) -> impl Iterator<Item = usize> + '_ {
-        let wants_cleaning = |worker: usize| self.seats[worker].wants_cleaning.load(Ordering::Relaxed);
+        let wants_cleaning = |worker: usize| self.slots[worker].wants_cleaning.load(Ordering::Relaxed);
         self.worker_at.iter().enumerate().filter(move |(_, worker)| wants_cleaning(**worker)).map(|(place, _)| place)
     }
 
     /// The workers whose attempts have ended.
     fn ended_workers(&self) -> impl Iterator<Item = usize> + '_ {
-        let has_ended = |seat: &Seat| seat.result.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        self.seats.iter().enumerate().filter(move |(_, seat)| has_ended(seat)).map(|(worker, _)| worker)
+        let has_ended = |slot: &WorkerSlot| slot.result.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        self.slots.iter().enumerate().filter(move |(_, slot)| has_ended(slot)).map(|(worker, _)| worker)
     }
 
     /// Takes `worker`'s result after its rollback, and notes at every barrier that its attempt has ended.
@@ -170,7 +180,7 @@ impl Round {
         for barrier in &self.barriers {
             barrier.fail(worker, &self.clock);
         }
-        *self.seats[worker].result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        *self.slots[worker].result.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         if self.end.under_way.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.end.over.notify_one();
         }
@@ -185,12 +195,12 @@ impl Round {
 
     /// The workers' results, by worker; `None` for one that is still under way.
     pub(crate) fn take_results(&self) -> Vec<Option<Result<Attempt, EngineError>>> {
-        self.seats.iter().map(|seat| seat.result.lock().unwrap_or_else(PoisonError::into_inner).take()).collect()
+        self.slots.iter().map(|slot| slot.result.lock().unwrap_or_else(PoisonError::into_inner).take()).collect()
     }
 
     /// When each worker was parked at a barrier, by worker.
     pub(crate) fn parked(&self) -> Vec<Vec<(u64, u64)>> {
-        let mut parked = vec![Vec::new(); self.seats.len()];
+        let mut parked = vec![Vec::new(); self.slots.len()];
         for (worker, stretch) in self.barriers.iter().flat_map(Barrier::stays) {
             parked[worker].push(stretch);
         }
@@ -240,9 +250,9 @@ impl Round {
     /// What a missing worker is doing. Whom it waits for is told as of the last look, for a barrier mostly breaks when its
     /// time has run out for another; what was seen of a step that has ended since is not.
     fn missing(&self, worker: usize, last: &Look) -> Missing {
-        let seat = &self.seats[worker];
-        let step = from_number(seat.step.load(Ordering::Relaxed));
-        let since_ns = seat.since_ns.load(Ordering::Relaxed);
+        let slot = &self.slots[worker];
+        let step = from_number(slot.step.load(Ordering::Relaxed));
+        let since_ns = slot.since_ns.load(Ordering::Relaxed);
         let waits_for = last.waits.named_holders(worker, |holder| format!("worker {holder}"));
         Missing {
             worker,

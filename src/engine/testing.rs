@@ -28,7 +28,7 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::{Choices, Cores, EngineError, HeadStarts, Race, Steering};
+use super::{CaseRun, Choices, Cores, EngineError, HeadStarts, Steering};
 use crate::diagnostic::SourceFile;
 use crate::model::Case;
 use crate::model::record::RoundRecord;
@@ -320,7 +320,7 @@ fn refused(kind: OutcomeKind) -> Reply {
 /// A race on a fake target.
 pub(crate) struct Stage {
     pub(crate) case: Arc<Case>,
-    race: Race,
+    race: CaseRun,
     shared: Arc<Shared>,
 }
 
@@ -357,7 +357,7 @@ impl Stage {
         let shared = Arc::<Shared>::default();
         let fake = FakeTarget { shared: shared.clone(), description: Description::default() };
         let targets: Vec<Arc<dyn Target>> = vec![Arc::new(fake)];
-        let race = Race::open(case.clone(), targets, "run", choices, cores).await.unwrap();
+        let race = CaseRun::open(case.clone(), targets, "run", choices, cores).await.unwrap();
         Stage { case, race, shared }
     }
 

@@ -132,7 +132,7 @@ impl WorkerTask {
                     continue;
                 }
             };
-            self.takes_seat(&round);
+            self.takes_place(&round);
             let result = match AssertUnwindSafe(self.attempt(&case, &round)).catch_unwind().await {
                 Ok(result) => result,
                 Err(panic) => self.crashed(&round, panic_message(panic.as_ref())).await,
@@ -174,8 +174,8 @@ impl WorkerTask {
         Ok(())
     }
 
-    /// Becomes the worker that sits at its place in `round`.
-    fn takes_seat(&mut self, round: &Round) {
+    /// Becomes the worker that has its place in `round`.
+    fn takes_place(&mut self, round: &Round) {
         self.worker = round.worker_at(self.place);
         self.attempt.worker = self.worker;
         self.scope.set_parent(self.case.workers[self.worker].scope.clone());
@@ -271,19 +271,19 @@ impl WorkerTask {
         let transaction = self.case.workers[self.worker].transaction;
         if let Some(Transaction { target, isolation }) = transaction {
             self.turn(round, StepAt::Begin).await;
-            let started_ns = self.begins(round, StepAt::Begin);
+            let started_ns = self.step_started(round, StepAt::Begin);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.begin(isolation, round.deadline).await),
                 Err(end) => Err(end),
             };
-            self.ends(round, StepAt::Begin, started_ns, end)?;
+            self.step_ended(round, StepAt::Begin, started_ns, end)?;
         }
         for (index, step) in group.steps.iter().enumerate() {
             let at = StepAt::step(index);
             self.turn(round, at).await;
-            let started_ns = self.begins(round, at);
+            let started_ns = self.step_started(round, at);
             let end = self.step(index, step, started_ns, round).await;
-            self.ends(round, at, started_ns, end)?;
+            self.step_ended(round, at, started_ns, end)?;
             // Steps that ask nothing never wait. The watch over barriers and deadlines has to run as well.
             if self.attempt.steps.len().is_multiple_of(STEPS_BEFORE_YIELD) {
                 tokio::task::yield_now().await;
@@ -292,12 +292,12 @@ impl WorkerTask {
         }
         if let Some(Transaction { target, .. }) = transaction {
             self.turn(round, StepAt::Commit).await;
-            let started_ns = self.begins(round, StepAt::Commit);
+            let started_ns = self.step_started(round, StepAt::Commit);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.commit(round.deadline).await),
                 Err(end) => Err(end),
             };
-            self.ends(round, StepAt::Commit, started_ns, end)?;
+            self.step_ended(round, StepAt::Commit, started_ns, end)?;
         }
         Ok(())
     }
@@ -310,13 +310,13 @@ impl WorkerTask {
         }
     }
 
-    fn begins(&self, round: &Round, at: StepAt) -> u64 {
-        round.begins(self.worker, Some(at), self.now_ns);
+    fn step_started(&self, round: &Round, at: StepAt) -> u64 {
+        round.step_started(self.worker, Some(at), self.now_ns);
         self.now_ns
     }
 
     /// Takes a step's times, and names the step in the outcome if the attempt ends with it.
-    fn ends(&mut self, round: &Round, at: StepAt, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
+    fn step_ended(&mut self, round: &Round, at: StepAt, started_ns: u64, end: Result<(), StepEnd>) -> Result<(), Stop> {
         self.now_ns = round.clock.now_ns();
         if let Some(schedule) = &round.schedule {
             schedule.ended(Turn { round: round.number.of_run, worker: self.worker, step: at });
@@ -342,9 +342,7 @@ impl WorkerTask {
     }
 
     async fn step(&mut self, index: usize, step: &Step, started_ns: u64, round: &Round) -> Result<(), StepEnd> {
-        if matches!(step.action, Action::Assert(_) | Action::Let(_))
-            && round.clock.after(Duration::from_nanos(started_ns)) >= round.deadline
-        {
+        if matches!(step.action, Action::Assert(_) | Action::Let(_)) && round.is_over_at(started_ns) {
             return Err(StepEnd::Refused(too_late("the round's `timeout` passed before this step".to_owned())));
         }
         let deadline = || round.deadline.min(round.clock.after(Duration::from_nanos(started_ns) + step.timeout));

@@ -115,7 +115,7 @@ enum Says {
     /// It does not hold.
     Broken,
     /// It would hold only if attempts that did not run had run; or it is not known.
-    Open,
+    Inconclusive,
     /// It holds.
     Holds,
 }
@@ -155,7 +155,7 @@ impl Round<'_> {
         if !failures.is_empty() {
             return (failures, None);
         }
-        (failures, if best == Says::Open { Some(self.doubt(&counts)) } else { self.lack_of_evidence(&whole) })
+        (failures, if best == Says::Inconclusive { Some(self.doubt(&counts)) } else { self.lack_of_evidence(&whole) })
     }
 
     /// How many of each group's unknown attempts may have been a success: those that were cut at their last request.
@@ -197,7 +197,7 @@ impl Round<'_> {
         if self.fits_as_observed() || fits(Short::Misfit) {
             Says::Holds
         } else if fits(Short::DidNotRun) {
-            Says::Open
+            Says::Inconclusive
         } else {
             Says::Broken
         }
@@ -214,11 +214,11 @@ impl Round<'_> {
 
     /// What an invariant says.
     fn invariant(&self, invariant: &Invariant, result: Option<&InvariantResult>, took_effect: u64) -> Says {
-        let broken = if self.may_excuse(invariant, took_effect) { Says::Open } else { Says::Broken };
+        let broken = if self.may_excuse(invariant, took_effect) { Says::Inconclusive } else { Says::Broken };
         match result {
-            Some(InvariantResult::Unread { .. }) => Says::Open,
+            Some(InvariantResult::Unread { .. }) => Says::Inconclusive,
             // What was lost may be what the expression looks for.
-            Some(InvariantResult::Undefined { .. }) if self.has_lost() => Says::Open,
+            Some(InvariantResult::Undefined { .. }) if self.has_lost() => Says::Inconclusive,
             Some(InvariantResult::Undefined { .. }) | None => Says::Broken,
             Some(read) => match read.holds_for(took_effect) {
                 Some(true) => Says::Holds,
@@ -251,7 +251,7 @@ impl Round<'_> {
     /// The counts that do not fit. Where they would fit for another number of unknown attempts than the invariants, they
     /// are not broken by themselves.
     fn misfits(&self, counts: &[Says]) -> Vec<Failure> {
-        if counts.contains(&Says::Holds) || counts.contains(&Says::Open) {
+        if counts.contains(&Says::Holds) || counts.contains(&Says::Inconclusive) {
             return Vec::new();
         }
         misfits(self.case, self.record, self.groups, self.tally)
@@ -308,7 +308,7 @@ impl Round<'_> {
             return None;
         }
         // What must not happen is seen in the final state; that nothing happened breaks no invariant, unless it names `success`.
-        let may_be_short = whole.contains(&Says::Open);
+        let may_be_short = whole.contains(&Says::Inconclusive);
         if self.case.checks.invariants.is_empty() || unknown == self.tally.total() || may_be_short {
             return Some(self.unknown_effect());
         }

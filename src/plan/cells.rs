@@ -87,6 +87,9 @@ impl PlannedScenario {
     }
 }
 
+/// The cells that were made of controls, by the control's name and the case's id.
+type Made<'a> = BTreeMap<(&'a str, String), Vec<Cell>>;
+
 /// Plans every case of a scenario. All faults of all cases are reported, each place once.
 pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Diagnostic>> {
     let mut diagnostics = Vec::new();
@@ -101,8 +104,7 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
     let parts_of_each = parts(scenario);
     let mut parts = 0;
     let mut planned = Vec::new();
-    // The cells that were made of controls, by the control's name and the case's id.
-    let mut controls: BTreeMap<(&str, String), Vec<Cell>> = BTreeMap::new();
+    let mut controls = Made::new();
     let mut control_count = 0;
     let mut uncontrolled = Vec::new();
     let mut ids = BTreeSet::new();
@@ -121,17 +123,7 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         if broken.is_empty() {
             uncontrolled.push(id.clone());
         }
-        let variants: Vec<(&Control, Cell)> = broken
-            .into_iter()
-            .filter(|(control, broken)| {
-                let made = controls.entry((&control.name.value, broken.id(scenario))).or_default();
-                let new = !made.contains(broken);
-                if new {
-                    made.push(broken.clone());
-                }
-                new
-            })
-            .collect();
+        let variants = not_made_before(scenario, broken, &mut controls);
         control_count += variants.len();
         if control_count > overrides.max_cases {
             return Err(vec![too_many_controls(scenario, overrides.max_cases)]);
@@ -152,12 +144,7 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
             diagnostics.extend(idle_controls(scenario, &controls));
         }
         if planned.is_empty() && diagnostics.is_empty() {
-            let message = format!("the matrix of `{}` has no case left", scenario.head.name);
-            let mut diagnostic = Diagnostic::error(Code::NoCases, message).help("exclude fewer combinations");
-            for condition in &scenario.exclude {
-                diagnostic = diagnostic.at(&condition.span, "takes cases away");
-            }
-            diagnostics.push(diagnostic);
+            diagnostics.push(no_cases(scenario));
         }
     }
     if overrides.params.is_empty() && diagnostics.iter().all(|found| found.severity == Severity::Warning) {
@@ -169,6 +156,32 @@ pub fn cases(scenario: &Scenario, overrides: &Overrides) -> Result<Plan, Vec<Dia
         return Err(diagnostics);
     }
     Ok(Plan { cases: planned, warnings: diagnostics })
+}
+
+/// Those variants that no other case has as well.
+fn not_made_before<'a>(
+    scenario: &Scenario,
+    mut variants: Vec<(&'a Control, Cell)>,
+    controls: &mut Made<'a>,
+) -> Vec<(&'a Control, Cell)> {
+    variants.retain(|(control, broken)| {
+        let made = controls.entry((&control.name.value, broken.id(scenario))).or_default();
+        let is_new = !made.contains(broken);
+        if is_new {
+            made.push(broken.clone());
+        }
+        is_new
+    });
+    variants
+}
+
+fn no_cases(scenario: &Scenario) -> Diagnostic {
+    let message = format!("the matrix of `{}` has no case left", scenario.head.name);
+    let mut diagnostic = Diagnostic::error(Code::NoCases, message).help("exclude fewer combinations");
+    for condition in &scenario.exclude {
+        diagnostic = diagnostic.at(&condition.span, "takes cases away");
+    }
+    diagnostic
 }
 
 /// Two cells have one id.

@@ -16,7 +16,7 @@ use crate::port::Description;
 use crate::secrets::shown;
 use crate::value::Value;
 
-use super::agreement::check_case;
+use super::consistency::check_case;
 use super::history::ends;
 use super::rows::base_id;
 use super::schema::*;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::agreement::{check_case, check_run};
+use super::consistency::{check_case, check_run};
 use super::schema::{KIND, Report, SCHEMA, SchemaVersion};
 
 /// The report's name in a run's folder.

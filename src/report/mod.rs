@@ -1,10 +1,10 @@
 //! What a run leaves on disk and on the terminal. [`schema`] is the only thing that is written to disk.
 
-mod agreement;
 pub mod annotations;
 pub mod build;
 mod cells;
 mod checks;
+mod consistency;
 pub mod data_file;
 #[cfg(test)]
 pub(crate) mod example;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 
 use super::{Context, Event, RunError};
-use crate::engine::{EngineError, Race, panic_message};
+use crate::engine::{CaseRun, EngineError, panic_message};
 use crate::judge::{
     CaseTally, ControlVerdict, Ends, RoundJudgement, has_control_rounds_left, judge_control, judge_control_round,
     judge_round,
@@ -111,7 +111,8 @@ async fn race_rounds(
     tally: &mut CaseTally,
     goal: u64,
 ) -> Result<(), RunError> {
-    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case), context.cores);
+    let race =
+        CaseRun::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case), context.cores);
     let mut race = context.stop.unless_asked(race).await?;
     race.steer(context.steering.clone());
     let mut raced = Ok(());
@@ -129,7 +130,7 @@ async fn race_rounds(
 pub(super) async fn race_round(
     context: &mut Context<'_>,
     case: &Arc<Case>,
-    race: &mut Race,
+    race: &mut CaseRun,
     tally: &mut CaseTally,
 ) -> Result<(RoundRecord, RoundJudgement), RunError> {
     let mut record = context.stop.unless_now(race.round(tally.rounds)).await?;
@@ -172,7 +173,8 @@ async fn race_control_rounds(
     tally: &mut CaseTally,
     ends: &Ends,
 ) -> Result<Option<ControlVerdict>, RunError> {
-    let race = Race::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case), context.cores);
+    let race =
+        CaseRun::open(case.clone(), opened.targets.clone(), &context.run, context.choices_of(case), context.cores);
     let mut race = context.stop.unless_asked(race).await?;
     race.steer(context.steering.clone());
     let mut ended = Ok(None);

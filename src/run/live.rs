@@ -10,7 +10,7 @@ use super::case::{Opened, and_cleaned, guarded, race_round};
 use super::{Context, Event, OpenTargets, Options, RunError, Stop};
 use crate::compare::{LiveCase, LivePair};
 use crate::duration::as_ns;
-use crate::engine::{Choices, Cores, HeadStarts, Race, Steering};
+use crate::engine::{CaseRun, Choices, Cores, HeadStarts, Steering};
 use crate::judge::{CaseTally, RunVerdict, Verdict, judge_case};
 use crate::model::Case;
 use crate::port::{Description, Source};
@@ -174,7 +174,7 @@ struct Variant<'a, 'b> {
     context: &'a mut Context<'b>,
     case: &'a Arc<Case>,
     opened: Option<Opened>,
-    race: Option<Race>,
+    race: Option<CaseRun>,
     targets: Vec<Description>,
     tally: CaseTally,
     warm_up_ns: Vec<u64>,
@@ -198,7 +198,7 @@ impl<'a, 'b> Variant<'a, 'b> {
         self.targets = opened.descriptions();
         // Both variants seed their workers' order alike.
         let seed = self.context.seed;
-        let race = Race::open(
+        let race = CaseRun::open(
             self.case.clone(),
             opened.targets.clone(),
             &self.context.run,

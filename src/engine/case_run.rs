@@ -40,7 +40,7 @@ pub(super) const EVALUATION_MAX: Duration = Duration::from_secs(10);
 const ROUND_GRACE: Duration = Duration::from_secs(35);
 
 /// One case under way.
-pub struct Race {
+pub struct CaseRun {
     case: Arc<Case>,
     targets: Vec<Arc<dyn Target>>,
     scope: Arc<Scope>,
@@ -55,7 +55,7 @@ pub struct Race {
     steering: Steering,
 }
 
-impl Race {
+impl CaseRun {
     /// Sets the case up on its targets (by [`Case::targets`]), starts the workers on `cores`, and has each open its sessions.
     pub async fn open(
         case: Arc<Case>,
@@ -75,7 +75,7 @@ impl Race {
             return Err(error);
         }
         let starts = Starts::new(&case, choices);
-        Ok(Race {
+        Ok(CaseRun {
             orders,
             starts,
             case,
@@ -186,7 +186,7 @@ impl Race {
     /// Ends the workers, closes their sessions and runs the teardown. The targets are the caller's to close. A statement
     /// that could not be asked once in all rounds is a fault.
     pub async fn close(self) -> Result<(), EngineError> {
-        let Race { case, targets, scope, begun, crew, mut tasks, .. } = self;
+        let CaseRun { case, targets, scope, begun, crew, mut tasks, .. } = self;
         // They end when nobody can tell them anything any more.
         drop(crew);
         let ended = async { while tasks.join_next().await.is_some() {} };
