@@ -130,7 +130,7 @@ fn only(allowed: &[&str], words: &[&str]) {
 #[test]
 fn only_targets_stores_and_servers_name_driver_crates() {
     only(
-        &["src/driver", "src/event_store", "src/server", "src/api/refused.rs"],
+        &["src/driver", "src/event_store", "src/server", "src/api/driver_errors.rs"],
         &["tokio_postgres::", "async_nats::", "sqlx::"],
     );
 }
@@ -171,7 +171,7 @@ fn only_the_reports_schema_is_serialised_to_files() {
 #[test]
 fn no_drivers_words_stand_outside_its_folder() {
     const ELSEWHERE: [(&str, &str); 7] = [
-        ("src/api/refused.rs", "converts the errors of the drivers' crates, which Rust callers pass on"),
+        ("src/api/driver_errors.rs", "converts the errors of the drivers' crates, which Rust callers pass on"),
         ("src/cli/args.rs", "help lists the environment variables, and shows commands"),
         ("src/lib.rs", "names the reference store's module"),
         ("src/report/terminal.rs", "shortens `event-store/sqlite` in a line that has no room"),

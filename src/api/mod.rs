@@ -44,6 +44,7 @@
 //! ```
 
 mod closures;
+mod driver_errors;
 mod error;
 mod race;
 mod refused;

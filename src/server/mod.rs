@@ -13,7 +13,9 @@ mod error;
 pub mod find;
 mod identity;
 pub mod leftover;
+#[cfg(feature = "jetstream")]
 pub mod nats;
+#[cfg(feature = "postgres")]
 pub mod postgres;
 mod process;
 mod run_as;
