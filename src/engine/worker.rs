@@ -16,7 +16,7 @@ use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::refused::{StepEnd, other_rows, outcome, rule_to_paste, too_late};
 use super::round::Round;
 use super::save::save;
-use super::steering::Turn;
+use super::steering::{Schedule, Turn};
 use super::{EngineError, panic_message};
 use crate::duration;
 use crate::expression::{Scope, Template};
@@ -241,7 +241,8 @@ impl WorkerTask {
         let repeat = usize::try_from(group.repeat).unwrap_or(usize::MAX);
         let steps = (group.steps.len() + 2).saturating_mul(repeat);
         self.attempt.steps.reserve(steps.min(RESERVED_STEPS_MAX));
-        self.attempt.exchanges.reserve(steps);
+        let calls = group.steps.iter().filter(|step| matches!(step.action, Action::Call { .. })).count();
+        self.attempt.exchanges.reserve(calls.saturating_mul(repeat));
         self.exchange = Exchange::default();
         self.name_round(round);
         self.ready.clear();
@@ -270,7 +271,9 @@ impl WorkerTask {
     async fn run_steps(&mut self, group: &Group, round: &Round) -> Result<(), Stop> {
         let transaction = self.case.workers[self.worker].transaction;
         if let Some(Transaction { target, isolation }) = transaction {
-            self.turn(round, StepAt::Begin).await;
+            if let Some(schedule) = &round.schedule {
+                self.turn(schedule.as_ref(), round, StepAt::Begin).await;
+            }
             let started_ns = self.step_started(round, StepAt::Begin);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.begin(isolation, round.deadline).await),
@@ -280,7 +283,9 @@ impl WorkerTask {
         }
         for (index, step) in group.steps.iter().enumerate() {
             let at = StepAt::step(index);
-            self.turn(round, at).await;
+            if let Some(schedule) = &round.schedule {
+                self.turn(schedule.as_ref(), round, at).await;
+            }
             let started_ns = self.step_started(round, at);
             let end = self.step(index, step, started_ns, round).await;
             self.step_ended(round, at, started_ns, end)?;
@@ -291,7 +296,9 @@ impl WorkerTask {
             }
         }
         if let Some(Transaction { target, .. }) = transaction {
-            self.turn(round, StepAt::Commit).await;
+            if let Some(schedule) = &round.schedule {
+                self.turn(schedule.as_ref(), round, StepAt::Commit).await;
+            }
             let started_ns = self.step_started(round, StepAt::Commit);
             let end = match self.transactions(target) {
                 Ok(session) => nothing(session.commit(round.deadline).await),
@@ -302,12 +309,10 @@ impl WorkerTask {
         Ok(())
     }
 
-    /// The decision point between two steps: waits until the schedule, if there is one, lets the worker go on.
-    async fn turn(&mut self, round: &Round, step: StepAt) {
-        if let Some(schedule) = &round.schedule {
-            schedule.turn(Turn { round: round.number.of_run, worker: self.worker, step }).await;
-            self.now_ns = round.clock.now_ns();
-        }
+    /// The decision point between two steps: waits until the schedule lets the worker go on.
+    async fn turn(&mut self, schedule: &dyn Schedule, round: &Round, step: StepAt) {
+        schedule.turn(Turn { round: round.number.of_run, worker: self.worker, step }).await;
+        self.now_ns = round.clock.now_ns();
     }
 
     fn step_started(&self, round: &Round, at: StepAt) -> u64 {
@@ -329,6 +334,9 @@ impl WorkerTask {
             }
             Err(StepEnd::Failed(error)) => return Err(Stop::Failed(error)),
         };
+        if !self.exchange.is_empty() {
+            self.attempt.exchanges.push(self.attempt.steps.len(), std::mem::take(&mut self.exchange));
+        }
         self.attempt.steps.push(StepRecord {
             step: at,
             started_ns,
@@ -337,7 +345,6 @@ impl WorkerTask {
             outcome: self.attempt.outcome.kind,
             has_prepared: std::mem::take(&mut self.has_prepared),
         });
-        self.attempt.exchanges.push(std::mem::take(&mut self.exchange));
         end
     }
 

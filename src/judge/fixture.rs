@@ -292,14 +292,15 @@ pub(crate) fn record(case: &Case, round: u64, outcomes: &str) -> RoundRecord {
             };
             let steps = vec![step];
             let mut exchanges = Exchanges::new();
-            exchanges.push(Exchange {
+            let exchange = Exchange {
                 request: Some(Box::new(Request {
                     spec: &READ,
                     fields: vec![Entry::One(Value::text("order-1"))],
                     pauses: Vec::new(),
                 })),
                 result: (*kind == OutcomeKind::Success).then(|| Done::result(Value::Int(1))),
-            });
+            };
+            exchanges.push(0, exchange);
             let attempt = Attempt::new(worker);
             Attempt { started_ns, ended_ns, released_ns: released, outcome, steps, exchanges, ..attempt }
         })

@@ -25,11 +25,20 @@ pub struct Exchange {
     pub result: Option<Done>,
 }
 
+impl Exchange {
+    /// Whether nothing was resolved for the step, and nothing came of it.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.request.is_none() && self.result.is_none()
+    }
+}
+
 /// What the steps of one attempt asked, and their results.
 #[derive(Debug, Clone, Default)]
 pub struct Exchanges {
-    /// By position in [`Attempt::steps`](super::record::Attempt::steps), as far as they are kept.
-    steps: Vec<Exchange>,
+    /// With the position in [`Attempt::steps`](super::record::Attempt::steps), ascending: of the steps that asked something, as
+    /// far as they are kept.
+    steps: Vec<(usize, Exchange)>,
     /// By index into the group's steps: what was asked by a step that was resolved before the race.
     ready: Vec<Option<Request<Value>>>,
     rows: usize,
@@ -46,10 +55,10 @@ impl Exchanges {
         self.steps.reserve(steps.min(STEPS_KEPT));
     }
 
-    /// Takes the exchange of the attempt's next step. One for each step, also for those that ask nothing.
+    /// Takes the exchange of the step at `position`. Positions ascend; steps that asked nothing may be left out.
     #[inline]
-    pub fn push(&mut self, mut exchange: Exchange) {
-        if self.steps.len() >= STEPS_KEPT {
+    pub fn push(&mut self, position: usize, mut exchange: Exchange) {
+        if position >= STEPS_KEPT || exchange.is_empty() {
             return;
         }
         if let Some(done) = &exchange.result {
@@ -58,7 +67,7 @@ impl Exchanges {
                 exchange.result = None;
             }
         }
-        self.steps.push(exchange);
+        self.steps.push((position, exchange));
     }
 
     /// Takes what was asked by steps that were resolved before the race, by index into the group's steps.
@@ -68,13 +77,17 @@ impl Exchanges {
 
     /// What the step at `position` asked and got: `at` says which it was.
     fn cut(&self, position: usize, at: StepAt, room: &mut usize) -> KeptExchange {
-        let Some(exchange) = self.steps.get(position) else { return KeptExchange::default() };
+        if position >= STEPS_KEPT {
+            return KeptExchange::default();
+        }
+        let found = self.steps.binary_search_by_key(&position, |(position, _)| *position).ok();
+        let exchange = found.map(|found| &self.steps[found].1);
         let ready = || self.ready.get(at.index()?)?.as_ref();
-        let request = exchange.request.as_deref().or_else(ready);
+        let request = exchange.and_then(|exchange| exchange.request.as_deref()).or_else(ready);
         let mut kept = |value: Value| cut_to(&value, VALUE_MAX, room);
         KeptExchange {
             request: request.and_then(|request| kept(request.to_value())),
-            result: exchange.result.as_ref().and_then(|done| kept(done.to_value())),
+            result: exchange.and_then(|exchange| exchange.result.as_ref()).and_then(|done| kept(done.to_value())),
         }
     }
 }
@@ -212,9 +225,9 @@ mod tests {
     fn an_exchange_stays_with_its_step_and_too_much_is_not_kept() {
         let latest = |of: &str| Request { spec: &READ, fields: vec![Entry::One(Value::text(of))], pauses: Vec::new() };
         let mut exchanges = Exchanges::new();
-        exchanges.push(Exchange::default());
-        exchanges.push(Exchange { request: None, result: Some(Done::result(Value::Int(7))) });
-        exchanges.push(Exchange { request: Some(Box::new(latest("late"))), result: None });
+        exchanges.push(0, Exchange::default());
+        exchanges.push(1, Exchange { request: None, result: Some(Done::result(Value::Int(7))) });
+        exchanges.push(2, Exchange { request: Some(Box::new(latest("late"))), result: None });
         exchanges.asked(vec![Some(latest("ready")), None]);
         let steps = vec![StepAt::Begin, StepAt::Step(0), StepAt::Step(1), StepAt::Commit];
         let kept = KeptExchanges::of([(&exchanges, steps)].into_iter());
@@ -229,9 +242,9 @@ mod tests {
 
         let mut exchanges = Exchanges::new();
         let many = || Done { rows: vec![vec![Value::Null]; ROWS_KEPT / 2], affected: 0, result: Value::Null };
-        (0..3).for_each(|_| exchanges.push(Exchange { request: None, result: Some(many()) }));
-        (0..STEPS_KEPT).for_each(|_| exchanges.push(Exchange::default()));
-        assert_eq!(exchanges.steps.iter().filter(|it| it.result.is_some()).count(), 2);
-        assert_eq!(exchanges.steps.len(), STEPS_KEPT);
+        (0..3).for_each(|position| exchanges.push(position, Exchange { request: None, result: Some(many()) }));
+        exchanges.push(STEPS_KEPT, Exchange { request: None, result: Some(Done::result(Value::Int(7))) });
+        let found: Vec<bool> = exchanges.steps.iter().map(|(_, exchange)| exchange.result.is_some()).collect();
+        assert_eq!(found, [true, true, false]);
     }
 }

@@ -383,7 +383,7 @@ mod tests {
         let told = |transaction: bool, steps: &[&str], exchanges: Vec<Exchange>| {
             let (case, mut record) = ended(transaction, steps, CONFLICT);
             record.take_exchanges();
-            exchanges.into_iter().for_each(|it| record.attempts[0].exchanges.push(it));
+            exchanges.into_iter().enumerate().for_each(|(at, it)| record.attempts[0].exchanges.push(at, it));
             let exchanges = record.take_exchanges();
             history(&case, &record, &record.kept(&exchanges), 0)
         };
