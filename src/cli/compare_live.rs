@@ -58,8 +58,7 @@ pub(super) fn exec(args: &CompareArgs, output: &Output) -> Result<Comparison, Fa
         Ok(LiveSide { report, folder, run: format!("{run}{suffix}") })
     };
     let mut sides = [side(0, "base", "b")?, side(1, "head", "h")?];
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::new(RunVerdict::Environment, limits::no_threads(&error)))?;
+    let runtime = limits::runtime()?;
     let names = variants.each_ref().map(|variant| variant.name.as_str());
     let ended = runtime.block_on(race(args, &cases, names, &mut sides, &run, output));
     let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |comparison| comparison.verdict.into());

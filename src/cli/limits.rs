@@ -1,8 +1,15 @@
 //! How many files and threads the operating system lets one process have, before a race needs more.
 
+use std::convert::Infallible;
+use std::sync::mpsc;
+use std::{io, thread};
+
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::runtime::{Builder, Runtime};
 
+use super::Failure;
+use crate::judge::RunVerdict;
 use crate::model::Case;
 use crate::plan::PlannedScenario;
 use crate::port::TargetSpec;
@@ -39,8 +46,37 @@ fn needed(case: &Case) -> u64 {
     (case.workers.len() as u64).saturating_mul(connections).saturating_add(BESIDE_WORKERS)
 }
 
+/// The main runtime of a race: for control connections, the watch and the servers.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    let runtime = room_for_threads().and_then(|()| Builder::new_multi_thread().enable_all().build());
+    runtime.map_err(|error| Failure::new(RunVerdict::Environment, no_threads(&error)))
+}
+
+/// Starts as many threads as a race needs, and ends them. A runtime that cannot start its own panics, and one that cannot start
+/// a helper leaves those waiting who need it.
+fn room_for_threads() -> io::Result<()> {
+    let mut started = Vec::new();
+    for _ in 0..threads_needed() {
+        let (end, ended) = mpsc::channel::<Infallible>();
+        // Nothing is ever sent: it lives until `end` is dropped.
+        let thread = thread::Builder::new().stack_size(64 << 10).spawn(move || ended.recv().is_err())?;
+        started.push((end, thread));
+    }
+    for (end, thread) in started {
+        drop(end);
+        // It cannot panic, and its answer says nothing.
+        let _ = thread.join();
+    }
+    Ok(())
+}
+
+/// Each processor has a thread of the main runtime and one on which workers race; the rest look up hosts and write files.
+fn threads_needed() -> usize {
+    2 * thread::available_parallelism().map_or(1, usize::from) + 8
+}
+
 /// An error of starting threads, with the limit and what to do. A runtime opens a few files before its threads.
-pub(super) fn no_threads(error: &std::io::Error) -> String {
+pub(super) fn no_threads(error: &io::Error) -> String {
     if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
         let found = getrlimit(Resource::Nofile).current.unwrap_or(0);
         return format!(
@@ -50,9 +86,8 @@ pub(super) fn no_threads(error: &std::io::Error) -> String {
     let limit = getrlimit(Resource::Nproc).current;
     let found =
         limit.map_or("no limit of its own".to_owned(), |limit| format!("a limit of {limit} threads and processes"));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     format!(
         "cannot start threads: {error}; this user has {found}, and deadheat needs about {} more; raise the limit with `ulimit -u`, or end other processes",
-        2 * cores + 8
+        threads_needed()
     )
 }

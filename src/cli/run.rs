@@ -62,10 +62,7 @@ pub(crate) fn exec(args: &RunArgs, output: &Output) -> Result<RunVerdict, Failur
     let mut folder =
         RunFolder::create(&args.out, &name).map_err(|error| Failure::new(RunVerdict::Environment, error))?;
     report.run.id = folder.path().file_name().map_or(name, |name| name.to_string_lossy().into_owned());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(RunVerdict::Environment, limits::no_threads(&error)))?;
+    let runtime = limits::runtime()?;
     let job = Job { began, args, run: &run, planned: &planned, again: again.as_ref(), output };
     let ended = runtime.block_on(race(job, sources, &mut report, &mut folder));
     let verdict = ended.as_ref().map_or_else(|failure| failure.verdict, |verdict| *verdict);
