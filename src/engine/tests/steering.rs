@@ -17,6 +17,14 @@ count = 2
 steps = [{ sql = "row $1", args = ["${worker}"] }, { sql = "done" }]
 "#;
 
+/// Steps that take time, also on a paused clock.
+const SLOW: &str = r#"
+[[workers]]
+name  = "worker"
+count = 2
+steps = [{ sql = "slow 5ms" }, { sql = "slow 5ms" }]
+"#;
+
 /// Worker 1 takes all of its steps before worker 0 takes its first.
 struct LastFirst(watch::Sender<usize>);
 
@@ -41,7 +49,7 @@ impl Schedule for LastFirst {
 #[tokio::test(start_paused = true)]
 async fn steps_are_taken_in_the_order_of_the_schedule() {
     for _ in 0..5 {
-        let mut stage = Stage::open(TWO).await;
+        let mut stage = Stage::open(SLOW).await;
         let schedule: Arc<dyn Schedule> = Arc::new(LastFirst(watch::Sender::new(0)));
         stage.steer(Steering { schedule: Some(schedule), actors: Vec::new() });
         let round = stage.round(0).await;
