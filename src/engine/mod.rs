@@ -18,6 +18,7 @@ mod ready;
 mod refused;
 mod round;
 mod save;
+mod sessions;
 mod steering;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -16,6 +16,7 @@ use super::ready::{Ready, bound_in_race, needs_none_of};
 use super::refused::{StepEnd, other_rows, outcome, rule_to_paste, too_late};
 use super::round::Round;
 use super::save::save;
+use super::sessions::{no_session, open};
 use super::steering::{Schedule, Turn};
 use super::{EngineError, panic_message};
 use crate::duration;
@@ -123,7 +124,8 @@ impl WorkerTask {
             let round = match told {
                 Told::Race(round) => round,
                 Told::Open(reply) => {
-                    drop(reply.send(self.open(&case).await));
+                    let opened = open(&case, &self.targets, self.place).await;
+                    drop(reply.send(opened.map(|sessions| self.sessions = sessions)));
                     continue;
                 }
                 Told::Clean(reply) => {
@@ -158,20 +160,6 @@ impl WorkerTask {
             Ready::Values(_) | Ready::Nothing => None,
         });
         self.attempt.exchanges.asked(requests.collect());
-    }
-
-    /// Opens and prepares a session on each target that the worker's group uses.
-    async fn open(&mut self, case: &Case) -> Result<(), EngineError> {
-        for (index, target) in self.targets.iter().enumerate() {
-            self.sessions.push(if uses(case, self.place, index) {
-                let mut session = target.session(self.place).await?;
-                session.prepare().await.map_err(|error| EngineError::preparing(case, index, error))?;
-                Some(session)
-            } else {
-                None
-            });
-        }
-        Ok(())
     }
 
     /// Becomes the worker that has its place in `round`.
@@ -506,15 +494,6 @@ impl WorkerTask {
     }
 }
 
-fn uses(case: &Case, worker: usize, target: usize) -> bool {
-    let worker = &case.workers[worker];
-    worker.transaction.is_some_and(|transaction| transaction.target == target)
-        || case.groups[worker.group]
-            .steps
-            .iter()
-            .any(|step| matches!(&step.action, Action::Call { target: used, .. } if *used == target))
-}
-
 /// A reply of which only matters whether it was a refusal.
 fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
     match reply? {
@@ -525,11 +504,6 @@ fn nothing(reply: Result<Reply, TargetError>) -> Result<(), StepEnd> {
 
 fn duration_of(value: &Value) -> Result<Duration, String> {
     duration::parse(&value.to_string()).map_err(|error| format!("`sleep`: {error}"))
-}
-
-fn no_session(case: &Case, target: usize) -> StepEnd {
-    let message = format!("no session was opened on target `{}`", case.targets[target].name);
-    StepEnd::Failed(EngineError::Fault { place: Some(case.targets[target].place.clone()), message })
 }
 
 #[cfg(test)]
