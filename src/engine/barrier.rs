@@ -134,7 +134,7 @@ enum Came {
 enum Next {
     /// It goes on if the barrier was released by it, and else parks.
     Park,
-    /// It released the barrier, and lets those go first whom it woke.
+    /// It released the barrier, and lets the parties that it woke go first.
     Follow,
     /// It watches for the release before it parks.
     Watch,
@@ -601,15 +601,22 @@ mod tests {
         assert_eq!(stage.kinds().last(), Some(&(1, ArrivalKind::Late)));
     }
 
+    /// The errands that the heralds of two cores get, and nobody does.
+    type Errands = [mpsc::UnboundedReceiver<Errand>; 2];
+
+    /// Three parties of barrier number `index`; two of them are on the first core.
+    fn on_two_cores(index: usize) -> (Stage, Errands) {
+        let spec = BarrierSpec { name: "it".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
+        let [(first, of_first), (second, of_second)] = [mpsc::unbounded_channel(), mpsc::unbounded_channel()];
+        let core_of = [0, 0, 1];
+        let crew = Arc::new(Crew::new(core_of.to_vec(), Arc::new([]), vec![first, second]));
+        let barrier = Arc::new(Barrier::new(&spec, index, &[0, 1, 2], &core_of, &crew));
+        (Stage { barrier, clock: Clock::start() }, [of_first, of_second])
+    }
+
     #[tokio::test]
     async fn a_party_that_watched_for_the_release_wakes_the_others_of_its_core() {
-        let spec = BarrierSpec { name: "start".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
-        // Two cores, of which nobody does the errands.
-        let (heralds, mut errands): (Vec<_>, Vec<_>) = (0..2).map(|_| mpsc::unbounded_channel()).unzip();
-        let core_of = [0, 0, 1];
-        let crew = Arc::new(Crew::new(core_of.to_vec(), Arc::new([]), heralds));
-        let barrier = Arc::new(Barrier::new(&spec, START, &[0, 1, 2], &core_of, &crew));
-        let stage = Stage { barrier, clock: Clock::start() };
+        let (stage, mut errands) = on_two_cores(START);
         let parked = stage.arrive(0);
         stage.settled(1).await;
         // As if worker 1 came, and watched until worker 2 came on the other core.
@@ -625,12 +632,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_party_that_failed_does_not_watch_for_its_core() {
-        let spec = BarrierSpec { name: "start".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
-        let (herald, mut errands) = mpsc::unbounded_channel();
-        let core_of = [0, 0, 1];
-        let crew = Arc::new(Crew::new(core_of.to_vec(), Arc::new([]), vec![herald, mpsc::unbounded_channel().0]));
-        let stage =
-            Stage { barrier: Arc::new(Barrier::new(&spec, START, &[0, 1, 2], &core_of, &crew)), clock: Clock::start() };
+        let (stage, [mut errands, _second]) = on_two_cores(START);
         let parked = stage.arrive(0);
         stage.settled(1).await;
         stage.barrier.fail(1, &stage.clock);
@@ -642,12 +644,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_core_that_nobody_watches_is_woken_once() {
-        let spec = BarrierSpec { name: "inside".into(), timeout: Duration::from_secs(1), parties: vec![0, 1, 2] };
-        let (herald, mut errands) = mpsc::unbounded_channel();
-        let core_of = [0, 0, 1];
-        let crew = Arc::new(Crew::new(core_of.to_vec(), Arc::new([]), vec![herald, mpsc::unbounded_channel().0]));
-        let barrier = Arc::new(Barrier::new(&spec, INSIDE, &[0, 1, 2], &core_of, &crew));
-        let stage = Stage { barrier, clock: Clock::start() };
+        let (stage, [mut errands, _second]) = on_two_cores(INSIDE);
         let parked = [stage.arrive(0), stage.arrive(1)];
         stage.settled(2).await;
         let last = stage.arrive(2).await.unwrap();

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::EngineError;
 use super::barrier::Barrier;
 use super::cores::Cores;
-use super::crew::{Crew, herald};
+use super::crew::{Crew, Told, herald};
 use super::head_start::Starts;
 use super::number::RoundNumber;
 use super::observe::evaluate;
@@ -21,7 +21,7 @@ use super::order::{Choices, Orders};
 use super::overlap::{answered_first, overlap};
 use super::round::Round;
 use super::steering::{Deeds, Steering};
-use super::worker::{Told, WorkerTask};
+use super::worker::WorkerTask;
 use crate::expression::Scope;
 use crate::model::record::{Attempt, BarrierRecord, RoundRecord};
 use crate::model::{Case, FixtureStep, START};
@@ -241,7 +241,7 @@ async fn settle(targets: &[Arc<dyn Target>]) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Starts the workers on the cores where they are spread, and a herald on each core that is used.
+/// Starts the workers on the cores where they are spread, and a herald on each core.
 fn employ(
     case: &Arc<Case>,
     targets: &[Arc<dyn Target>],

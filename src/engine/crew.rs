@@ -5,9 +5,31 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
-use super::worker::Told;
+use super::EngineError;
+use super::round::Round;
+
+/// What a worker is told to do.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// Open the sessions, prepare them, and say what came of it.
+    Open(oneshot::Sender<Result<(), EngineError>>),
+    /// Race once.
+    Race(Arc<Round>),
+    /// Clean the sessions, now that the round's final state was read, and say what came of it.
+    Clean(oneshot::Sender<Result<(), EngineError>>),
+}
+
+impl Told {
+    /// The round to race in, if that is what it is told.
+    pub(crate) fn round(&self) -> Option<&Arc<Round>> {
+        match self {
+            Told::Race(round) => Some(round),
+            Told::Open(_) | Told::Clean(_) => None,
+        }
+    }
+}
 
 /// The workers of a race, by place, and their cores.
 #[derive(Debug)]
@@ -42,7 +64,7 @@ impl Crew {
         Crew { core_of, number_on, workers, heralds }
     }
 
-    /// Workers who are all on the current runtime, and whom nobody tells anything.
+    /// Workers on the current runtime that nobody tells anything.
     #[cfg(test)]
     pub(crate) fn unheard(workers: usize) -> Self {
         Crew::new(vec![0; workers], Arc::new([]), Vec::new())

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::crew::Told;
 use super::head_start::hold_back;
 use super::pause::{PauseAtBarrier, broken, pass};
 use super::ready::{Ready, bound_in_race, needs_none_of};
@@ -33,27 +34,6 @@ const RESERVED_STEPS_MAX: usize = 1 << 20;
 
 /// How many steps in a row a worker takes before it lets others run.
 const STEPS_BEFORE_YIELD: usize = 1024;
-
-/// What a worker is told to do.
-#[derive(Debug)]
-pub(crate) enum Told {
-    /// Open the sessions, prepare them, and say what came of it.
-    Open(oneshot::Sender<Result<(), EngineError>>),
-    /// Race once.
-    Race(Arc<Round>),
-    /// Clean the sessions, now that the round's final state was read, and say what came of it.
-    Clean(oneshot::Sender<Result<(), EngineError>>),
-}
-
-impl Told {
-    /// The round to race in, if that is what it is told.
-    pub(crate) fn round(&self) -> Option<&Arc<Round>> {
-        match self {
-            Told::Race(round) => Some(round),
-            Told::Open(_) | Told::Clean(_) => None,
-        }
-    }
-}
 
 /// A racing party, alive through all rounds of a case.
 pub(crate) struct WorkerTask {

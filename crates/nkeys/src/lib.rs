@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn what_is_not_a_seed_says_why() {
         let (seed, public, _) = VECTORS[0];
-        // A private key that is no seed: the same bytes under another prefix, with their own checksum.
+        // A private key that is not a seed: the same bytes under another prefix, with their own checksum.
         let mut private = base32::decode(seed).unwrap();
         private[0] = 15 << 3;
         private.truncate(34);
